@@ -1,0 +1,100 @@
+package cairn
+
+import "time"
+
+// AssetKind is the kind of a versioned asset; its text is the kind of its refs.
+type AssetKind string
+
+// The kinds of assets.
+const (
+	AssetData        AssetKind = KindData
+	AssetModel       AssetKind = KindModel
+	AssetEnvironment AssetKind = KindEnvironment
+	AssetComponent   AssetKind = KindComponent
+	AssetCode        AssetKind = KindCode
+)
+
+// AssetVersion is one version: a name for a digest that never changes.
+type AssetVersion struct {
+	Workspace string    `json:"workspace"`
+	Kind      AssetKind `json:"kind"`
+	Name      string    `json:"name"`
+	Version   string    `json:"version"` // "1", "2", … unless the creator chose one
+	// Seq orders the versions of a name; it is Cairn's own, never reused.
+	Seq int64 `json:"seq"`
+	// Type says what the digest is: "folder" (a tree's root), "file" (a blob).
+	Type        string            `json:"type"`
+	Digest      Digest            `json:"digest"`
+	Size        int64             `json:"size"` // bytes of all files
+	Files       int64             `json:"files"`
+	Description string            `json:"description,omitempty"`
+	Tags        map[string]string `json:"tags,omitempty"` // mutable; the digest is not
+	Properties  map[string]string `json:"properties,omitempty"`
+	// SourceRun is the tracking run (32 hex) it was registered from; SourceURI
+	// what the client named.
+	SourceRun string    `json:"source_run,omitempty"`
+	SourceURI string    `json:"source_uri,omitempty"`
+	Stage     string    `json:"stage,omitempty"` // model registry stage: None, Staging, Production, Archived
+	Archived  bool      `json:"archived,omitempty"`
+	Deleted   bool      `json:"deleted,omitempty"`
+	Job       JobID     `json:"job,omitempty"` // the job that made it; 0: by hand
+	By        string    `json:"by"`
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// Ref is the version's name in the lineage graph.
+func (a *AssetVersion) Ref() Ref { return AssetRef(a.Kind, a.Name, a.Version) }
+
+// Label is a movable name for a version: latest is implied (the largest Seq
+// that is neither archived nor deleted) and never stored.
+type Label struct {
+	Workspace string    `json:"workspace"`
+	Kind      AssetKind `json:"kind"`
+	Name      string    `json:"name"`
+	Label     string    `json:"label"`
+	Version   string    `json:"version"`
+	By        string    `json:"by"`
+	At        time.Time `json:"at"`
+}
+
+// Artifact is what a job uploaded under a name, or a file that it left behind.
+type Artifact struct {
+	Run       RunID     `json:"run"`
+	Attempt   int       `json:"attempt"`
+	Job       JobID     `json:"job"`
+	Name      string    `json:"name"`
+	Digest    Digest    `json:"digest"` // root of a tree
+	Size      int64     `json:"size"`
+	Files     int64     `json:"files"`
+	CreatedAt time.Time `json:"created_at"`
+	ExpiresAt time.Time `json:"expires_at,omitzero"` // 90 days unless the step asks otherwise
+}
+
+// Pin records which version a label meant for a run. Later attempts of the run
+// read it instead of resolving the label again.
+type Pin struct {
+	Run     RunID  `json:"run"`
+	Attempt int    `json:"attempt"`
+	Job     JobID  `json:"job"`
+	Asked   string `json:"asked"` // "data/digits@latest"
+	Version Ref    `json:"version"`
+	Digest  Digest `json:"digest"`
+}
+
+// TreeEntry is one line of a directory object.
+type TreeEntry struct {
+	Name   string `json:"name"`
+	Mode   uint32 `json:"mode"`            // 0644, 0755, 0120000 (symlink), 0040000 (directory)
+	Size   int64  `json:"size"`            // bytes; of a directory: of all files below
+	Files  int64  `json:"files,omitempty"` // of a directory: files below
+	Digest Digest `json:"digest"`
+}
+
+// The modes of tree entries.
+const (
+	ModeFile    uint32 = 0o644
+	ModeExec    uint32 = 0o755
+	ModeSymlink uint32 = 0o120000
+	ModeDir     uint32 = 0o040000
+)

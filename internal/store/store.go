@@ -1,0 +1,166 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/cairn-ml/cairn"
+	_ "modernc.org/sqlite" // registers the pure Go driver with database/sql
+)
+
+// Options configure a store.
+type Options struct {
+	// Dir holds cairn.db, metrics.db and backups/.
+	Dir string
+	Log *slog.Logger
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+}
+
+// Store is every row of one home. Its methods are safe for concurrent use.
+type Store struct {
+	log     *slog.Logger
+	now     func() time.Time
+	reads   *sql.DB
+	writer  *writer
+	metrics *metricsDB
+
+	mu       sync.Mutex
+	watchers map[chan struct{}]struct{}
+}
+
+// Open opens or creates the databases under o.Dir and migrates them forward,
+// after a backup where there is something to lose. The caller owns the home
+// (its lock file); two processes must not open the same directory.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		return nil, cairn.Errorf(cairn.CodeUnavailable, "cannot make the database folder: %w", err)
+	}
+	s := &Store{log: o.Log, now: o.Now, watchers: map[chan struct{}]struct{}{}}
+	path := filepath.Join(o.Dir, "cairn.db")
+	wdb, err := openSQLite(path, 1)
+	if err != nil {
+		return nil, err
+	}
+	if err := migrate(ctx, wdb, path, "migrations/sqlite", s.now()); err != nil {
+		wdb.Close()
+		return nil, err
+	}
+	if s.writer, err = newWriter(ctx, wdb, s.committed); err != nil {
+		wdb.Close()
+		return nil, err
+	}
+	if s.reads, err = openSQLite(path, max(4, runtime.NumCPU())); err != nil {
+		s.writer.close()
+		return nil, err
+	}
+	if s.metrics, err = openMetrics(ctx, filepath.Join(o.Dir, "metrics.db"), s.now()); err != nil {
+		s.writer.close()
+		s.reads.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// Close waits for writes under way and closes the databases.
+func (s *Store) Close() error {
+	return errors.Join(s.writer.close(), s.reads.Close(), s.metrics.close())
+}
+
+// openSQLite opens one database file with a pool of at most n connections.
+func openSQLite(path string, n int) (*sql.DB, error) {
+	q := url.Values{"_pragma": {
+		"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)",
+		"cache_size(-8000)", "temp_store(MEMORY)",
+	}}
+	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+q.Encode())
+	if err != nil {
+		return nil, openError(path, err)
+	}
+	db.SetMaxOpenConns(n)
+	db.SetMaxIdleConns(n)
+	if err := db.Ping(); err != nil {
+		db.Close()
+		return nil, openError(path, err)
+	}
+	return db, nil
+}
+
+func openError(path string, err error) error {
+	return cairn.Errorf(cairn.CodeUnavailable, "cannot open %s: %w", path, err).
+		WithHint("check free space and permissions of the folder; cairn doctor tells more")
+}
+
+// Watch returns a channel that receives after commits that wrote events or
+// effects. Signals coalesce: a receiver reads what is new by sequence number.
+// stop releases the channel.
+func (s *Store) Watch() (signal <-chan struct{}, stop func()) {
+	ch := make(chan struct{}, 1)
+	s.mu.Lock()
+	s.watchers[ch] = struct{}{}
+	s.mu.Unlock()
+	return ch, func() {
+		s.mu.Lock()
+		delete(s.watchers, ch)
+		s.mu.Unlock()
+	}
+}
+
+func (s *Store) committed() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for ch := range s.watchers {
+		select {
+		case ch <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// write runs fn in a transaction of its own (a savepoint of a group commit) and
+// returns when that is durable. fn must only use tx and may be cut short by ctx.
+func (s *Store) write(ctx context.Context, fn func(tx *Tx) error) error {
+	return s.writer.do(ctx, func(tx *Tx) error {
+		tx.now = s.now
+		return fn(tx)
+	})
+}
+
+// Micros is how times are kept: microseconds since 1970 UTC; the zero time is 0.
+func Micros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+// FromMicros is the reverse of Micros.
+func FromMicros(us int64) time.Time {
+	if us == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(us).UTC()
+}
+
+// notFound turns sql.ErrNoRows into an error that names what is missing.
+func notFound(err error, format string, args ...any) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return cairn.Errorf(cairn.CodeNotFound, "%s", fmt.Sprintf(format, args...))
+	}
+	return err
+}

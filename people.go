@@ -1,0 +1,105 @@
+package cairn
+
+import "time"
+
+// Repository is a git repository as Cairn knows it.
+type Repository struct {
+	Workspace     string    `json:"workspace"`
+	Name          string    `json:"name"` // owner/name: from origin, else local/<folder>
+	Origin        string    `json:"origin,omitempty"`
+	WorkDir       string    `json:"work_dir,omitempty"` // where it was last run from
+	DefaultBranch string    `json:"default_branch"`
+	CreatedAt     time.Time `json:"created_at"`
+}
+
+// Environment is a stage of a repository: its rules, secrets and variables.
+type Environment struct {
+	Repository string        `json:"repository"`
+	Name       string        `json:"name"`                // compared without case, kept as first written
+	Reviewers  []string      `json:"reviewers,omitempty"` // one of them must approve; empty: nobody need
+	Wait       time.Duration `json:"wait,omitempty"`
+	Branches   []string      `json:"branches,omitempty"` // patterns that may deploy; empty: all
+	AllowDirty bool          `json:"allow_dirty,omitempty"`
+	CreatedAt  time.Time     `json:"created_at"`
+}
+
+// Approval is the decision on one environment of one attempt.
+type Approval struct {
+	Run         RunID     `json:"run"`
+	Attempt     int       `json:"attempt"`
+	Environment string    `json:"environment"`
+	State       string    `json:"state"` // pending, approved, rejected
+	By          string    `json:"by,omitempty"`
+	Comment     string    `json:"comment,omitempty"`
+	AskedAt     time.Time `json:"asked_at"`
+	DecidedAt   time.Time `json:"decided_at,omitzero"`
+}
+
+// Scope says whose a secret or variable is: "workspace", "repo:owner/name",
+// "env:owner/name:stage" or "run:42" (from an --env-file). The narrowest wins.
+type Scope string
+
+// Scopes of secrets and variables.
+func ScopeRepo(repo string) Scope     { return Scope("repo:" + repo) }
+func ScopeEnv(repo, env string) Scope { return Scope("env:" + repo + ":" + env) }
+func ScopeRun(id RunID) Scope         { return Scope("run:" + string(RunRef(id))[len("run/"):]) }
+
+// ScopeWorkspace is the widest scope.
+const ScopeWorkspace Scope = "workspace"
+
+// Secret is an encrypted value. Sealed is never shown, logged or sent.
+type Secret struct {
+	Scope     Scope     `json:"scope"`
+	Name      string    `json:"name"` // upper case
+	Sealed    []byte    `json:"-"`
+	By        string    `json:"by"`
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// Variable is a plain configuration value.
+type Variable struct {
+	Scope     Scope     `json:"scope"`
+	Name      string    `json:"name"`
+	Value     string    `json:"value"`
+	By        string    `json:"by"`
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// Principal is who acts: a user, or a job with its own token.
+type Principal struct {
+	Name  string `json:"name"` // "ana"; for a job "job/108"
+	Email string `json:"email,omitempty"`
+	Role  Role   `json:"role"`
+	// Job, Run, Attempt and Epoch are set for a job's token.
+	Job       JobID     `json:"job,omitempty"`
+	Run       RunID     `json:"run,omitempty"`
+	Attempt   int       `json:"attempt,omitempty"`
+	Epoch     int64     `json:"epoch,omitempty"`
+	Disabled  bool      `json:"disabled,omitempty"`
+	CreatedAt time.Time `json:"created_at,omitzero"`
+}
+
+// Role is what a principal may do; each includes the ones before it, save job,
+// which may do only what its own job needs.
+type Role string
+
+// The roles.
+const (
+	RoleReader Role = "reader" // look
+	RoleWriter Role = "writer" // run, push, register
+	RoleAdmin  Role = "admin"  // people, secrets, environments
+	RoleJob    Role = "job"
+)
+
+// Token lets a principal in. Only its hash is stored.
+type Token struct {
+	ID        string    `json:"id"` // public part, shown in lists
+	Hash      []byte    `json:"-"`  // SHA-256 of the secret part
+	Principal string    `json:"principal"`
+	Name      string    `json:"name"`
+	Job       JobID     `json:"job,omitempty"`
+	Epoch     int64     `json:"epoch,omitempty"`
+	CreatedAt time.Time `json:"created_at"`
+	ExpiresAt time.Time `json:"expires_at,omitzero"`
+	RevokedAt time.Time `json:"revoked_at,omitzero"`
+}

@@ -1,0 +1,209 @@
+package cairn
+
+import "encoding/json"
+
+// PlanSchema is the version of the Plan encoding. A stored plan with a larger
+// one belongs to a newer Cairn and is refused by name.
+const PlanSchema = 1
+
+// Plan is the frozen intent of a run: what would run, in which order, under
+// which conditions. It never changes after it is built; what only a run can
+// know is added as Expansions. Its JSON encoding is canonical (struct order, no
+// maps), so that the digest of the encoding names the plan.
+type Plan struct {
+	Schema int `json:"schema"`
+	// Name is the workflow's or pipeline's own name, else its path.
+	Name    string   `json:"name"`
+	RunName Template `json:"run_name,omitzero"`
+	// Path is the file inside the repository; Source the digest of its bytes.
+	Path    string       `json:"path"`
+	Source  Digest       `json:"source"`
+	Sources []PlanSource `json:"sources,omitempty"` // other files that went in: called workflows, components
+	Event   string       `json:"event"`             // push, workflow_dispatch, …
+	// Inputs are the typed inputs of the trigger, defaults filled in.
+	Inputs      []Input      `json:"inputs,omitempty"`
+	Env         []NamedValue `json:"env,omitempty"`
+	Concurrency *Concurrency `json:"concurrency,omitempty"`
+	Permissions []NamedValue `json:"permissions,omitempty"`
+	Nodes       []Node       `json:"nodes"` // file order
+	Warnings    []Problem    `json:"warnings,omitempty"`
+}
+
+// PlanSource is a further file that a plan was built from.
+type PlanSource struct {
+	Path   string `json:"path"`
+	Digest Digest `json:"digest"`
+}
+
+// Input is one typed input with its value: Value is JSON (string, bool, number).
+type Input struct {
+	Name  string          `json:"name"`
+	Type  string          `json:"type"` // string, boolean, number, choice, environment
+	Value json.RawMessage `json:"value"`
+}
+
+// NamedValue is one entry of an ordered map of templates.
+type NamedValue struct {
+	Name  string   `json:"name"`
+	Value Template `json:"value"`
+}
+
+// NodeKind tells what a node becomes when it runs.
+type NodeKind string
+
+// The node kinds. Later kinds (loops, sweeps, conditions) are added here; an
+// engine that does not know a kind refuses the plan by name.
+const (
+	NodeJob  NodeKind = "job"  // leaf: steps on a runner
+	NodeCall NodeKind = "call" // a called workflow: Body holds its nodes
+)
+
+// Node is one vertex of the plan's graph. IDs are unique among siblings; a
+// node inside a call is addressed by its path, "caller/child".
+type Node struct {
+	ID    string   `json:"id"`
+	Kind  NodeKind `json:"kind"`
+	Name  Template `json:"name,omitzero"`
+	Needs []string `json:"needs,omitempty"` // ids of siblings
+	// If is the condition without ${{ }}; "" means success().
+	If    string   `json:"if,omitempty"`
+	IfPos Position `json:"if_pos,omitzero"`
+	// Strategy is expanded when the needs are done; nil means one instance.
+	Strategy        *Strategy       `json:"strategy,omitempty"`
+	RunsOn          Template        `json:"runs_on,omitzero"` // string, seq, or map with group and labels
+	Environment     *EnvironmentRef `json:"environment,omitempty"`
+	Concurrency     *Concurrency    `json:"concurrency,omitempty"`
+	Env             []NamedValue    `json:"env,omitempty"`
+	Defaults        RunDefaults     `json:"defaults,omitzero"`        // workflow defaults already merged in
+	TimeoutMinutes  Template        `json:"timeout_minutes,omitzero"` // default 360
+	ContinueOnError Template        `json:"continue_on_error,omitzero"`
+	Container       Template        `json:"container,omitzero"`
+	Services        Template        `json:"services,omitzero"`
+	Permissions     []NamedValue    `json:"permissions,omitempty"`
+	Outputs         []NamedValue    `json:"outputs,omitempty"`
+	Steps           []Step          `json:"steps,omitempty"`
+	// Call: the called file, its own env, and what is handed down.
+	Body           []Node       `json:"body,omitempty"`
+	BodyEnv        []NamedValue `json:"body_env,omitempty"`
+	BodyInputs     []InputDecl  `json:"body_inputs,omitempty"`
+	With           []NamedValue `json:"with,omitempty"`
+	Secrets        []NamedValue `json:"secrets,omitempty"`
+	InheritSecrets bool         `json:"inherit_secrets,omitempty"`
+	Pos            Position     `json:"pos,omitzero"`
+}
+
+// InputDecl declares an input of a called workflow.
+type InputDecl struct {
+	Name     string   `json:"name"`
+	Type     string   `json:"type"` // string, boolean, number
+	Required bool     `json:"required,omitempty"`
+	Default  Template `json:"default,omitzero"`
+}
+
+// Strategy is the recipe of a matrix; Matrix is a map template or one
+// expression that yields a map.
+type Strategy struct {
+	Matrix      Template `json:"matrix,omitzero"`
+	FailFast    Template `json:"fail_fast,omitzero"`    // default true
+	MaxParallel Template `json:"max_parallel,omitzero"` // default: no limit
+}
+
+// EnvironmentRef names the environment (stage) a job deploys to.
+type EnvironmentRef struct {
+	Name Template `json:"name"`
+	URL  Template `json:"url,omitzero"`
+}
+
+// Concurrency is a group in which one member runs at a time.
+type Concurrency struct {
+	Group            Template `json:"group"`
+	CancelInProgress Template `json:"cancel_in_progress,omitzero"`
+}
+
+// RunDefaults are the defaults of run steps.
+type RunDefaults struct {
+	Shell            Template `json:"shell,omitzero"`
+	WorkingDirectory Template `json:"working_directory,omitzero"`
+}
+
+// Step is one step of a job: exactly one of Run and Uses is given.
+type Step struct {
+	ID   string   `json:"id,omitempty"` // as written; "" when the file gives none
+	Name Template `json:"name,omitzero"`
+	// If is the condition without ${{ }}; "" means success().
+	If               string       `json:"if,omitempty"`
+	IfPos            Position     `json:"if_pos,omitzero"`
+	Run              Template     `json:"run,omitzero"`
+	Shell            Template     `json:"shell,omitzero"`
+	WorkingDirectory Template     `json:"working_directory,omitzero"`
+	Uses             string       `json:"uses,omitempty"`
+	With             []NamedValue `json:"with,omitempty"`
+	Env              []NamedValue `json:"env,omitempty"`
+	ContinueOnError  Template     `json:"continue_on_error,omitzero"`
+	TimeoutMinutes   Template     `json:"timeout_minutes,omitzero"`
+	Pos              Position     `json:"pos,omitzero"`
+}
+
+// Encode returns the canonical JSON of p and its digest.
+func (p *Plan) Encode() ([]byte, Digest, error) {
+	b, err := json.Marshal(p)
+	if err != nil {
+		return nil, "", err
+	}
+	return b, SumBytes(b), nil
+}
+
+// DecodePlan reads a stored plan.
+func DecodePlan(b []byte) (*Plan, error) {
+	var p Plan
+	if err := json.Unmarshal(b, &p); err != nil {
+		return nil, Errorf(CodeInternal, "stored plan is damaged: %w", err)
+	}
+	if p.Schema > PlanSchema {
+		return nil, Errorf(CodeUnsupported, "the plan has schema %d; this Cairn knows up to %d", p.Schema, PlanSchema).
+			WithHint("it was written by a newer Cairn: use that one")
+	}
+	return &p, nil
+}
+
+// Walk visits every node with its path ("caller/child"), parents first.
+func (p *Plan) Walk(visit func(path string, n *Node)) {
+	var rec func(prefix string, ns []Node)
+	rec = func(prefix string, ns []Node) {
+		for i := range ns {
+			path := prefix + ns[i].ID
+			visit(path, &ns[i])
+			rec(path+"/", ns[i].Body)
+		}
+	}
+	rec("", p.Nodes)
+}
+
+// Expansion is what a run adds to its plan: the instances of one node. It is a
+// pure function of the node and of recorded facts, stored under Digest.
+type Expansion struct {
+	// Node is the instance path of the node: ids joined by "/", each instance
+	// of a matrix on the way with its key in brackets: "call[a, 1]/build".
+	Node      string     `json:"node"`
+	Instances []Instance `json:"instances"`
+	FailFast  bool       `json:"fail_fast"`
+	// MaxParallel bounds the instances that run at once; 0 means no bound.
+	MaxParallel int `json:"max_parallel,omitempty"`
+}
+
+// Instance is one leg of a matrix, or the only instance of a node.
+type Instance struct {
+	Key    string          `json:"key,omitempty"`    // "a, 1": as GitHub shows it; "" without a matrix
+	Matrix json.RawMessage `json:"matrix,omitempty"` // object, in vector order
+	// Inputs of a call: object, typed and with defaults.
+	Inputs json.RawMessage `json:"inputs,omitempty"`
+}
+
+// Encode returns the canonical JSON of x and its digest.
+func (x *Expansion) Encode() ([]byte, Digest, error) {
+	b, err := json.Marshal(x)
+	if err != nil {
+		return nil, "", err
+	}
+	return b, SumBytes(b), nil
+}

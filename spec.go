@@ -1,0 +1,92 @@
+package cairn
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// JobSpec is everything a runner needs to execute one job: frozen when the job
+// is handed out and written beside the job, so that a supervisor needs no
+// server to carry on. It holds no secret; those travel in JobSecrets.
+type JobSpec struct {
+	Schema  int    `json:"schema"`
+	Job     JobID  `json:"job"`
+	Run     RunID  `json:"run"`
+	Attempt int    `json:"attempt"`
+	Epoch   int64  `json:"epoch"`
+	Path    string `json:"path"`
+	Name    string `json:"name"`
+	// Contexts by name: github, inputs, vars, needs, strategy, matrix. The runner
+	// adds env, job, runner, secrets and steps.
+	Contexts map[string]json.RawMessage `json:"contexts"`
+	// Env are the layers of environment variables, widest first (workflow, called
+	// workflow, job); each is evaluated with the ones before it applied.
+	Env            [][]NamedValue `json:"env,omitempty"`
+	Defaults       RunDefaults    `json:"defaults,omitzero"`
+	Steps          []Step         `json:"steps"`
+	Outputs        []NamedValue   `json:"outputs,omitempty"`
+	TimeoutMinutes float64        `json:"timeout_minutes"`
+	Container      Template       `json:"container,omitzero"`
+	Services       Template       `json:"services,omitzero"`
+	EnvironmentURL Template       `json:"environment_url,omitzero"`
+	// BaseEnv are further variables for every step (GITHUB_*, MLFLOW_TRACKING_URI,
+	// CAIRN_URL …) that the runner itself cannot know.
+	BaseEnv map[string]string `json:"base_env,omitempty"`
+	Code    CodeRef           `json:"code"`
+	// Dialects are names of small behaviours that a language switches on in the
+	// runner; empty for workflows.
+	Dialects []string `json:"dialects,omitempty"`
+	// Debug says that debug lines are shown (ACTIONS_STEP_DEBUG).
+	Debug bool `json:"debug,omitempty"`
+	// AllowSudo lets steps call sudo.
+	AllowSudo bool `json:"allow_sudo,omitempty"`
+	// Interactive holds the job before each step until the client says go on.
+	Interactive bool `json:"interactive,omitempty"`
+}
+
+// JobSpecSchema is the version of JobSpec that this Cairn writes and reads.
+const JobSpecSchema = 1
+
+// JobSecrets go to the supervisor through a pipe, never through a file, an
+// argument or a variable of its own.
+type JobSecrets struct {
+	Secrets map[string]string `json:"secrets"`
+	Token   string            `json:"token"` // the job's own token: CAIRN_TOKEN, MLFLOW_TRACKING_TOKEN
+	Masks   []string          `json:"masks,omitempty"`
+}
+
+// CodeRef tells checkout what to put into the workspace.
+type CodeRef struct {
+	Repository string `json:"repository"` // owner/name
+	GitDir     string `json:"git_dir"`    // hosted bare repository that has the objects
+	Commit     string `json:"commit"`
+	Ref        string `json:"ref"`
+	TreeGit    string `json:"tree_git"` // what to check out; differs from the commit's tree when dirty
+	Dirty      bool   `json:"dirty"`
+	WorkDir    string `json:"work_dir,omitempty"` // for hints only
+}
+
+// Report is one line of a supervisor's event file (JSON lines, each fsynced
+// before the supervisor goes on). Offsets into that file make ingestion
+// idempotent.
+type Report struct {
+	At    time.Time `json:"at"`
+	Kind  string    `json:"kind"` // see the Report constants
+	Epoch int64     `json:"epoch"`
+	// Step is the whole row after the change (report.step).
+	Step *StepRow `json:"step,omitempty"`
+	// The end of the job (report.finished).
+	Conclusion     Conclusion        `json:"conclusion,omitempty"`
+	Reason         string            `json:"reason,omitempty"`
+	Outputs        map[string]string `json:"outputs,omitempty"`
+	EnvironmentURL string            `json:"environment_url,omitempty"`
+	// Killed counts processes that had to be ended with the job.
+	Killed int `json:"killed,omitempty"`
+}
+
+// The kinds of reports.
+const (
+	ReportStarted  = "started"
+	ReportStep     = "step"
+	ReportFinished = "finished"
+)
