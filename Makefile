@@ -1,0 +1,73 @@
+# Everything a newcomer types. `make help` lists it.
+SHELL       := bash
+.SHELLFLAGS := -eu -o pipefail -c
+MAKEFLAGS   += --no-print-directory
+export CGO_ENABLED := 0
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## bin/cairn, one static binary
+	@go build -trimpath -ldflags '$(LDFLAGS)' -o bin/cairn ./cmd/cairn
+
+.PHONY: demo
+demo: ## build, then the main job on real data: images to a registered, traced model
+	@start=$$(date +%s); $(MAKE) build; echo "built bin/cairn in $$(( $$(date +%s) - start )) s" >&2
+	@scripts/demo.sh
+
+.PHONY: demo-clean
+demo-clean: ## remove everything that the demo left
+	@scripts/demo-clean.sh
+
+.PHONY: test
+test: build lint ## the tests: no network beyond Go modules, no Docker, no cluster
+	@go test -timeout 9m ./...
+
+.PHONY: lint
+lint: ## gofmt and go vet, for this and the other platforms
+	@bad=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$bad" ]; then echo "gofmt: $$bad" >&2; exit 1; fi
+	@go vet ./...
+
+.PHONY: test-cross
+test-cross: ## compiles for darwin and linux/arm64
+	@for p in darwin/arm64 darwin/amd64 linux/arm64; do echo "build $$p"; GOOS=$${p%/*} GOARCH=$${p#*/} go build -o /dev/null ./cmd/cairn; done
+
+.PHONY: test-race
+test-race: ## the concurrent rooms under the race detector (needs a C compiler)
+	@CGO_ENABLED=1 go test -race -short -timeout 20m ./internal/store/... ./internal/run/... ./internal/runner/... ./internal/cas/... ./internal/asset/... ./internal/server/...
+
+.PHONY: test-kill
+test-kill: build ## kill -9 of owner, supervisor and step at twenty points each
+	@CAIRN_TEST_KILL=1 go test -count=1 -timeout 15m -run 'Kill' ./internal/server/... ./internal/runner/...
+
+.PHONY: test-oracle
+test-oracle: ## expressions and workflow files against GitHub's own npm packages
+	@CAIRN_ORACLE=1 go test -count=1 -timeout 15m -run 'Oracle' ./internal/expr/... ./internal/workflow/...
+
+.PHONY: test-mlflow
+test-mlflow: ## the stock mlflow clients, 2.x and 3.x, against our tracking API
+	@CAIRN_TEST_MLFLOW=1 go test -count=1 -timeout 20m -run 'MLflow' ./internal/api/mlflow/...
+
+.PHONY: test-e2e
+test-e2e: build ## the demo twice, skipped steps, pinned versions, the plain example, bad repositories
+	@scripts/e2e.sh
+
+.PHONY: bench
+bench: build ## overhead per job and step beside bash, trace, size, start, memory; COLD=1 adds the cold build
+	@go run ./scripts/bench -cairn bin/cairn $(if $(COLD),-cold)
+	@go test -run '^$$' -bench . -benchtime 0.3s ./internal/... | grep -E '^(Benchmark|pkg:)'
+
+.PHONY: docs
+docs: ## regenerate the command reference
+	@go test ./internal/cli/... -run Reference -update
+
+.PHONY: clean
+clean: ## remove what was built
+	@rm -rf bin

@@ -1,0 +1,91 @@
+package internal_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// maxBinary is the largest default build, in bytes.
+const maxBinary = 60 << 20
+
+// modules are the modules that the default build links, with the reason each is
+// there. A new one costs every user compile time and size: measure it first
+// (make bench COLD=1) and say why in the commit that adds it here.
+var modules = map[string]string{
+	"filippo.io/age":                       "secrets at rest",
+	"filippo.io/hpke":                      "of age",
+	"github.com/bmatcuk/doublestar/v4":     "globs with **",
+	"github.com/clipperhouse/uax29/v2":     "of actionlint",
+	"github.com/danielgtaylor/huma/v2":     "OpenAPI 3.1 from types",
+	"github.com/dustin/go-humanize":        "of sqlite",
+	"github.com/fatih/color":               "of actionlint",
+	"github.com/google/uuid":               "of sqlite's libc",
+	"github.com/inconshreveable/mousetrap": "of cobra (Windows)",
+	"github.com/itchyny/gojq":              "--jq",
+	"github.com/itchyny/timefmt-go":        "of gojq",
+	"github.com/mattn/go-colorable":        "of actionlint",
+	"github.com/mattn/go-isatty":           "of sqlite's libc, actionlint",
+	"github.com/mattn/go-runewidth":        "of actionlint",
+	"github.com/mattn/go-shellwords":       "of actionlint",
+	"github.com/mfridman/interpolate":      "of goose",
+	"github.com/ncruces/go-strftime":       "of sqlite's libc",
+	"github.com/pressly/goose/v3":          "migrations",
+	"github.com/remyoudompheng/bigfft":     "of sqlite's libc",
+	"github.com/rhysd/actionlint":          "lint warnings",
+	"github.com/robfig/cron/v3":            "cron syntax",
+	"github.com/sethvargo/go-retry":        "of goose",
+	"github.com/spf13/cobra":               "commands, completion",
+	"github.com/spf13/pflag":               "of cobra",
+	"go.uber.org/multierr":                 "of goose",
+	"go.yaml.in/yaml/v3":                   "YAML with positions",
+	"go.yaml.in/yaml/v4":                   "of actionlint",
+	"golang.org/x/crypto":                  "of age",
+	"golang.org/x/sync":                    "bounded groups",
+	"golang.org/x/sys":                     "processes, reflinks, inotify",
+	"golang.org/x/term":                    "the terminal",
+	"modernc.org/libc":                     "of sqlite",
+	"modernc.org/mathutil":                 "of sqlite",
+	"modernc.org/memory":                   "of sqlite",
+	"modernc.org/sqlite":                   "the database, without cgo",
+}
+
+func TestBudget(t *testing.T) {
+	t.Parallel()
+	bin := filepath.Join(t.TempDir(), "cairn")
+	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", bin, module+"/cmd/cairn")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	info, err := os.Stat(bin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Size() > maxBinary {
+		t.Errorf("the binary has %d bytes; the budget is %d", info.Size(), maxBinary)
+	}
+	out, err := exec.Command("go", "version", "-m", bin).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var linked []string
+	for line := range strings.Lines(string(out)) {
+		if f := strings.Fields(line); len(f) >= 3 && f[0] == "dep" {
+			linked = append(linked, f[1])
+		}
+	}
+	for _, m := range linked {
+		if modules[m] == "" {
+			t.Errorf("%s is linked but not in the table: say why it is worth its cost", m)
+		}
+	}
+	for m := range modules {
+		if !slices.Contains(linked, m) {
+			t.Errorf("%s is in the table but no longer linked", m)
+		}
+	}
+}
