@@ -40,8 +40,23 @@ type Run struct {
 	EnvNames   []string   `json:"env_names,omitempty"`
 	Status     Status     `json:"status"`
 	Conclusion Conclusion `json:"conclusion,omitempty"`
-	// CancelBy is who asked to cancel; "" means nobody.
-	CancelBy   string    `json:"cancel_by,omitempty"`
+	// Reason says in words why it waits, failed or was cancelled.
+	Reason string `json:"reason,omitempty"`
+	// CancelBy is who asked to cancel; "" means nobody. Forced says that it was
+	// asked for again: then not even jobs with always() go on.
+	CancelBy string `json:"cancel_by,omitempty"`
+	Forced   bool   `json:"forced,omitempty"`
+	// Group is the concurrency group, evaluated; "" means none.
+	Group            string `json:"group,omitempty"`
+	CancelInProgress bool   `json:"cancel_in_progress,omitempty"`
+	// HeadRef and BaseRef are set for pull requests.
+	HeadRef string `json:"head_ref,omitempty"`
+	BaseRef string `json:"base_ref,omitempty"`
+	// What its starter asked for; see JobSpec.
+	Interactive bool `json:"interactive,omitempty"`
+	AllowSudo   bool `json:"allow_sudo,omitempty"`
+	Debug       bool `json:"debug,omitempty"`
+
 	CreatedAt  time.Time `json:"created_at"`
 	StartedAt  time.Time `json:"started_at,omitzero"` // of this attempt
 	FinishedAt time.Time `json:"finished_at,omitzero"`
@@ -97,11 +112,20 @@ type Job struct {
 	// Outputs are the job's declared outputs; set when it completes.
 	Outputs map[string]string `json:"outputs,omitempty"`
 	// Tolerated says that continue-on-error keeps its failure from failing the run.
-	Tolerated      bool     `json:"tolerated,omitempty"`
-	Environment    string   `json:"environment,omitempty"`
-	EnvironmentURL string   `json:"environment_url,omitempty"`
-	Labels         []string `json:"labels,omitempty"`
-	Runner         string   `json:"runner,omitempty"`
+	Tolerated bool `json:"tolerated,omitempty"`
+	// What its node says, evaluated once its needs are done (see QueuedAt).
+	ContinueOnError  bool    `json:"continue_on_error,omitempty"`
+	TimeoutMinutes   float64 `json:"timeout_minutes,omitempty"`
+	Group            string  `json:"group,omitempty"` // concurrency group
+	CancelInProgress bool    `json:"cancel_in_progress,omitempty"`
+	// CancelAt is when its supervisor was told to end it, ForcedAt when to end it
+	// at once.
+	CancelAt       time.Time `json:"cancel_at,omitzero"`
+	ForcedAt       time.Time `json:"forced_at,omitzero"`
+	Environment    string    `json:"environment,omitempty"`
+	EnvironmentURL string    `json:"environment_url,omitempty"`
+	Labels         []string  `json:"labels,omitempty"`
+	Runner         string    `json:"runner,omitempty"`
 	// Epoch is the lease's; it grows each time the job is handed out. The job's
 	// token carries it, and every write with an older one is refused.
 	Epoch int64 `json:"epoch"`
@@ -110,8 +134,10 @@ type Job struct {
 	PID      int   `json:"pid,omitempty"`
 	PIDStart int64 `json:"pid_start,omitempty"`
 	// Offset is how many bytes of the supervisor's event file are taken in.
-	Offset     int64     `json:"offset,omitempty"`
-	CreatedAt  time.Time `json:"created_at"`
+	Offset    int64     `json:"offset,omitempty"`
+	CreatedAt time.Time `json:"created_at"`
+	// QueuedAt is when its needs were done and its condition held; from then on
+	// name, labels, environment and group are evaluated.
 	QueuedAt   time.Time `json:"queued_at,omitzero"`
 	StartedAt  time.Time `json:"started_at,omitzero"`
 	FinishedAt time.Time `json:"finished_at,omitzero"`

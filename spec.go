@@ -53,6 +53,9 @@ type JobSecrets struct {
 	Secrets map[string]string `json:"secrets"`
 	Token   string            `json:"token"` // the job's own token: CAIRN_TOKEN, MLFLOW_TRACKING_TOKEN
 	Masks   []string          `json:"masks,omitempty"`
+	// Env are variables from an env file: every step gets those that its workflow
+	// leaves open. Their values are masked.
+	Env map[string]string `json:"env,omitempty"`
 }
 
 // CodeRef tells checkout what to put into the workspace.
