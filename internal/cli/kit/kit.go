@@ -1,0 +1,164 @@
+// Package kit is what every command of the line is given and shares: the
+// terminal, the environment, the way to the owner process, JSON output, help
+// and errors. One value is made per process, by cli.Main.
+package kit
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/cli/term"
+	"github.com/spf13/cobra"
+)
+
+// Kit is handed to each command's constructor.
+type Kit struct {
+	Term *term.Term
+	// Env looks up environment variables.
+	Env func(string) string
+	// Dir is the directory the command was typed in.
+	Dir     string
+	Version string
+	Now     func() time.Time
+	// Dial connects to the owner of the home, starting it if need be.
+	Dial func(context.Context) (*Client, error)
+
+	mu     sync.Mutex
+	client *Client
+	// wantJSON is set once a command's --json or --jq is seen: errors are JSON too.
+	wantJSON bool
+}
+
+// Client connects once and then gives the same client.
+func (k *Kit) Client(ctx context.Context) (*Client, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.client != nil {
+		return k.client, nil
+	}
+	if k.Dial == nil {
+		return nil, cairn.Errorf(cairn.CodeUnavailable, "this binary was built without a server to talk to")
+	}
+	c, err := k.Dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	k.client = c
+	return c, nil
+}
+
+// Path resolves a path the user typed against Dir.
+func (k *Kit) Path(p string) string {
+	if p == "~" || strings.HasPrefix(p, "~/") {
+		if home := k.Env("HOME"); home != "" {
+			return filepath.Join(home, strings.TrimPrefix(p[1:], "/"))
+		}
+	}
+	if filepath.IsAbs(p) {
+		return filepath.Clean(p)
+	}
+	return filepath.Join(k.Dir, p)
+}
+
+// Rel shortens an absolute path for showing it.
+func (k *Kit) Rel(p string) string {
+	r, err := filepath.Rel(k.Dir, p)
+	if err != nil || strings.HasPrefix(r, "..") {
+		return p
+	}
+	return r
+}
+
+// ReadFile reads a file the user named, bounded, with errors in words.
+func (k *Kit) ReadFile(p string, limit int64) ([]byte, error) {
+	path := k.Path(p)
+	fi, err := os.Stat(path)
+	switch {
+	case os.IsNotExist(err):
+		e := cairn.Errorf(cairn.CodeNotFound, "there is no file %s", p)
+		if near := nearestFile(path); near != "" {
+			return nil, e.WithHint("did you mean %s?", k.Rel(near))
+		}
+		return nil, e
+	case err != nil:
+		return nil, cairn.Errorf(cairn.CodeFailed, "cannot read %s: %w", p, err)
+	case fi.IsDir():
+		return nil, cairn.Errorf(cairn.CodeInvalid, "%s is a folder; a file is needed", p)
+	case fi.Size() > limit:
+		return nil, cairn.Errorf(cairn.CodeTooLarge, "%s is %s; at most %s are read", p, term.Size(fi.Size()), term.Size(limit))
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, cairn.Errorf(cairn.CodeFailed, "cannot read %s: %w", p, err)
+	}
+	return b, nil
+}
+
+func nearestFile(path string) string {
+	entries, err := os.ReadDir(filepath.Dir(path))
+	if err != nil || len(entries) > 1000 {
+		return ""
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	if n := cairn.Nearest(filepath.Base(path), names); n != "" {
+		return filepath.Join(filepath.Dir(path), n)
+	}
+	return ""
+}
+
+// Group makes a command that only holds others: alone it prints its help, with
+// a word it does not know it names the nearest.
+func Group(cmd *cobra.Command, subs ...*cobra.Command) *cobra.Command {
+	cmd.Args = cobra.ArbitraryArgs
+	cmd.RunE = func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return c.Help()
+		}
+		return UnknownCommand(c, args[0])
+	}
+	cmd.AddCommand(subs...)
+	return cmd
+}
+
+// UnknownCommand is the usage error for a word that is no command of c.
+func UnknownCommand(c *cobra.Command, word string) error {
+	var names []string
+	for _, s := range c.Commands() {
+		if s.IsAvailableCommand() {
+			names = append(names, s.Name())
+			names = append(names, s.Aliases...)
+		}
+	}
+	e := cairn.Errorf(cairn.CodeInvalid, "%q is not a command of %q", term.Clean(word), c.CommandPath())
+	if n := cairn.Nearest(word, names); n != "" {
+		return e.WithHint("did you mean %q?  (%s --help lists them all)", c.CommandPath()+" "+n, c.CommandPath())
+	}
+	return e.WithHint("one of: %s", strings.Join(names, ", "))
+}
+
+// Args checks the number of positional arguments and says in words what is
+// missing: names are those of the usage line, the last of which may repeat.
+func Args(minimum, maximum int, names ...string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		switch {
+		case len(args) < minimum:
+			return cairn.Errorf(cairn.CodeInvalid, "%s is missing", names[min(len(args), len(names)-1)]).
+				WithHint("usage: %s", c.UseLine())
+		case maximum >= 0 && len(args) > maximum:
+			e := cairn.Errorf(cairn.CodeInvalid, "%q is one argument too many", term.Clean(args[maximum]))
+			if f := c.Flags().Lookup("json"); f != nil && f.Changed {
+				return e.WithHint("fields are written with an equals sign: --json=%s", args[maximum])
+			}
+			return e.WithHint("usage: %s", c.UseLine())
+		}
+		return nil
+	}
+}
