@@ -1,0 +1,116 @@
+package run
+
+import (
+	"time"
+
+	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/expr"
+)
+
+// Facts is all that Decide sees besides plan and expansions.
+type Facts struct {
+	Now     time.Time
+	Run     cairn.Run
+	Attempt cairn.Attempt
+	// Jobs by instance path: those of this attempt, and kept ones of earlier
+	// attempts (their Attempt number is smaller).
+	Jobs map[string]cairn.Job
+	// Contexts are the values of github, inputs and vars.
+	Contexts map[string]expr.Value
+	// Rules and Approvals by environment name in lower case.
+	Rules     map[string]cairn.Environment
+	Approvals map[string]cairn.Approval
+	Pools     []Pool
+	// Groups lists who else is in a concurrency group, by GroupKey.
+	Groups map[string][]Member
+}
+
+// Pool is a slot with the room that is left in it.
+type Pool struct {
+	cairn.Slot
+	Free int
+}
+
+// Member is a run (Job 0) or a job of another run in a concurrency group.
+type Member struct {
+	Run    cairn.RunID
+	Job    cairn.JobID
+	Active bool      // admitted and not completed; else it waits
+	Since  time.Time // when it asked for the group
+}
+
+// Action is one decision. The set is closed: the types of this file.
+type Action interface{ action() }
+
+type (
+	// Admit lets the run itself begin.
+	Admit struct{}
+	// Hold keeps the run from beginning (a concurrency group is taken).
+	Hold struct{ Reason string }
+	// Expand records the instances of a node.
+	Expand struct{ Expansion cairn.Expansion }
+	// CreateJob adds a blocked job.
+	CreateJob struct{ Path, Node, Name string }
+	// Ready says that a job's needs are done and its condition holds; what its
+	// node says is evaluated now.
+	Ready struct {
+		Path             string
+		Name             string
+		Labels           []string
+		Environment      string
+		Group            string
+		CancelInProgress bool
+		ContinueOnError  bool
+		TimeoutMinutes   float64
+	}
+	// Wait holds a ready job for something outside the plan.
+	Wait struct{ Path, Reason string }
+	// Queue holds a ready job for a free slot.
+	Queue struct{ Path, Reason string }
+	// Start hands a job out to a runner.
+	Start struct{ Path, Runner string }
+	// Cancel tells a running job's supervisor to end it.
+	Cancel struct {
+		Path, Reason string
+		Force        bool
+	}
+	// Finish completes a job that never ran, or that nobody will hear of again.
+	Finish struct {
+		Path       string
+		Conclusion cairn.Conclusion
+		Reason     string
+	}
+	// AskApproval opens the question whether the attempt may use an environment.
+	AskApproval struct{ Environment string }
+	// AddEnvironment records an environment that a workflow names first.
+	AddEnvironment struct{ Environment cairn.Environment }
+	// CancelOther ends another run (Job 0) or job in the same concurrency group.
+	CancelOther struct {
+		Run    cairn.RunID
+		Job    cairn.JobID
+		Reason string
+	}
+	// FinishRun completes the run and its attempt.
+	FinishRun struct {
+		Conclusion cairn.Conclusion
+		Reason     string
+	}
+	// Wake says when to decide again although nothing happened until then.
+	Wake struct{ At time.Time }
+)
+
+func (Admit) action()          {}
+func (Hold) action()           {}
+func (Expand) action()         {}
+func (CreateJob) action()      {}
+func (Ready) action()          {}
+func (Wait) action()           {}
+func (Queue) action()          {}
+func (Start) action()          {}
+func (Cancel) action()         {}
+func (Finish) action()         {}
+func (AskApproval) action()    {}
+func (AddEnvironment) action() {}
+func (CancelOther) action()    {}
+func (FinishRun) action()      {}
+func (Wake) action()           {}
