@@ -1,0 +1,65 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+
+	"github.com/cairn-ml/cairn"
+)
+
+// ListAssets lists the newest version of each asset.
+func (c *Client) ListAssets(ctx context.Context, f AssetFilter) ([]cairn.AssetVersion, error) {
+	q := query("kind", string(f.Kind), "name", f.Name, "tag", f.Tag)
+	if f.Archived {
+		q.Set("archived", "true")
+	}
+	if f.Limit > 0 {
+		q.Set("limit", strconv.Itoa(f.Limit))
+	}
+	return list[cairn.AssetVersion](ctx, c, "/assets", q)
+}
+
+// AssetVersions lists the versions of one asset, newest first.
+func (c *Client) AssetVersions(ctx context.Context, kind cairn.AssetKind, name string) ([]cairn.AssetVersion, error) {
+	return list[cairn.AssetVersion](ctx, c, "/assets/versions", query("kind", string(kind), "name", name))
+}
+
+// ShowAsset resolves a reference: data/digits:3, model/digits@latest,
+// azureml:digits:3. Inside a job it resolves as the job does, and the use is
+// recorded.
+func (c *Client) ShowAsset(ctx context.Context, ref string) (*AssetDetail, error) {
+	return call[AssetDetail](ctx, c, http.MethodGet, "/assets/resolve?"+query("ref", ref).Encode(), nil)
+}
+
+// CreateAsset registers a version.
+func (c *Client) CreateAsset(ctx context.Context, n NewAsset) (*cairn.AssetVersion, error) {
+	return call[cairn.AssetVersion](ctx, c, http.MethodPost, "/assets", n)
+}
+
+// SetLabel moves a label to a version; an empty version removes the label.
+func (c *Client) SetLabel(ctx context.Context, kind cairn.AssetKind, name, label, version string) error {
+	return c.do(ctx, http.MethodPut, "/assets/labels", map[string]string{
+		"kind": string(kind), "name": name, "label": label, "version": version}, nil)
+}
+
+// SetTags adds tags to a version and removes others.
+func (c *Client) SetTags(ctx context.Context, ref cairn.Ref, set map[string]string, remove []string) (*cairn.AssetVersion, error) {
+	return call[cairn.AssetVersion](ctx, c, http.MethodPut, "/assets/tags", map[string]any{
+		"ref": ref, "set": set, "remove": remove})
+}
+
+// Archive hides a version from latest and from lists, or brings it back.
+func (c *Client) Archive(ctx context.Context, ref cairn.Ref, archived bool) error {
+	return c.do(ctx, http.MethodPut, "/assets/archived", map[string]any{"ref": ref, "archived": archived}, nil)
+}
+
+// Trace walks the links of what asked names: up to where it comes from, or
+// down to what came of it.
+func (c *Client) Trace(ctx context.Context, asked string, down bool) (*cairn.Trace, error) {
+	q := query("ref", asked)
+	if down {
+		q.Set("down", "true")
+	}
+	return call[cairn.Trace](ctx, c, http.MethodGet, "/trace?"+q.Encode(), nil)
+}
