@@ -25,8 +25,10 @@ type Kit struct {
 	Dir     string
 	Version string
 	Now     func() time.Time
-	// Dial connects to the owner of the home, starting it if need be.
+	// Dial connects to the owner of the home, starting it if need be; Peek only
+	// to one that runs.
 	Dial func(context.Context) (*Client, error)
+	Peek func(context.Context) (*Client, error)
 
 	mu     sync.Mutex
 	client *Client

@@ -1,0 +1,105 @@
+// Package cli is the command line of Cairn: one folder per command, all of them
+// handed the same [kit.Kit]. It talks to the owner of a home only through
+// api/client; what needs no owner (lint, plan, completion) starts none.
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/api/client"
+	"github.com/cairn-ml/cairn/internal/cli/kit"
+	"github.com/cairn-ml/cairn/internal/cli/serve"
+	"github.com/cairn-ml/cairn/internal/cli/term"
+)
+
+// Options are all that the command line gets from its process.
+type Options struct {
+	Args           []string // without the program's name
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	Env            func(string) string // nil: the process's
+	Dir            string              // "": the process's
+	Version        string
+	Now            func() time.Time // nil: time.Now
+
+	// Connect reaches the owner and starts one where none runs; Peek only reaches
+	// one that runs (status, serve --stop, completion).
+	Connect func(context.Context) (*client.Client, error)
+	Peek    func(context.Context) (*client.Client, error)
+	// Serve owns the home until ctx ends or somebody asks it to leave.
+	Serve func(context.Context, ServeOptions) error
+	// Doctor looks at the machine where no owner can be reached.
+	Doctor func(context.Context) []client.Check
+}
+
+// ServeOptions are the flags of cairn serve.
+type ServeOptions = serve.Request
+
+// Main runs one command line and returns the exit code. The first interrupt
+// ends the command's context, and the command says what that means; the second
+// leaves at once.
+func Main(ctx context.Context, o Options) int {
+	if o.Env == nil {
+		o.Env = os.Getenv
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Dir == "" {
+		dir, err := os.Getwd()
+		if err != nil {
+			fmt.Fprintf(o.Stderr, "error: the current folder cannot be read: %v\n", err)
+			return kit.ExitFailed
+		}
+		o.Dir = dir
+	}
+	k := &kit.Kit{
+		Term: term.New(o.Stdin, o.Stdout, o.Stderr, o.Env), Env: o.Env, Dir: o.Dir,
+		Version: o.Version, Now: o.Now, Dial: o.Connect, Peek: o.Peek,
+	}
+	for _, a := range o.Args {
+		// Seen here too, so that an error before the flags are read is JSON as well.
+		if a == "--" {
+			break
+		}
+		if a == "--json" || strings.HasPrefix(a, "--json=") || a == "--jq" || strings.HasPrefix(a, "--jq=") {
+			k.WantJSON()
+		}
+	}
+	root := newRoot(k, o)
+	root.SetArgs(o.Args)
+	if o.Args == nil {
+		root.SetArgs([]string{})
+	}
+
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	interrupts := make(chan os.Signal, 2)
+	signal.Notify(interrupts, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(interrupts)
+	done := make(chan error, 1)
+	go func() { done <- root.ExecuteContext(ctx) }()
+	interrupted := false
+	for {
+		select {
+		case err := <-done:
+			k.ShowError(err)
+			return kit.ExitCode(err)
+		case <-interrupts:
+			if interrupted {
+				k.ShowError(cairn.Errorf(cairn.CodeCanceled, "left at once"))
+				return kit.ExitInterrupted
+			}
+			interrupted = true
+			cancel()
+		}
+	}
+}

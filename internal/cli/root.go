@@ -1,0 +1,51 @@
+package cli
+
+import (
+	"github.com/cairn-ml/cairn/internal/cli/kit"
+	"github.com/cairn-ml/cairn/internal/cli/serve"
+	"github.com/cairn-ml/cairn/internal/cli/status"
+	"github.com/cairn-ml/cairn/internal/cli/version"
+	"github.com/spf13/cobra"
+)
+
+const (
+	groupWork   = "work"
+	groupThings = "things"
+	groupPeople = "people"
+	groupSystem = "system"
+)
+
+// newRoot builds the tree of commands.
+func newRoot(k *kit.Kit, o Options) *cobra.Command {
+	root := kit.Group(&cobra.Command{
+		Use:   "cairn",
+		Short: "From a commit to a model, and from any model back to the commit",
+		Long: `Cairn takes a commit to a model API in production, and any prediction back to the commit.
+
+It runs GitHub Actions workflows on this machine, keeps data and models by their
+digests, takes what the mlflow client sends, and traces everything.`,
+		Example: `cairn init
+cairn run
+cairn run --workflow mlops.yml --input data_prep=false
+cairn trace model/digits:1`,
+	})
+	k.Install(root)
+	root.AddGroup(
+		&cobra.Group{ID: groupWork, Title: "Work"},
+		&cobra.Group{ID: groupThings, Title: "Things"},
+		&cobra.Group{ID: groupPeople, Title: "People and settings"},
+		&cobra.Group{ID: groupSystem, Title: "System"},
+	)
+	add := func(group string, cmds ...*cobra.Command) {
+		for _, c := range cmds {
+			c.GroupID = group
+			root.AddCommand(c)
+		}
+	}
+	add(groupSystem,
+		serve.New(k, o.Serve),
+		status.New(k),
+		version.New(k),
+	)
+	return root
+}

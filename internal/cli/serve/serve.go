@@ -1,0 +1,89 @@
+// Package serve is cairn serve: the owner of a home in the foreground, and
+// cairn serve --stop, which ends the one that runs.
+package serve
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/cli/kit"
+	"github.com/spf13/cobra"
+)
+
+// Request is what the flags ask of the server.
+type Request struct {
+	// Listen is host:port; "" means 127.0.0.1:7077.
+	Listen string
+	// Detached is how commands start an owner: it answers readiness on standard
+	// output as one JSON line, and leaves after Idle without client or run.
+	Detached bool
+	Idle     time.Duration
+	// Exposed allows an address beyond loopback without TLS.
+	Exposed bool
+}
+
+// Serve owns the home until its context ends.
+type Serve func(context.Context, Request) error
+
+// New makes the command.
+func New(k *kit.Kit, run Serve) *cobra.Command {
+	var r Request
+	var stop bool
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Own the home and answer on 127.0.0.1:7077 until interrupted",
+		Long: `Own the home and answer on 127.0.0.1:7077 until interrupted.
+
+Commands start a server by themselves and it leaves when idle; serve keeps one, with a
+fixed address, for browsers, for git push and for the mlflow client. It takes over from a
+server that a command started. Jobs that run go on when the server ends, and the next one
+finds them.`,
+		Example: `cairn serve
+cairn serve --listen 127.0.0.1:8080
+cairn serve --stop`,
+		Args: kit.Args(0, 0),
+		RunE: func(c *cobra.Command, _ []string) error {
+			if stop {
+				return stopOwner(c.Context(), k)
+			}
+			if run == nil {
+				return cairn.Errorf(cairn.CodeUnsupported, "this binary was built without a server")
+			}
+			return run(c.Context(), r)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&r.Listen, "listen", "", "`address` as host:port (default 127.0.0.1:7077)")
+	f.BoolVar(&r.Exposed, "exposed", false, "allow an address beyond loopback without TLS")
+	f.BoolVar(&stop, "stop", false, "end the server that owns the home; jobs go on")
+	f.BoolVar(&r.Detached, "detached", false, "write one JSON line when ready, leave when idle")
+	f.DurationVar(&r.Idle, "idle", 0, "with --detached: leave after so long without client or run")
+	for _, hidden := range []string{"detached", "idle"} {
+		// The flags are defined above: this cannot fail.
+		_ = f.MarkHidden(hidden)
+	}
+	cmd.MarkFlagsMutuallyExclusive("stop", "listen")
+	return cmd
+}
+
+func stopOwner(ctx context.Context, k *kit.Kit) error {
+	c, err := k.Peek(ctx)
+	if err != nil {
+		if cairn.CodeOf(err) == cairn.CodeUnavailable {
+			fmt.Fprintln(k.Term.Err, "no server runs")
+			return nil
+		}
+		return err
+	}
+	st, err := c.Status(ctx)
+	if err != nil {
+		return err
+	}
+	if err := c.Handover(ctx); err != nil {
+		return err
+	}
+	fmt.Fprintf(k.Term.Err, "server %d ended\n", st.PID)
+	return nil
+}
