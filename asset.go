@@ -38,6 +38,8 @@ type AssetVersion struct {
 	Archived  bool      `json:"archived,omitempty"`
 	Deleted   bool      `json:"deleted,omitempty"`
 	Job       JobID     `json:"job,omitempty"` // the job that made it; 0: by hand
+	Run       RunID     `json:"run,omitempty"` // that job's run and attempt
+	Attempt   int       `json:"attempt,omitempty"`
 	By        string    `json:"by"`
 	CreatedAt time.Time `json:"created_at"`
 	UpdatedAt time.Time `json:"updated_at"`
