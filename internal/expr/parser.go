@@ -1,0 +1,320 @@
+package expr
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+type nodeKind uint8
+
+const (
+	nodeLiteral nodeKind = iota
+	nodeContext          // name
+	nodeIndex            // args[0] [ args[1] ], or .name
+	nodeStar             // args[0] .* or [*]
+	nodeCall             // name ( args )
+	nodeNot              // ! args[0]
+	nodeBinary           // args[0] op args[1]
+	nodeLogical          // args joined by op: && or ||
+	nodeGroup            // ( args[0] )
+)
+
+// Node is a parsed expression. It never changes after Parse.
+type Node struct {
+	kind     nodeKind
+	op       tokenKind
+	off, end int
+	name     string // context, function: as written
+	lower    string // name, or a literal key, folded
+	dot      bool   // index: written as .name
+	value    Value  // literal
+	args     []*Node
+	fn       *builtin // function of the language itself
+}
+
+// Offset and End delimit the node's own text: the name of a context or
+// function, the operator of an operation, the text of a literal.
+func (n *Node) Offset() int { return n.off }
+
+// End is the offset behind the node's own text.
+func (n *Node) End() int { return n.end }
+
+// Parse reads one expression without ${{ }}. Which contexts and functions exist
+// is not its business: see Check.
+func Parse(src string) (*Node, error) {
+	// Counting runes only matters for texts that might pass the limit.
+	if len(src) > MaxLength && utf8.RuneCountInString(src) > MaxLength {
+		return nil, errorAt(Lexing, 0, len(src), "the expression is longer than %d characters", MaxLength)
+	}
+	p := parser{lex: lexer{src: src}}
+	if err := p.advance(); err != nil {
+		return nil, err
+	}
+	if p.tok.kind == tokEOF {
+		return nil, errorAt(Parsing, 0, len(src), "an expression was expected, but there is none")
+	}
+	n, err := p.expression()
+	if err != nil {
+		return nil, err
+	}
+	if p.tok.kind != tokEOF {
+		return nil, p.unexpected()
+	}
+	return n, nil
+}
+
+type parser struct {
+	lex   lexer
+	tok   token
+	depth int
+}
+
+func (p *parser) advance() (err error) {
+	p.tok, err = p.lex.next()
+	return err
+}
+
+// deeper counts one level of nesting; the caller takes it back.
+func (p *parser) deeper() error {
+	if p.depth++; p.depth > MaxDepth {
+		return errorAt(Parsing, p.tok.off, p.tok.end, "the expression is nested deeper than %d levels", MaxDepth)
+	}
+	return nil
+}
+
+func (p *parser) unexpected() error {
+	if p.tok.kind == tokEOF {
+		return errorAt(Parsing, p.tok.off, p.tok.off, "unexpected end of the expression").
+			hint("something is missing behind %s", show(tail(p.lex.src)))
+	}
+	return errorAt(Parsing, p.tok.off, p.tok.end, "unexpected symbol %s", show(p.lex.src[p.tok.off:p.tok.end]))
+}
+
+func tail(s string) string {
+	r := []rune(strings.TrimSpace(s))
+	if len(r) > 20 {
+		r = append([]rune("…"), r[len(r)-20:]...)
+	}
+	return string(r)
+}
+
+func (p *parser) expect(kind tokenKind) error {
+	if p.tok.kind != kind {
+		return p.unexpected()
+	}
+	return p.advance()
+}
+
+func (p *parser) expression() (*Node, error) {
+	if err := p.deeper(); err != nil {
+		return nil, err
+	}
+	n, err := p.binary(precOr)
+	p.depth--
+	return n, err
+}
+
+// The levels of binding, loosest first.
+const (
+	precOr = iota + 1
+	precAnd
+	precEqual
+	precOrder
+)
+
+func precedence(k tokenKind) int {
+	switch k {
+	case tokOr:
+		return precOr
+	case tokAnd:
+		return precAnd
+	case tokEq, tokNe:
+		return precEqual
+	case tokLt, tokLe, tokGt, tokGe:
+		return precOrder
+	default:
+		return 0
+	}
+}
+
+// binary climbs: it takes operators that bind at least as tightly as lowest.
+func (p *parser) binary(lowest int) (*Node, error) {
+	left, err := p.unary()
+	for err == nil {
+		prec := precedence(p.tok.kind)
+		if prec < lowest || prec == 0 {
+			return left, nil
+		}
+		if prec <= precAnd {
+			left, err = p.logical(left, prec)
+			continue
+		}
+		op := p.tok
+		if err = p.advance(); err != nil {
+			break
+		}
+		var right *Node
+		right, err = p.binary(prec + 1)
+		left = &Node{kind: nodeBinary, op: op.kind, off: op.off, end: op.end, args: []*Node{left, right}}
+	}
+	return nil, err
+}
+
+// logical takes a whole chain of one operator: a && b && c is one node.
+func (p *parser) logical(first *Node, prec int) (*Node, error) {
+	if err := p.deeper(); err != nil {
+		return nil, err
+	}
+	op := p.tok
+	n := &Node{kind: nodeLogical, op: op.kind, off: op.off, end: op.end, args: []*Node{first}}
+	for p.tok.kind == op.kind {
+		if err := p.advance(); err != nil {
+			return nil, err
+		}
+		right, err := p.binary(prec + 1)
+		if err != nil {
+			return nil, err
+		}
+		n.args = append(n.args, right)
+	}
+	p.depth--
+	return n, nil
+}
+
+func (p *parser) unary() (*Node, error) {
+	if p.tok.kind != tokNot {
+		return p.postfix()
+	}
+	if err := p.deeper(); err != nil {
+		return nil, err
+	}
+	op := p.tok
+	if err := p.advance(); err != nil {
+		return nil, err
+	}
+	arg, err := p.unary()
+	if err != nil {
+		return nil, err
+	}
+	p.depth--
+	return &Node{kind: nodeNot, off: op.off, end: op.end, args: []*Node{arg}}, nil
+}
+
+// postfix takes a primary and the steps behind it: .name .* [index] [*].
+func (p *parser) postfix() (*Node, error) {
+	n, err := p.primary()
+	if err != nil || n.kind == nodeLiteral {
+		return n, err
+	}
+	levels := 0
+	for p.tok.kind == tokDot || p.tok.kind == tokLBracket {
+		if n, err = p.step(n); err != nil {
+			return nil, err
+		}
+		levels++
+	}
+	p.depth -= levels
+	return n, nil
+}
+
+func (p *parser) step(of *Node) (*Node, error) {
+	bracket := p.tok.kind == tokLBracket
+	if err := p.advance(); err != nil {
+		return nil, err
+	}
+	n := &Node{kind: nodeIndex, off: p.tok.off, end: p.tok.end, args: []*Node{of, nil}}
+	switch {
+	case p.tok.kind == tokStar:
+		n.kind, n.args = nodeStar, n.args[:1]
+		if err := p.advance(); err != nil {
+			return nil, err
+		}
+	case !bracket && p.tok.kind == tokIdent:
+		n.dot = true
+		n.args[1] = &Node{kind: nodeLiteral, value: String(p.tok.str), lower: foldKey(p.tok.str), off: p.tok.off, end: p.tok.end}
+		if err := p.advance(); err != nil {
+			return nil, err
+		}
+	case bracket:
+		index, err := p.expression()
+		if err != nil {
+			return nil, err
+		}
+		n.args[1] = index
+	default:
+		return nil, p.unexpected()
+	}
+	if bracket {
+		if err := p.expect(tokRBracket); err != nil {
+			return nil, err
+		}
+	}
+	return n, p.deeper()
+}
+
+func (p *parser) primary() (*Node, error) {
+	t := p.tok
+	n := &Node{kind: nodeLiteral, off: t.off, end: t.end}
+	switch t.kind {
+	case tokTrue, tokFalse:
+		n.value = Bool(t.kind == tokTrue)
+	case tokNull:
+	case tokNumber:
+		n.value = Number(t.num)
+	case tokString:
+		n.value, n.lower = String(t.str), foldKey(t.str)
+	case tokIdent:
+		if err := p.advance(); err != nil {
+			return nil, err
+		}
+		n.name, n.lower = t.str, strings.ToLower(t.str)
+		if p.tok.kind == tokLParen {
+			return p.call(n)
+		}
+		n.kind = nodeContext
+		return n, nil
+	case tokLParen:
+		if err := p.advance(); err != nil {
+			return nil, err
+		}
+		inner, err := p.expression()
+		if err != nil {
+			return nil, err
+		}
+		n.kind, n.args = nodeGroup, []*Node{inner}
+		return n, p.expect(tokRParen)
+	default:
+		return nil, p.unexpected()
+	}
+	return n, p.advance()
+}
+
+func (p *parser) call(n *Node) (*Node, error) {
+	n.kind = nodeCall
+	if err := p.advance(); err != nil {
+		return nil, err
+	}
+	for p.tok.kind != tokRParen {
+		arg, err := p.expression()
+		if err != nil {
+			return nil, err
+		}
+		n.args = append(n.args, arg)
+		if p.tok.kind == tokRParen {
+			break
+		}
+		if err := p.expect(tokComma); err != nil {
+			return nil, err
+		}
+	}
+	if err := p.advance(); err != nil {
+		return nil, err
+	}
+	n.fn = lookupBuiltin(n.lower)
+	if n.fn != nil {
+		if err := checkArity(n, n.fn.sig); err != nil {
+			return nil, err
+		}
+	}
+	return n, nil
+}
