@@ -34,6 +34,7 @@ const (
 	KindRelease     = "release"
 	KindDeployment  = "deployment"
 	KindPrediction  = "prediction"
+	KindStage       = "stage" // an environment of a repository: stage/owner/name:staging
 )
 
 // NewRef joins kind and id.
@@ -52,6 +53,9 @@ func CommitRef(sha string) Ref { return NewRef(KindCommit, sha) }
 func AssetRef(kind AssetKind, name, version string) Ref {
 	return NewRef(string(kind), name+":"+version)
 }
+
+// StageRef is the ref of an environment of a repository.
+func StageRef(repository, name string) Ref { return NewRef(KindStage, repository+":"+name) }
 
 // ArtifactRef is the ref of a run's artifact: names are unique within an attempt.
 func ArtifactRef(run RunID, attempt int, name string) Ref {

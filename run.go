@@ -191,7 +191,7 @@ type Event struct {
 const (
 	EvRunCreated   = "run.created"
 	EvRunChanged   = "run.changed"
-	EvRunExpanded  = "run.expanded" // Data: Expansion
+	EvRunExpanded  = "run.expanded" // Data: Expanded
 	EvAttempt      = "run.attempt"  // Data: Attempt
 	EvJobCreated   = "job.created"
 	EvJobChanged   = "job.changed"
