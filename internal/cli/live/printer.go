@@ -1,0 +1,170 @@
+package live
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/cli/term"
+	xterm "golang.org/x/term"
+)
+
+// Printer shows a model. Its methods are called from one goroutine.
+type Printer interface {
+	// Start shows what runs, before the first event.
+	Start(m *Model)
+	// News shows one change and the event that made it.
+	News(m *Model, ev cairn.Event, c *Change)
+	// Tick lets durations grow.
+	Tick(m *Model)
+	// Say writes a line of talk without disturbing the view.
+	Say(text string)
+	// End shows the last state and stops drawing.
+	End(m *Model)
+}
+
+// The ways to show progress, for --progress.
+const (
+	Auto  = "auto"
+	TTY   = "tty"
+	Plain = "plain"
+	JSON  = "json"
+	Quiet = "quiet"
+)
+
+// Modes lists the values of --progress.
+func Modes() []string { return []string{Auto, TTY, Plain, JSON, Quiet} }
+
+// NewPrinter makes the printer of a mode; auto is tty on a terminal that a
+// person watches, plain elsewhere.
+func NewPrinter(t *term.Term, mode string, now func() time.Time) (Printer, error) {
+	switch mode {
+	case Auto, "":
+		if t.Live() {
+			return &ttyPrinter{t: t, now: now}, nil
+		}
+		return &plainPrinter{view{t, t.ErrStyle()}, now}, nil
+	case TTY:
+		return &ttyPrinter{t: t, now: now}, nil
+	case Plain:
+		return &plainPrinter{view{t, t.ErrStyle()}, now}, nil
+	case JSON:
+		return jsonPrinter{t.Err}, nil
+	case Quiet:
+		return quietPrinter{t.Err}, nil
+	}
+	e := cairn.Errorf(cairn.CodeInvalid, "--progress does not take %q", mode)
+	if n := cairn.Nearest(mode, Modes()); n != "" {
+		return nil, e.WithHint("did you mean %s?", n)
+	}
+	return nil, e.WithHint("one of: %s", strings.Join(Modes(), ", "))
+}
+
+// plainPrinter appends lines and never moves the cursor.
+type plainPrinter struct {
+	view
+	now func() time.Time
+}
+
+func (p *plainPrinter) line(format string, args ...any) { fmt.Fprintf(p.t.Err, format+"\n", args...) }
+
+func (p *plainPrinter) Start(m *Model) { p.line("%s", Header(p.t, p.s, m.Run)) }
+
+func (p *plainPrinter) News(m *Model, _ cairn.Event, c *Change) {
+	switch {
+	case c.Job != nil && c.Job.Status != cairn.StatusBlocked && c.Job.Status != cairn.StatusQueued:
+		p.line("%s", p.job(c.Job, p.now()))
+	case c.Step != nil && c.Step.Status == cairn.StatusCompleted && c.Step.Conclusion != cairn.Skipped:
+		p.line("    %s  %s", p.step(*c.Step, p.now()), p.s.Dim("("+jobName(c.Of)+")"))
+	case c.Run != nil && c.Run.CancelBy != "" && c.Run.Status != cairn.StatusCompleted:
+		p.line("cancelled by %s: jobs are ending", term.Clean(c.Run.CancelBy))
+	}
+}
+
+func (p *plainPrinter) Tick(*Model)     {}
+func (p *plainPrinter) Say(text string) { p.line("%s", text) }
+func (p *plainPrinter) End(m *Model)    { p.line("%s", Summary(p.t, p.s, m.Run, p.now())) }
+
+// jsonPrinter writes each event as it came: one line, the API's own encoding.
+type jsonPrinter struct{ w io.Writer }
+
+func (jsonPrinter) Start(*Model) {}
+func (p jsonPrinter) News(_ *Model, ev cairn.Event, _ *Change) {
+	// Standard error has nobody to tell that it cannot be written.
+	_ = json.NewEncoder(p.w).Encode(ev)
+}
+func (jsonPrinter) Tick(*Model) {}
+func (p jsonPrinter) Say(text string) {
+	_ = json.NewEncoder(p.w).Encode(map[string]string{"kind": "message", "message": text})
+}
+func (jsonPrinter) End(*Model) {}
+
+// quietPrinter says only what was said to it.
+type quietPrinter struct{ w io.Writer }
+
+func (quietPrinter) Start(*Model)                      {}
+func (quietPrinter) News(*Model, cairn.Event, *Change) {}
+func (quietPrinter) Tick(*Model)                       {}
+func (p quietPrinter) Say(text string)                 { fmt.Fprintln(p.w, text) }
+func (quietPrinter) End(*Model)                        {}
+
+// ttyPrinter draws the frame over the one before.
+type ttyPrinter struct {
+	t     *term.Term
+	now   func() time.Time
+	drawn int // lines on the screen that belong to the frame
+	last  string
+}
+
+func (p *ttyPrinter) Start(m *Model)                          { p.draw(m, false) }
+func (p *ttyPrinter) News(m *Model, _ cairn.Event, _ *Change) { p.draw(m, false) }
+func (p *ttyPrinter) Tick(m *Model)                           { p.draw(m, false) }
+
+func (p *ttyPrinter) Say(text string) {
+	fmt.Fprintf(p.t.Err, "%s%s\n", p.erase(), text)
+	p.drawn, p.last = 0, ""
+}
+
+func (p *ttyPrinter) End(m *Model) {
+	p.draw(m, true)
+	fmt.Fprintf(p.t.Err, "\n%s\n", Summary(p.t, p.t.ErrStyle(), m.Run, p.now()))
+}
+
+// erase moves to the first line of the frame and clears from there.
+func (p *ttyPrinter) erase() string {
+	if p.drawn == 0 {
+		return ""
+	}
+	return fmt.Sprintf("\x1b[%dA\r\x1b[J", p.drawn)
+}
+
+func (p *ttyPrinter) draw(m *Model, final bool) {
+	height := 0
+	if !final {
+		height = p.height() - 1
+	}
+	lines := Frame(p.t, p.t.ErrStyle(), m, p.now(), height)
+	for i := range lines {
+		lines[i] = term.Clip(lines[i], p.t.Width()-1)
+	}
+	text := strings.Join(lines, "\n") + "\n"
+	if text == p.last {
+		return
+	}
+	// One write per frame, so that it does not flicker.
+	_, _ = io.WriteString(p.t.Err, p.erase()+text)
+	p.last, p.drawn = text, len(lines)
+}
+
+func (p *ttyPrinter) height() int {
+	if f, ok := p.t.Err.(*os.File); ok {
+		if _, h, err := xterm.GetSize(int(f.Fd())); err == nil && h >= 5 {
+			return h
+		}
+	}
+	return 24
+}
