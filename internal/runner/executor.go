@@ -1,0 +1,443 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/expr"
+)
+
+// Job is one job to execute, with everything it needs from outside.
+type Job struct {
+	Spec     *cairn.JobSpec
+	Secrets  cairn.JobSecrets
+	Machine  Machine
+	Reporter Reporter
+	Registry Registry
+	Server   Server
+	Now      func() time.Time
+	Logger   *slog.Logger
+	// Ignored reports whether git ignores a path of the repository: only for
+	// hints. nil: not known.
+	Ignored func(path string) bool
+	// Hold is asked before each step of an interactive job. nil: go on.
+	Hold func(ctx context.Context, p HoldPoint) (HoldAnswer, error)
+	// Cancel, once closed, ends the job in order: the running step is stopped unless
+	// its condition still holds, and steps with always() or cancelled() run.
+	Cancel <-chan struct{}
+	// CancelGrace bounds what runs after a cancel; 0 means five minutes.
+	CancelGrace time.Duration
+	// MaxLog bounds the log of one step; 0 means DefaultMaxLog.
+	MaxLog int64
+}
+
+// HoldPoint is where an interactive job waits.
+type HoldPoint struct {
+	Step cairn.StepRow
+	Env  map[string]string // the environment that the step would get
+	Dir  string            // where it would run
+}
+
+// HoldAnswer says how an interactive job goes on.
+type HoldAnswer string
+
+// The answers to a hold.
+const (
+	HoldGo       HoldAnswer = "go"       // run the step
+	HoldSkip     HoldAnswer = "skip"     // skip this step alone
+	HoldContinue HoldAnswer = "continue" // run the step and hold no more
+	HoldAbort    HoldAnswer = "abort"    // cancel the job
+)
+
+const (
+	defaultCancelGrace = 5 * time.Minute
+	defaultJobTimeout  = 360 // minutes
+)
+
+var (
+	errCancelled = errors.New("the job was cancelled")
+	errJobTime   = errors.New("the job timed out")
+	errStepTime  = errors.New("the step timed out")
+	errGrace     = errors.New("the time that is left to a cancelled job is over")
+)
+
+// executor is the state of one job.
+type executor struct {
+	Job
+	ctx      context.Context // ends when nothing may run any more
+	stop     context.CancelCauseFunc
+	masks    *Masks
+	contexts map[string]expr.Value // those that do not change
+	github   expr.Value
+	environ  map[string]string // of the machine, with what every step is told
+	reserved map[string]string // GITHUB_* and RUNNER_* that keep their values
+	jobEnv   map[string]string
+	setEnv   map[string]string // GITHUB_ENV of the steps so far
+	paths    []string          // GITHUB_PATH of the steps so far, the newest last
+	actions  map[string]Action
+	results  []stepResult // the `steps` context
+	posts    []*post
+	number   int            // of the last row
+	pending  []cairn.Report // not given to the reporter yet
+	hold     bool
+	failed   error // the reporter does not take any more
+
+	mu      sync.Mutex
+	status  cairn.Conclusion // of the job so far
+	reason  string
+	current *running
+}
+
+// stepResult is what the `steps` context shows of one step with an id.
+type stepResult struct {
+	id      string
+	row     *cairn.StepRow
+	outputs map[string]string // as they are; those of the row are masked
+}
+
+// running is the step that runs now, for the moment in which the job is cancelled.
+type running struct {
+	condition string
+	env       *expr.Env
+	stop      context.CancelCauseFunc
+}
+
+// post is what an action still has to do at the end.
+type post struct {
+	action PostAction
+	ctx    *StepContext
+	name   string
+	uses   string
+}
+
+// Execute runs the job to its end and returns the last reports, the very last
+// of which is the job's end: they are not given to the reporter yet, so that
+// the caller can add what only it knows (Killed). When ctx ends, everything
+// stops at once.
+func Execute(ctx context.Context, j Job) []cairn.Report {
+	if j.CancelGrace == 0 {
+		j.CancelGrace = defaultCancelGrace
+	}
+	if j.MaxLog == 0 {
+		j.MaxLog = DefaultMaxLog
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	x := &executor{
+		Job: j, ctx: ctx, stop: stop, masks: NewMasks(),
+		setEnv: map[string]string{}, actions: map[string]Action{},
+		status: cairn.Success, hold: j.Spec.Interactive && j.Hold != nil,
+	}
+	x.pend(cairn.Report{Kind: cairn.ReportStarted})
+	done := make(chan struct{})
+	defer close(done)
+	go x.watch(done)
+
+	if x.setUp() {
+		for i := range j.Spec.Steps {
+			x.step(&j.Spec.Steps[i])
+		}
+		for i := len(x.posts) - 1; i >= 0; i-- {
+			x.post(x.posts[i])
+		}
+	}
+	return x.finish()
+}
+
+// watch turns a cancel, the job's timeout and the end of ctx into the state that
+// the steps see.
+func (x *executor) watch(done <-chan struct{}) {
+	minutes := x.Spec.TimeoutMinutes
+	if minutes <= 0 {
+		minutes = defaultJobTimeout
+	}
+	timeout := time.NewTimer(time.Duration(minutes * float64(time.Minute)))
+	defer timeout.Stop()
+	select {
+	case <-done:
+		return
+	case <-x.ctx.Done():
+		// When it ended because reports cannot be kept, the job has failed already.
+		if errors.Is(context.Cause(x.ctx), context.Canceled) {
+			x.cancel(cairn.Cancelled, "ended by force", errCancelled)
+		}
+		return
+	case <-x.Cancel:
+		x.cancel(cairn.Cancelled, "cancelled", errCancelled)
+	case <-timeout.C:
+		x.cancel(cairn.TimedOut, fmt.Sprintf("timed out after %s", minutesText(minutes)), errJobTime)
+	}
+	grace := time.NewTimer(x.CancelGrace)
+	defer grace.Stop()
+	select {
+	case <-done:
+	case <-x.ctx.Done():
+	case <-grace.C:
+		x.stop(errGrace)
+	}
+}
+
+// cancel sets the job's status and stops the running step unless its condition
+// holds in a cancelled job too.
+func (x *executor) cancel(c cairn.Conclusion, reason string, cause error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.status, x.reason = c, reason
+	if x.current == nil {
+		return
+	}
+	if x.ctx.Err() == nil {
+		if ok, err := expr.Condition(x.current.condition, x.current.envWith(c)); err == nil && ok {
+			return
+		}
+	}
+	x.current.stop(cause)
+}
+
+// envWith is the environment of the step's condition under another job status.
+func (r *running) envWith(c cairn.Conclusion) *expr.Env {
+	return &expr.Env{Contexts: r.env.Contexts, Functions: statusFunctions(func() cairn.Conclusion { return c }, nil)}
+}
+
+func (x *executor) jobStatus() cairn.Conclusion {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.status
+}
+
+// fail marks the job as failed, unless it is cancelled already.
+func (x *executor) fail(reason string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.status == cairn.Success {
+		x.status, x.reason = cairn.Failure, reason
+	}
+}
+
+// pend adds a report to those that go out with the next flush.
+func (x *executor) pend(r cairn.Report) {
+	r.At, r.Epoch = x.Now().UTC(), x.Spec.Epoch
+	x.pending = append(x.pending, r)
+}
+
+func (x *executor) pendStep(row *cairn.StepRow) {
+	c := *row
+	x.pend(cairn.Report{Kind: cairn.ReportStep, Step: &c})
+}
+
+// flush makes all pending reports durable. A job whose reports cannot be kept
+// must not go on: nobody would know what it did.
+func (x *executor) flush() {
+	if len(x.pending) == 0 || x.failed != nil {
+		return
+	}
+	if err := x.Reporter.Report(x.pending...); err != nil {
+		x.failed = err
+		x.fail("the reports of the job cannot be written: " + err.Error())
+		x.stop(err)
+		x.Logger.Error("reports cannot be written", "job", x.Spec.Job, "err", err)
+		return
+	}
+	x.pending = nil
+}
+
+// finish evaluates what the job gives back and makes the last report.
+func (x *executor) finish() []cairn.Report {
+	r := cairn.Report{Kind: cairn.ReportFinished}
+	env := x.env(nil, "")
+	r.Outputs = x.jobOutputs(env)
+	if u := x.Spec.EnvironmentURL; !u.IsZero() {
+		if s, err := expr.EvalString(u, env); err == nil {
+			r.EnvironmentURL = x.masks.String(s)
+		}
+	}
+	x.mu.Lock()
+	r.Conclusion, r.Reason = x.status, x.masks.String(x.reason)
+	x.mu.Unlock()
+	x.pend(r)
+	return x.pending
+}
+
+// jobOutputs evaluates the declared outputs. One that would show a secret is
+// left out, as on GitHub.
+func (x *executor) jobOutputs(env *expr.Env) map[string]string {
+	if len(x.Spec.Outputs) == 0 || len(x.contexts) == 0 {
+		return nil
+	}
+	out := map[string]string{}
+	total := 0
+	for _, o := range x.Spec.Outputs {
+		v, err := expr.EvalString(o.Value, env)
+		if err != nil {
+			x.fail(fmt.Sprintf("output %q: %v", o.Name, err))
+			continue
+		}
+		if x.masks.String(v) != v {
+			x.Logger.Warn("output left out: it may hold a secret", "job", x.Spec.Job, "output", o.Name)
+			continue
+		}
+		if total += len(v); total > maxEnvFile {
+			x.fail(fmt.Sprintf("the outputs of the job hold more than %s", sizeText(maxEnvFile)))
+			break
+		}
+		out[o.Name] = v
+	}
+	return out
+}
+
+// setUp prepares what all steps share. It writes the first step of the job,
+// "Set up job"; when it fails, no step runs.
+func (x *executor) setUp() bool {
+	row := x.newRow("", "Set up job", "")
+	log, err := x.openLog(row)
+	if err == nil {
+		err = x.prepare(log)
+	}
+	if err != nil {
+		if log != nil {
+			logError(log, err)
+		}
+		row.Annotations = append(row.Annotations, x.annotation(AnnotationError, err.Error()))
+	}
+	if log != nil {
+		row.LogSize, _ = log.close()
+	}
+	x.conclude(row, err)
+	if err != nil {
+		x.fail("the job could not be set up: " + err.Error())
+	}
+	x.pendStep(row)
+	return err == nil
+}
+
+func (x *executor) prepare(log *stepLog) error {
+	if x.Spec.Schema > cairn.JobSpecSchema {
+		return cairn.Errorf(cairn.CodeUnsupported, "the job has schema %d; this Cairn knows up to %d", x.Spec.Schema, cairn.JobSpecSchema)
+	}
+	if !x.Spec.Container.IsZero() || !x.Spec.Services.IsZero() {
+		return cairn.Errorf(cairn.CodeUnsupported, "jobs with container or services are not built yet").
+			WithHint("remove container: and services: from the job to run it on this host")
+	}
+	for _, name := range x.addMasks() {
+		log.line("##[warning]The secret %s has fewer than %d characters and is not hidden in logs", name, MinMask)
+	}
+	info := x.Machine.Info()
+	log.line("Runner: %s (%s %s)", info.Name, info.OS, info.Arch)
+	log.line("Job: %s, run %d, attempt %d", x.Spec.Name, x.Spec.Run, x.Spec.Attempt)
+	if x.Spec.Code.Commit != "" {
+		dirty := ""
+		if x.Spec.Code.Dirty {
+			dirty = " with uncommitted changes"
+		}
+		log.line("Commit: %s%s", x.Spec.Code.Commit, dirty)
+	}
+	var missing []error
+	for _, s := range x.Spec.Steps {
+		if s.Uses == "" || x.actions[s.Uses] != nil {
+			continue
+		}
+		a, err := x.findAction(s.Uses)
+		if err != nil {
+			missing = append(missing, err)
+			continue
+		}
+		x.actions[s.Uses] = a
+	}
+	if len(missing) > 0 {
+		return errors.Join(missing...)
+	}
+	return x.prepareContexts()
+}
+
+func (x *executor) findAction(uses string) (Action, error) {
+	if x.Registry == nil {
+		return nil, cairn.Errorf(cairn.CodeUnsupported, "the action %q is not built in", uses)
+	}
+	return x.Registry.Action(uses)
+}
+
+// addMasks hides all secrets and returns the names of those too short for it.
+func (x *executor) addMasks() []string {
+	var short []string
+	for _, name := range sortedKeys(x.Secrets.Secrets) {
+		if v := x.Secrets.Secrets[name]; v != "" && !x.masks.Add(v) {
+			short = append(short, name)
+		}
+	}
+	x.masks.Add(x.Secrets.Token)
+	for _, m := range x.Secrets.Masks {
+		x.masks.Add(m)
+	}
+	return short
+}
+
+func (x *executor) newRow(id, name, uses string) *cairn.StepRow {
+	x.number++
+	return &cairn.StepRow{
+		Job: x.Spec.Job, Number: x.number, ID: id, Name: x.masks.String(name), Uses: uses,
+		Status: cairn.StatusRunning, StartedAt: x.Now().UTC(),
+	}
+}
+
+func (x *executor) openLog(row *cairn.StepRow) (*stepLog, error) {
+	f, err := x.Reporter.Log(row.Number)
+	if err != nil {
+		return nil, fmt.Errorf("the step's log cannot be opened: %w", err)
+	}
+	return newStepLog(f, x.masks, x.Now, x.MaxLog), nil
+}
+
+// conclude completes a row from the error that ended its step.
+func (x *executor) conclude(row *cairn.StepRow, err error) {
+	row.Status = cairn.StatusCompleted
+	row.FinishedAt = x.Now().UTC()
+	row.Outcome = cairn.Success
+	if err != nil {
+		row.Outcome, row.Reason = cairn.Failure, x.masks.String(err.Error())
+		switch {
+		case errors.Is(err, errStepTime):
+			row.Outcome = cairn.TimedOut
+		case errors.Is(err, errCancelled), errors.Is(err, errJobTime), errors.Is(err, errGrace):
+			row.Outcome = cairn.Cancelled
+		}
+	}
+	row.Conclusion = row.Outcome
+}
+
+// logError shows an error with its hint.
+func logError(log *stepLog, err error) {
+	for line := range strings.Lines(strings.TrimRight(err.Error(), "\n")) {
+		log.line("##[error]%s", strings.TrimRight(line, "\n"))
+	}
+	var e *cairn.Error
+	if errors.As(err, &e) && e.Hint != "" {
+		log.line("Hint: %s", e.Hint)
+	}
+}
+
+func (x *executor) annotation(severity, message string) cairn.Annotation {
+	return cairn.Annotation{Severity: severity, Message: x.masks.String(message)}
+}
+
+// makeFiles makes the folder of a step's script and environment files.
+func (x *executor) makeFiles(number int) (string, error) {
+	dir := fmt.Sprintf("%s/%d", x.Machine.Dirs().Files, number)
+	return dir, os.MkdirAll(dir, 0o700)
+}
+
+func minutesText(m float64) string {
+	if m == 1 {
+		return "1 minute"
+	}
+	if m < 1 {
+		return time.Duration(m * float64(time.Minute)).String()
+	}
+	return fmt.Sprintf("%g minutes", m)
+}

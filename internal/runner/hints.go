@@ -1,0 +1,100 @@
+package runner
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+
+	"github.com/cairn-ml/cairn"
+)
+
+// explainError logs what ended the step, keeps it as an annotation, and adds a
+// hint where the output shows a usual mistake.
+func (st *step) explainError(err error) {
+	if errors.Is(err, syscall.ENOSPC) {
+		err = logFailed(err)
+	}
+	logged := st.fault != nil && errors.Is(err, st.fault)
+	if !logged {
+		logError(st.log, err)
+		st.keep(cairn.Annotation{Severity: AnnotationError, Message: err.Error()})
+	}
+	if !isExit(err) || st.out == nil || st.row.ExitCode == nil {
+		return
+	}
+	if h := st.x.scriptHint(string(st.out.tail), *st.row.ExitCode, st.dir); h != "" {
+		st.log.line("Hint: %s", h)
+	}
+}
+
+// logFailed says what to do when the disk is full.
+func logFailed(err error) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return &cairn.Error{Code: cairn.CodeFailed, Err: err, Message: "no space left on the disk that holds CAIRN_HOME: part of the log is lost",
+			Hint: "free some space and run the job again"}
+	}
+	return fmt.Errorf("the log cannot be written: %w", err)
+}
+
+// missingFile finds the path in what programs say about a file that is not there.
+func missingFile(tail string) string {
+	patterns := []string{
+		`No such file or directory: '([^']+)'`,                            // Python's open
+		`can't open file '([^']+)': \[Errno 2\]`,                          // python script.py
+		`Could not open requirements file: .*No such file.*: '([^']+)'`,   // pip
+		`[a-z]+: (?:cannot [a-z]+ )?'?([^\s:']+)'?: No such file or dire`, // cat, ls, bash
+		`File not found: \x60?([^\s\x60']+)`,                              // uv
+	}
+	for _, p := range patterns {
+		if m := regexp.MustCompile(p).FindAllStringSubmatch(tail, -1); m != nil {
+			return m[len(m)-1][1]
+		}
+	}
+	return ""
+}
+
+// scriptHint looks at the end of a failed script's output. dir is where it ran.
+func (x *executor) scriptHint(tail string, code int, dir string) string {
+	root := x.Machine.Dirs().Workspace
+	switch {
+	case strings.Contains(tail, "No space left on device"):
+		return "a disk is full: free some space and run the job again"
+	case regexp.MustCompile(`\bpython: (command )?not found`).MatchString(tail):
+		return "this machine has no `python`: add actions/setup-python before this step, or write python3"
+	case regexp.MustCompile(`\bpip3?: (command )?not found`).MatchString(tail):
+		return "this machine has no `pip`: add actions/setup-python before this step, or write python3 -m pip"
+	case code == 137:
+		return "the process was killed (SIGKILL); often the machine ran out of memory"
+	case code == 126:
+		return "the file is not executable: `git update-index --chmod=+x FILE`, or name the interpreter (bash FILE)"
+	}
+	if m := regexp.MustCompile(`ModuleNotFoundError: No module named '([^'.]+)`).FindStringSubmatch(tail); m != nil {
+		return fmt.Sprintf("the package that brings %q is not installed in this job: add it to requirements.txt, or install it in a step before", m[1])
+	}
+	file := missingFile(tail)
+	if file == "" {
+		return ""
+	}
+	rel := file
+	if !filepath.IsAbs(file) {
+		rel = filepath.Join(dir, file)
+	}
+	rel, err := filepath.Rel(root, rel)
+	if err != nil || !filepath.IsLocal(rel) {
+		return ""
+	}
+	if _, err := os.Stat(filepath.Join(root, file)); err == nil && !filepath.IsAbs(file) {
+		return fmt.Sprintf("%s is in the workspace, but the step runs in another folder: set working-directory, or write the path from there", file)
+	}
+	if entries, err := os.ReadDir(root); err == nil && len(entries) == 0 {
+		return x.missingHint(rel, root)
+	}
+	if x.Ignored != nil && x.Ignored(rel) {
+		return x.missingHint(rel, root)
+	}
+	return ""
+}
