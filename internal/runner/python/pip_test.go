@@ -146,6 +146,7 @@ format = columns
 			t.Errorf("%s: %q", value, got)
 		}
 	}
+	extra += ".binary"
 	write(t, extra, "[install]\nno-binary = numpy,scipy\n", 0o600)
 	conf := LoadPipConfig(func(k string) string { return map[string]string{"PIP_CONFIG_FILE": extra}[k] }, "")
 	if got := strings.Join(conf.UVArgs(), " "); got != "--no-binary numpy --no-binary scipy" {
