@@ -24,7 +24,9 @@ type TraceNode struct {
 	Ref  Ref    `json:"ref"`
 	Kind string `json:"kind"` // the kind of Ref
 	// Relation and Note are those of the link that led here from the parent.
+	// Inverse says that the link points from this thing to its parent.
 	Relation Relation    `json:"relation,omitempty"`
+	Inverse  bool        `json:"inverse,omitempty"`
 	Note     string      `json:"note,omitempty"`
 	Title    string      `json:"title"` // one line: "model digits:3", "ai-training, job 108 of run 42"
 	Facts    []TraceFact `json:"facts,omitempty"`
@@ -82,7 +84,7 @@ func (t *Trace) Render(w io.Writer) error {
 		in := strings.Repeat("  ", depth)
 		b.WriteString(in)
 		if n.Relation != "" {
-			fmt.Fprintf(&b, "%s ", n.words(t.Down))
+			fmt.Fprintf(&b, "%s ", n.Words())
 		}
 		b.WriteString(n.Title)
 		if n.Note != "" {
@@ -128,30 +130,19 @@ func (n *TraceNode) FactLines() []string {
 	return lines
 }
 
-// words says the link to the parent in the direction that is read.
-func (n *TraceNode) words(down bool) string {
-	r := string(n.Relation)
-	switch {
-	case n.Relation == RelMade && !down:
-		return "made by"
-	case n.Relation == RelMade:
-		return "made"
-	case n.Relation == RelUsed && down:
-		return "used by"
-	case n.Relation == RelRan && down:
-		return "ran in"
-	case n.Relation == RelPartOf:
-		if down {
-			return "holds"
-		}
-		return "part of"
-	case n.Relation == RelDerived:
-		if down {
-			return "became"
-		}
-		return "registered from"
-	case n.Relation == RelPacked && down:
-		return "packed into"
+// Words says the link to the parent, as it is read from the parent on.
+func (n *TraceNode) Words() string {
+	inverse := map[Relation]string{
+		RelRan: "ran in", RelUsed: "used by", RelMade: "made by", RelPartOf: "holds", RelPacked: "packed into",
+		RelReleased: "released as", RelApproved: "approved", RelDeployed: "deployed as", RelServed: "served", RelDerived: "became",
 	}
-	return r
+	forward := map[Relation]string{RelPartOf: "part of", RelDerived: "registered from", RelApproved: "approved by"}
+	if n.Inverse {
+		if w, ok := inverse[n.Relation]; ok {
+			return w
+		}
+	} else if w, ok := forward[n.Relation]; ok {
+		return w
+	}
+	return string(n.Relation)
 }

@@ -1,0 +1,437 @@
+package trace
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cairn-ml/cairn"
+)
+
+// asset describes a version. Upwards: the job that made it, else the tracking
+// run it was registered from.
+func (w *walk) asset(n *cairn.TraceNode) ([]cairn.Link, error) {
+	name, version := n.Ref.NameVersion()
+	v, err := w.Reader.AssetVersion(w.ctx, w.Workspace, cairn.AssetKind(n.Kind), name, version)
+	if cairn.CodeOf(err) == cairn.CodeNotFound {
+		w.gap(n, "the version is not stored here any more")
+	} else if err != nil {
+		return nil, err
+	}
+	n.Title = n.Kind + " " + n.Ref.ID()
+	n.Digest, n.By, n.At = v.Digest, v.By, v.CreatedAt
+	fact(n, "digest", string(v.Digest))
+	if v.Files > 0 {
+		fact(n, "holds", plural(v.Files, "file")+", "+bytes(v.Size))
+	}
+	for _, k := range sortedKeys(v.Properties) {
+		if n.Kind == cairn.KindEnvironment {
+			grouped(n, "package", k, v.Properties[k])
+		}
+	}
+	if w.down {
+		ls, err := w.Reader.LinksTo(w.ctx, n.Ref)
+		return pick(ls, onward...), err
+	}
+	if v.SourceRun != "" {
+		if err := w.measured(n, v.SourceRun); err != nil {
+			return nil, err
+		}
+	}
+	to, err := w.Reader.LinksTo(w.ctx, n.Ref)
+	if err != nil {
+		return nil, err
+	}
+	if made := pick(to, cairn.RelMade); len(made) > 0 {
+		// The first one made it; a later one found the same bytes registered.
+		return made[:1], nil
+	}
+	from, err := w.Reader.LinksFrom(w.ctx, n.Ref)
+	if err != nil {
+		return nil, err
+	}
+	if derived := pick(from, cairn.RelDerived); len(derived) > 0 {
+		return derived, nil
+	}
+	if n.Missing == "" {
+		w.gap(n, "no job made it: %s registered it by hand on %s", cmp.Or(v.By, "somebody"), day(v.CreatedAt))
+	}
+	return nil, nil
+}
+
+// measured adds what the tracking run of a model says.
+func (w *walk) measured(n *cairn.TraceNode, id string) error {
+	r, err := w.Reader.MLRun(w.ctx, id)
+	if cairn.CodeOf(err) == cairn.CodeNotFound {
+		w.gap(n, "its tracking run %s is not stored here", id)
+		return nil
+	} else if err != nil {
+		return err
+	}
+	trackingFacts(n, r)
+	return nil
+}
+
+func trackingFacts(n *cairn.TraceNode, r *cairn.MLRun) {
+	for _, m := range r.Metrics {
+		grouped(n, "metric", m.Key, number(m))
+	}
+	for _, p := range r.Params {
+		grouped(n, "param", p.Key, clip(p.Value, 60))
+	}
+}
+
+func number(m cairn.Metric) string {
+	if m.NaN {
+		return "NaN"
+	}
+	if m.Value == math.Trunc(m.Value) && math.Abs(m.Value) < 1e15 {
+		return strconv.FormatFloat(m.Value, 'f', -1, 64)
+	}
+	return strconv.FormatFloat(m.Value, 'g', 6, 64)
+}
+
+// mlrun describes a tracking run. Upwards: its job.
+func (w *walk) mlrun(n *cairn.TraceNode) ([]cairn.Link, error) {
+	r, err := w.Reader.MLRun(w.ctx, n.Ref.ID())
+	if cairn.CodeOf(err) == cairn.CodeNotFound {
+		w.gap(n, "the tracking run is not stored here")
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	n.Title = "tracking run " + cmp.Or(r.Name, r.ID)
+	n.By, n.At = r.By, r.CreatedAt
+	fact(n, "id", r.ID)
+	trackingFacts(n, r)
+	if w.down {
+		ls, err := w.Reader.LinksTo(w.ctx, n.Ref)
+		return pick(ls, cairn.RelDerived), err
+	}
+	from, err := w.Reader.LinksFrom(w.ctx, n.Ref)
+	if err != nil {
+		return nil, err
+	}
+	job := pick(from, cairn.RelPartOf)
+	if len(job) == 0 {
+		w.gap(n, "no job started it: %s logged it by hand on %s", cmp.Or(r.By, r.User, "somebody"), day(r.CreatedAt))
+	}
+	return append(job, pick(from, cairn.RelUsed)...), nil
+}
+
+// artifact describes what a job uploaded.
+func (w *walk) artifact(n *cairn.TraceNode) ([]cairn.Link, error) {
+	run, attempt, name, ok := artifactRef(n.Ref)
+	if ok {
+		as, err := w.Reader.Artifacts(w.ctx, run)
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range as {
+			if a.Name == name && a.Attempt == attempt {
+				n.Digest, n.At = a.Digest, a.CreatedAt
+				fact(n, "digest", string(a.Digest))
+				fact(n, "holds", plural(a.Files, "file")+", "+bytes(a.Size))
+			}
+		}
+		n.Title = fmt.Sprintf("artifact %s of run %d", name, run)
+	}
+	to, err := w.Reader.LinksTo(w.ctx, n.Ref)
+	if err != nil {
+		return nil, err
+	}
+	if w.down {
+		return pick(to, onward...), nil
+	}
+	made := pick(to, cairn.RelMade)
+	if len(made) == 0 {
+		w.gap(n, "no job is recorded that made it")
+	}
+	return made, nil
+}
+
+func artifactRef(r cairn.Ref) (run cairn.RunID, attempt int, name string, ok bool) {
+	head, name, ok := strings.Cut(r.ID(), "/")
+	if !ok {
+		return 0, 0, "", false
+	}
+	a, b, _ := strings.Cut(head, ".")
+	id, err := strconv.ParseInt(a, 10, 64)
+	if b != "" && err == nil {
+		attempt, err = strconv.Atoi(b)
+	}
+	return cairn.RunID(id), attempt, name, err == nil
+}
+
+func (w *walk) runOf(id cairn.RunID) (*cairn.Run, error) {
+	if r, ok := w.runs[id]; ok {
+		return r, nil
+	}
+	r, err := w.Reader.Run(w.ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	w.runs[id] = &r
+	return &r, nil
+}
+
+// job describes a job. Upwards: what it used, what it ran.
+func (w *walk) job(n *cairn.TraceNode) ([]cairn.Link, error) {
+	id, err := strconv.ParseInt(n.Ref.ID(), 10, 64)
+	if err != nil {
+		return nil, cairn.Errorf(cairn.CodeInvalid, "%q is not a job", n.Ref)
+	}
+	j, err := w.Reader.Job(w.ctx, cairn.JobID(id))
+	if cairn.CodeOf(err) == cairn.CodeNotFound {
+		w.gap(n, "the job is not stored here")
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	r, err := w.runOf(j.Run)
+	if err != nil {
+		return nil, err
+	}
+	n.Title = jobTitle(&j)
+	n.By, n.At = r.Actor, j.StartedAt
+	fact(n, "workflow", r.Workflow+", "+r.Event+" by "+r.Actor)
+	if !j.StartedAt.IsZero() {
+		fact(n, "ran", stamp(j.StartedAt)+took(j.StartedAt, j.FinishedAt))
+	}
+	if j.Conclusion != "" && j.Conclusion != cairn.Success {
+		fact(n, "ended", string(j.Conclusion)+because(j.Reason))
+	}
+	from, err := w.Reader.LinksFrom(w.ctx, n.Ref)
+	if err != nil {
+		return nil, err
+	}
+	if w.down {
+		return pick(from, cairn.RelMade), nil
+	}
+	used := pick(from, cairn.RelUsed)
+	if used, err = w.explainSkips(r, &j, used); err != nil {
+		return nil, err
+	}
+	// What the job resolved for itself (its packages) stands beside what it used.
+	for _, l := range pick(from, cairn.RelMade) {
+		if l.To.Kind() == cairn.KindEnvironment {
+			l.Note = cmp.Or(l.Note, "packages")
+			used = append(used, l)
+		}
+	}
+	ran := pick(from, cairn.RelRan)
+	if len(ran) == 0 && j.Conclusion != cairn.Skipped {
+		if r.Commit.SHA != "" {
+			ran = []cairn.Link{{From: n.Ref, Relation: cairn.RelRan, To: cairn.CommitRef(r.Commit.SHA)}}
+		} else {
+			w.gap(n, "the code is of no commit: the repository had none")
+		}
+	}
+	if r.Dirty {
+		n.Dirty = true
+		fact(n, "code", "uncommitted changes on top of the commit (tree "+cmp.Or(r.TreeDigest.Short(), short(r.TreeGit))+")")
+	}
+	return append(used, ran...), nil
+}
+
+// explainSkips says of each version that was made in another run whether a job
+// of this run would have made it and was skipped.
+func (w *walk) explainSkips(r *cairn.Run, j *cairn.Job, used []cairn.Link) ([]cairn.Link, error) {
+	var skipped []cairn.Job
+	loaded := false
+	for i := range used {
+		made, err := w.Reader.LinksTo(w.ctx, used[i].To)
+		if err != nil {
+			return nil, err
+		}
+		made = pick(made, cairn.RelMade)
+		if len(made) == 0 {
+			continue
+		}
+		id, err := strconv.ParseInt(made[0].From.ID(), 10, 64)
+		if err != nil {
+			continue
+		}
+		maker, err := w.Reader.Job(w.ctx, cairn.JobID(id))
+		if err != nil || maker.Run == r.ID {
+			continue
+		}
+		if !loaded {
+			loaded = true
+			if skipped, err = w.Reader.Jobs(w.ctx, r.ID, j.Attempt, false); err != nil {
+				return nil, err
+			}
+		}
+		for _, s := range skipped {
+			if s.Conclusion == cairn.Skipped && s.Node == maker.Node {
+				note := fmt.Sprintf("%s was skipped: output of run %d taken", s.Name, maker.Run)
+				if used[i].Note != "" {
+					note = used[i].Note + "; " + note
+				}
+				used[i].Note = note
+				break
+			}
+		}
+	}
+	return used, nil
+}
+
+// run describes a run and leads to its jobs.
+func (w *walk) run(n *cairn.TraceNode) ([]cairn.Link, error) {
+	id, err := strconv.ParseInt(n.Ref.ID(), 10, 64)
+	if err != nil {
+		return nil, cairn.Errorf(cairn.CodeInvalid, "%q is not a run", n.Ref)
+	}
+	r, err := w.runOf(cairn.RunID(id))
+	if err != nil {
+		return nil, err
+	}
+	n.Title = fmt.Sprintf("run %d: %s", r.ID, clip(r.Title, 80))
+	n.By, n.At, n.Dirty = r.Actor, r.CreatedAt, r.Dirty
+	fact(n, "workflow", r.Workflow+" ("+r.Path+"), "+r.Event+" by "+r.Actor)
+	fact(n, "started", stamp(r.CreatedAt)+took(r.StartedAt, r.FinishedAt))
+	fact(n, "ended", string(r.Conclusion))
+	for _, in := range r.Inputs {
+		grouped(n, "input", in.Name, clip(string(in.Value), 60))
+	}
+	to, err := w.Reader.LinksTo(w.ctx, n.Ref)
+	if err != nil {
+		return nil, err
+	}
+	jobs := pick(to, cairn.RelPartOf)
+	if len(jobs) > 0 {
+		return jobs, nil
+	}
+	// Jobs get their link when they start: a run that is under way has rows.
+	rows, err := w.Reader.Jobs(w.ctx, r.ID, r.Attempt, false)
+	for _, j := range rows {
+		jobs = append(jobs, cairn.Link{From: cairn.JobRef(j.ID), Relation: cairn.RelPartOf, To: n.Ref})
+	}
+	return jobs, err
+}
+
+// commit describes a commit. Downwards: the jobs that ran it.
+func (w *walk) commit(n *cairn.TraceNode) ([]cairn.Link, error) {
+	sha := n.Ref.ID()
+	n.Title = "commit " + short(sha)
+	c, repo, err := w.findCommit(sha)
+	if err != nil {
+		return nil, err
+	}
+	if c == nil {
+		w.gap(n, "the commit is in no repository that is known here")
+	} else {
+		n.By, n.At = c.Author, c.Date
+		fact(n, "subject", clip(c.Subject, 100))
+		fact(n, "author", c.Author+" <"+c.Email+">, "+stamp(c.Date))
+	}
+	fact(n, "repository", repo)
+	fact(n, "sha", sha)
+	if !w.down {
+		return nil, nil
+	}
+	to, err := w.Reader.LinksTo(w.ctx, n.Ref)
+	return pick(to, cairn.RelRan), err
+}
+
+func (w *walk) findCommit(sha string) (*cairn.Commit, string, error) {
+	for _, r := range w.runs {
+		if r.Commit.SHA == sha {
+			return &r.Commit, r.Repository, nil
+		}
+	}
+	rs, err := w.Reader.Runs(w.ctx, cairn.RunFilter{Workspace: w.Workspace, SHA: sha, Limit: 1})
+	if err != nil {
+		return nil, "", err
+	}
+	if len(rs) > 0 {
+		return &rs[0].Commit, rs[0].Repository, nil
+	}
+	if w.Commit == nil {
+		return nil, "", nil
+	}
+	cs, err := w.Tracer.Commit(w.ctx, sha)
+	if err != nil || len(cs) == 0 {
+		return nil, "", err
+	}
+	return &cs[0], "", nil
+}
+
+// title is the name of a thing that is shown in full elsewhere.
+func (w *walk) title(ref cairn.Ref) string {
+	switch ref.Kind() {
+	case cairn.KindJob:
+		if id, err := strconv.ParseInt(ref.ID(), 10, 64); err == nil {
+			if j, err := w.Reader.Job(w.ctx, cairn.JobID(id)); err == nil {
+				return jobTitle(&j)
+			}
+		}
+	case cairn.KindCommit:
+		return "commit " + short(ref.ID())
+	case cairn.KindArtifact:
+		if run, _, name, ok := artifactRef(ref); ok {
+			return fmt.Sprintf("artifact %s of run %d", name, run)
+		}
+	}
+	return ref.Kind() + " " + ref.ID()
+}
+
+func jobTitle(j *cairn.Job) string {
+	s := fmt.Sprintf("job %s (%d) of run %d", cmp.Or(j.Name, j.Path), j.ID, j.Run)
+	if j.Attempt > 1 {
+		s += fmt.Sprintf(", attempt %d", j.Attempt)
+	}
+	return s
+}
+
+func because(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return ": " + clip(reason, 200)
+}
+
+func short(sha string) string { return sha[:min(len(sha), 12)] }
+
+func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }
+
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") }
+
+func took(from, to time.Time) string {
+	if from.IsZero() || to.IsZero() || to.Before(from) {
+		return ""
+	}
+	return ", " + to.Sub(from).Round(100*time.Millisecond).String()
+}
+
+func plural(n int64, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return strconv.FormatInt(n, 10) + " " + noun + "s"
+}
+
+func bytes(n int64) string {
+	switch {
+	case n < 1000:
+		return plural(n, "byte")
+	case n < 1_000_000:
+		return fmt.Sprintf("%.1f kB", float64(n)/1e3)
+	case n < 1_000_000_000:
+		return fmt.Sprintf("%.1f MB", float64(n)/1e6)
+	}
+	return fmt.Sprintf("%.1f GB", float64(n)/1e9)
+}
+
+func sortedKeys(m map[string]string) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
