@@ -1,0 +1,139 @@
+package cas
+
+import (
+	"context"
+	"path"
+	"strings"
+
+	"github.com/cairn-ml/cairn"
+)
+
+// PutTree stores one directory. What it names must be stored already, and its
+// folders must say what they hold, so that no acknowledged tree has holes.
+func (s *Store) PutTree(ctx context.Context, entries []cairn.TreeEntry) (cairn.Digest, error) {
+	text, err := EncodeTree(entries)
+	if err != nil {
+		return "", err
+	}
+	for _, e := range entries {
+		if err := s.checkChild(ctx, e); err != nil {
+			return "", err
+		}
+	}
+	return s.PutBytes(ctx, text)
+}
+
+func (s *Store) checkChild(ctx context.Context, e cairn.TreeEntry) error {
+	there, err := s.keep(e.Digest, -1)
+	if err != nil {
+		return err
+	}
+	if !there {
+		return cairn.Errorf(cairn.CodeConflict, "%q is %s, which is not stored", e.Name, e.Digest).
+			WithHint("store what a folder holds before the folder")
+	}
+	if e.Mode != cairn.ModeDir {
+		size, err := s.Stat(ctx, e.Digest)
+		if err == nil && size != e.Size {
+			return badTree("%q is said to have %d bytes; it has %d", e.Name, e.Size, size)
+		}
+		return err
+	}
+	kids, err := s.ReadTree(ctx, e.Digest)
+	if err != nil {
+		return err
+	}
+	size, files, err := treeSum(kids)
+	if err == nil && (size != e.Size || files != e.Files) {
+		return badTree("%q is said to hold %d files of %d bytes; it holds %d of %d", e.Name, e.Files, e.Size, files, size)
+	}
+	return err
+}
+
+// ReadTree returns what one directory holds, sorted by name.
+func (s *Store) ReadTree(ctx context.Context, d cairn.Digest) ([]cairn.TreeEntry, error) {
+	b, err := s.ReadBlob(ctx, d, MaxTreeBytes)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := DecodeTree(b)
+	if err != nil {
+		return nil, cairn.Errorf(cairn.CodeInvalid, "%s is not a folder: %w", d, err)
+	}
+	return entries, nil
+}
+
+// Sum returns size and number of the files below a root.
+func (s *Store) Sum(ctx context.Context, root cairn.Digest) (Result, error) {
+	entries, err := s.ReadTree(ctx, root)
+	if err != nil {
+		return Result{}, err
+	}
+	size, files, err := treeSum(entries)
+	return Result{root, size, files}, err
+}
+
+// WalkTree visits everything below a root, folders before what they hold, in
+// the order of names. path is slash-separated and relative to the root.
+func (s *Store) WalkTree(ctx context.Context, root cairn.Digest, fn func(path string, e cairn.TreeEntry) error) error {
+	return walkTree(ctx, s.ReadTree, root, "", 0, fn)
+}
+
+type readTree func(ctx context.Context, d cairn.Digest) ([]cairn.TreeEntry, error)
+
+func walkTree(ctx context.Context, read readTree, d cairn.Digest, at string, depth int, fn func(string, cairn.TreeEntry) error) error {
+	if depth > MaxTreeDepth {
+		return badTree("it is deeper than %d folders", MaxTreeDepth)
+	}
+	entries, err := read(ctx, d)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		p := join(at, e.Name)
+		if err := fn(p, e); err != nil {
+			return err
+		}
+		if e.Mode == cairn.ModeDir {
+			if err := walkTree(ctx, read, e.Digest, p, depth+1, fn); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Lookup finds the entry at a slash-separated path below a root. The root
+// itself ("" or ".") is answered as a folder without a name.
+func (s *Store) Lookup(ctx context.Context, root cairn.Digest, p string) (cairn.TreeEntry, error) {
+	p = strings.TrimPrefix(path.Clean("/"+p), "/")
+	if p == "" {
+		r, err := s.Sum(ctx, root)
+		return cairn.TreeEntry{Mode: cairn.ModeDir, Digest: root, Size: r.Size, Files: r.Files}, err
+	}
+	at := cairn.TreeEntry{Mode: cairn.ModeDir, Digest: root}
+	for part := range strings.SplitSeq(p, "/") {
+		if at.Mode != cairn.ModeDir {
+			return cairn.TreeEntry{}, cairn.Errorf(cairn.CodeNotFound, "%s: %q is not a folder", p, at.Name)
+		}
+		entries, err := s.ReadTree(ctx, at.Digest)
+		if err != nil {
+			return cairn.TreeEntry{}, err
+		}
+		found, names := false, make([]string, 0, len(entries))
+		for _, e := range entries {
+			if names = append(names, e.Name); e.Name == part {
+				at, found = e, true
+				break
+			}
+		}
+		if !found {
+			err := cairn.Errorf(cairn.CodeNotFound, "there is no %s in %s", p, root)
+			if near := cairn.Nearest(part, names); near != "" {
+				err = err.WithHint("did you mean %q?", near)
+			}
+			return cairn.TreeEntry{}, err
+		}
+	}
+	return at, nil
+}
