@@ -25,7 +25,8 @@ type Options struct {
 	Args           []string // without the program's name
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
-	Env            func(string) string // nil: the process's
+	Env            func(string) string // nil: looks into Environ
+	Environ        []string            // nil: the process's
 	Dir            string              // "": the process's
 	Version        string
 	Now            func() time.Time // nil: time.Now
@@ -47,8 +48,11 @@ type ServeOptions = serve.Request
 // ends the command's context, and the command says what that means; the second
 // leaves at once.
 func Main(ctx context.Context, o Options) int {
+	if o.Environ == nil {
+		o.Environ = os.Environ()
+	}
 	if o.Env == nil {
-		o.Env = os.Getenv
+		o.Env = lookup(o.Environ)
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -62,7 +66,7 @@ func Main(ctx context.Context, o Options) int {
 		o.Dir = dir
 	}
 	k := &kit.Kit{
-		Term: term.New(o.Stdin, o.Stdout, o.Stderr, o.Env), Env: o.Env, Dir: o.Dir,
+		Term: term.New(o.Stdin, o.Stdout, o.Stderr, o.Env), Env: o.Env, Environ: o.Environ, Dir: o.Dir,
 		Version: o.Version, Now: o.Now, Dial: o.Connect, Peek: o.Peek,
 	}
 	for _, a := range o.Args {
@@ -102,4 +106,15 @@ func Main(ctx context.Context, o Options) int {
 			cancel()
 		}
 	}
+}
+
+// lookup finds variables in an environment; the last of several wins, as it
+// does for programs that are started with it.
+func lookup(environ []string) func(string) string {
+	vars := make(map[string]string, len(environ))
+	for _, kv := range environ {
+		name, value, _ := strings.Cut(kv, "=")
+		vars[name] = value
+	}
+	return func(name string) string { return vars[name] }
 }

@@ -44,12 +44,12 @@ func TestParse(t *testing.T) {
 func TestErrorsHaveLines(t *testing.T) {
 	t.Parallel()
 	for src, want := range map[string]string{
-		"A=1\nB\n":             ".env:2:2: B is not followed by =",
-		"A=1\nB: secret\n":     ".env:2:2: B is not followed by =",
-		"A=1\n\n=x\n":          ".env:3:1: a name was expected, found \"=\"",
-		"1A=x\n":               ".env:1:1: a name was expected, found \"1\"",
-		"A=\"never\nclosed\n":  ".env:1:3: the double quote of A is never closed",
-		"X=1\nA='x' secret\n":  ".env:2:7: text after the closing quote of A",
+		"A=1\nB\n":              ".env:2:2: B is not followed by =",
+		"A=1\nB: secret\n":      ".env:2:2: B is not followed by =",
+		"A=1\n\n=x\n":           ".env:3:1: a name was expected, found \"=\"",
+		"1A=x\n":                ".env:1:1: a name was expected, found \"1\"",
+		"A=\"never\nclosed\n":   ".env:1:3: the double quote of A is never closed",
+		"X=1\nA='x' secret\n":   ".env:2:7: text after the closing quote of A",
 		"A=1\nB=\"multi\n\"c\n": ".env:3:2: text after the closing quote of B",
 	} {
 		_, err := Parse(".env", []byte(src))

@@ -81,6 +81,9 @@ func (k *Kit) ShowError(err error) {
 // WantJSON makes errors JSON: for flags like --progress=json.
 func (k *Kit) WantJSON() { k.wantJSON = true }
 
+// JSONWanted reports whether the command writes JSON.
+func (k *Kit) JSONWanted() bool { return k.wantJSON }
+
 // snippet reads the line a position points into, for errors that carry none.
 func (k *Kit) snippet(p cairn.Position) string {
 	if p.File == "" || p.Line == 0 {

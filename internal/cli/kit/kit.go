@@ -19,8 +19,10 @@ import (
 // Kit is handed to each command's constructor.
 type Kit struct {
 	Term *term.Term
-	// Env looks up environment variables.
-	Env func(string) string
+	// Env looks up environment variables; Environ is all of them, for programs
+	// that are started.
+	Env     func(string) string
+	Environ []string
 	// Dir is the directory the command was typed in.
 	Dir     string
 	Version string
@@ -163,4 +165,37 @@ func Args(minimum, maximum int, names ...string) cobra.PositionalArgs {
 		}
 		return nil
 	}
+}
+
+// Exclusive refuses two flags that do not go together.
+func Exclusive(c *cobra.Command, names ...string) error {
+	var set []string
+	for _, n := range names {
+		if c.Flags().Changed(n) {
+			set = append(set, "--"+n)
+		}
+	}
+	if len(set) < 2 {
+		return nil
+	}
+	return cairn.Errorf(cairn.CodeInvalid, "%s do not go together", strings.Join(set, " and ")).
+		WithHint("leave one of them out")
+}
+
+// Pairs reads NAME=VALUE flags.
+func Pairs(flag string, given []string) (map[string]string, error) {
+	out := make(map[string]string, len(given))
+	for _, kv := range given {
+		name, value, ok := strings.Cut(kv, "=")
+		name = strings.TrimSpace(name)
+		if !ok || name == "" {
+			return nil, cairn.Errorf(cairn.CodeInvalid, "--%s %q is not NAME=VALUE", flag, kv).
+				WithHint("--%s %s=VALUE", flag, strings.TrimSpace(kv))
+		}
+		if _, twice := out[name]; twice {
+			return nil, cairn.Errorf(cairn.CodeInvalid, "--%s %s is given twice", flag, name)
+		}
+		out[name] = value
+	}
+	return out, nil
 }

@@ -45,6 +45,9 @@ cairn serve --listen 127.0.0.1:8080
 cairn serve --stop`,
 		Args: kit.Args(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
+			if err := kit.Exclusive(c, "stop", "listen"); err != nil {
+				return err
+			}
 			if stop {
 				return stopOwner(c.Context(), k)
 			}
@@ -64,7 +67,6 @@ cairn serve --stop`,
 		// The flags are defined above: this cannot fail.
 		_ = f.MarkHidden(hidden)
 	}
-	cmd.MarkFlagsMutuallyExclusive("stop", "listen")
 	return cmd
 }
 

@@ -1,0 +1,105 @@
+package run
+
+import (
+	"fmt"
+
+	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/api/client"
+	"github.com/cairn-ml/cairn/internal/cli/kit"
+	"github.com/cairn-ml/cairn/internal/cli/live"
+	"github.com/cairn-ml/cairn/internal/cli/repo"
+	"github.com/cairn-ml/cairn/internal/cli/term"
+	"github.com/spf13/cobra"
+)
+
+func newList(k *kit.Kit) *cobra.Command {
+	var f client.RunFilter
+	var all bool
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List runs, newest first",
+		Long: `List runs, newest first: those of this repository, or of all where the command is
+typed outside of one.`,
+		Example: `cairn run list
+cairn run list --status failure --limit 5
+cairn run list --json=id,conclusion,commit --jq '.[].commit.sha'`,
+		Args: kit.Args(0, 0),
+	}
+	fl := cmd.Flags()
+	fl.StringVarP(&f.Workflow, "workflow", "w", "", "of this `workflow`")
+	fl.StringVar(&f.Branch, "branch", "", "of this `branch`")
+	fl.StringVar(&f.Commit, "commit", "", "of this commit, `SHA` or prefix")
+	fl.StringVar(&f.Status, "status", "", "with this `status` or conclusion: running, success, failure, …")
+	fl.StringVar(&f.Event, "event", "", "started by this `event`")
+	fl.StringVar(&f.Actor, "actor", "", "started by this `user`")
+	fl.StringVar(&f.Repository, "repo", "", "of this repository, `owner/name`")
+	fl.BoolVar(&all, "all", false, "of all repositories")
+	fl.IntVarP(&f.Limit, "limit", "n", 30, "at most this `many`")
+	out := k.JSONFlags(cmd, cairn.Run{})
+	cmd.RunE = func(c *cobra.Command, _ []string) error {
+		if f.Limit < 1 || f.Limit > 1000 {
+			return cairn.Errorf(cairn.CodeInvalid, "--limit is %d; it can be 1 to 1000", f.Limit)
+		}
+		if f.Repository == "" && !all {
+			if wt, err := repo.Find(c.Context(), k); err == nil {
+				f.Repository = wt.Name
+			}
+		}
+		f.Workflow = tail(f.Workflow)
+		cl, err := k.Client(c.Context())
+		if err != nil {
+			return err
+		}
+		runs, err := cl.Runs(c.Context(), f)
+		if err != nil {
+			return err
+		}
+		if out.On() {
+			return out.Write(runs)
+		}
+		if len(runs) == 0 {
+			fmt.Fprintln(k.Term.Err, "no runs; cairn run starts one")
+			return nil
+		}
+		return writeList(k, runs)
+	}
+	_ = cmd.RegisterFlagCompletionFunc("workflow", repo.Complete(k))
+	return cmd
+}
+
+func writeList(k *kit.Kit, runs []cairn.Run) error {
+	s := k.Term.OutStyle()
+	tb := k.Term.NewTable("RUN", "STATUS", "WORKFLOW", "BRANCH", "COMMIT", "BY", "WHEN", "TITLE")
+	for _, r := range runs {
+		sha := r.Commit.SHA[:min(7, len(r.Commit.SHA))]
+		if r.Dirty {
+			sha += "*"
+		}
+		tb.Row(fmt.Sprint(r.ID), s.Paint(r.Status, r.Conclusion, k.Term.Symbol(r.Status, r.Conclusion)+" "+term.Word(r.Status, r.Conclusion)),
+			term.Clean(r.Workflow), live.Branch(r.Ref), sha, term.Clean(r.Actor), term.Since(r.CreatedAt, k.Now()), term.Clean(r.Title))
+	}
+	return tb.Write()
+}
+
+// completeRuns offers run numbers to the shell; it starts no owner and is quiet
+// on failure.
+func completeRuns(k *kit.Kit) func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return func(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		if len(args) > 0 || k.Peek == nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		cl, err := k.Peek(c.Context())
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		runs, err := cl.Runs(c.Context(), client.RunFilter{Limit: 30})
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		var out []string
+		for _, r := range runs {
+			out = append(out, fmt.Sprintf("%d\t%s %s", r.ID, term.Word(r.Status, r.Conclusion), r.Title))
+		}
+		return out, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+	}
+}
