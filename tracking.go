@@ -153,19 +153,6 @@ type MLFile struct {
 	UpdatedAt time.Time `json:"updated_at"`
 }
 
-// RegisteredModel is a model's name with what is said of it as a whole; it may
-// have no versions yet. The versions are assets of kind model.
-type RegisteredModel struct {
-	Workspace   string            `json:"workspace"`
-	Name        string            `json:"name"`
-	Description string            `json:"description,omitempty"`
-	Tags        map[string]string `json:"tags,omitempty"`
-	Deleted     bool              `json:"deleted,omitempty"`
-	By          string            `json:"by"`
-	CreatedAt   time.Time         `json:"created_at"`
-	UpdatedAt   time.Time         `json:"updated_at"`
-}
-
 // TrackQuery asks for tracking rows: all conditions hold.
 type TrackQuery struct {
 	Experiments []string
@@ -223,5 +210,4 @@ const (
 	EvExperiment  = "experiment.changed"
 	EvMLRun       = "mlrun.changed"
 	EvLoggedModel = "loggedmodel.changed"
-	EvRegistered  = "registered.changed"
 )

@@ -55,17 +55,12 @@ type Store interface {
 	MLFilesIn(ctx context.Context, dir string) ([]cairn.MLFile, error)
 	MLFilesBelow(ctx context.Context, dir string, limit int) ([]cairn.MLFile, error)
 	DeleteMLFiles(ctx context.Context, path string) error
-
-	RegisteredModel(ctx context.Context, name string) (*cairn.RegisteredModel, error)
-	RegisteredModels(ctx context.Context) ([]cairn.RegisteredModel, error)
-	// SaveRegisteredModel creates the row where it is missing (change sees it
-	// empty but for the name) or writes it.
-	SaveRegisteredModel(ctx context.Context, name string, change func(m *cairn.RegisteredModel, exists bool) error, ch cairn.Change) (*cairn.RegisteredModel, error)
 }
 
-// Blobs is the content store. A digest that Put returns is on disk.
+// Blobs is the content store; *cas.Store satisfies it. A digest that Put returns
+// is on disk; want may be "".
 type Blobs interface {
-	Put(ctx context.Context, r io.Reader) (cairn.Digest, int64, error)
+	Put(ctx context.Context, r io.Reader, want cairn.Digest) (cairn.Digest, int64, error)
 	Get(ctx context.Context, d cairn.Digest) (io.ReadSeekCloser, int64, error)
 	PutTree(ctx context.Context, entries []cairn.TreeEntry) (cairn.Digest, error)
 	ReadTree(ctx context.Context, d cairn.Digest) ([]cairn.TreeEntry, error)
@@ -76,39 +71,49 @@ type NewModelVersion struct {
 	Name        string
 	Description string
 	Tags        map[string]string
-	Properties  map[string]string // "mlflow.model_id", "mlflow.run_link"
+	Properties  map[string]string // see the Prop constants
 	Digest      cairn.Digest      // root of the model's tree
 	Size        int64
 	Files       int64
 	SourceRun   string // tracking run, "" if unknown
 	SourceURI   string
-	Links       []cairn.Link // besides those that making an asset brings
 }
 
-// ModelPatch changes what may change of a version; nil fields stay.
+// Properties that versions registered through this room may carry.
+const (
+	PropLoggedModel = "mlflow.model_id" // the logged model it was registered from
+	PropRunLink     = "mlflow.run_link" // what the client said
+)
+
+// ModelPatch changes what may change of a name or a version; nil fields stay.
 type ModelPatch struct {
 	Description *string
-	Stage       *string
-	Deleted     *bool
+	Stage       *string // of a version
 	SetTags     map[string]string
 	DeleteTags  []string
 }
 
-// Models keeps the versions of registered models: assets of kind model in the
-// workspace that the context's principal works in.
+// Models keeps registered models and their versions: assets of kind model.
+// *asset.Service has all methods but the last four, which need its own types.
 type Models interface {
-	// CreateModel makes the next version. By whom is the actor; a job's token also
-	// links the job to it.
+	CreateName(ctx context.Context, a cairn.Asset, actor cairn.Principal) (*cairn.Asset, error)
+	Name(ctx context.Context, kind cairn.AssetKind, name string) (*cairn.Asset, error)
+	Names(ctx context.Context, f cairn.AssetFilter) (as []cairn.Asset, next int64, err error)
+	DeleteName(ctx context.Context, kind cairn.AssetKind, name string, actor cairn.Principal) error
+	Version(ctx context.Context, kind cairn.AssetKind, name, version string) (*cairn.AssetVersion, error)
+	Versions(ctx context.Context, f cairn.AssetFilter) (vs []cairn.AssetVersion, next int64, err error)
+	DeleteVersion(ctx context.Context, kind cairn.AssetKind, name, version string, actor cairn.Principal) error
+	Labels(ctx context.Context, kind cairn.AssetKind, name string) ([]cairn.Label, error)
+	SetLabel(ctx context.Context, kind cairn.AssetKind, name, label, version string, actor cairn.Principal) (*cairn.Label, error)
+	DeleteLabel(ctx context.Context, kind cairn.AssetKind, name, label string, actor cairn.Principal) error
+
+	// CreateModel makes the next version, of type folder. A job's token links the
+	// job to it; SourceRun links it to the tracking run.
 	CreateModel(ctx context.Context, v NewModelVersion, actor cairn.Principal) (*cairn.AssetVersion, error)
-	Model(ctx context.Context, name, version string) (*cairn.AssetVersion, error)
-	// ModelVersions lists by Seq, deleted ones left out; name "" asks for all names.
-	ModelVersions(ctx context.Context, name string) ([]cairn.AssetVersion, error)
+	PatchName(ctx context.Context, name string, p ModelPatch, actor cairn.Principal) (*cairn.Asset, error)
 	PatchModel(ctx context.Context, name, version string, p ModelPatch, actor cairn.Principal) (*cairn.AssetVersion, error)
-	// ModelLabels lists the aliases of a name; "" asks for all names.
-	ModelLabels(ctx context.Context, name string) ([]cairn.Label, error)
-	SetModelLabel(ctx context.Context, name, label, version string, actor cairn.Principal) error
-	DeleteModelLabel(ctx context.Context, name, label string, actor cairn.Principal) error
-	// UseModel records that a job fetched a version.
+	// UseModel records that the actor's job fetched a version; for users it is
+	// nothing.
 	UseModel(ctx context.Context, name, version string, actor cairn.Principal) error
 }
 

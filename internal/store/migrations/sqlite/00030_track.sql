@@ -100,10 +100,3 @@ CREATE TABLE ml_files (
     PRIMARY KEY (dir, name)
 ) WITHOUT ROWID;
 CREATE INDEX ml_files_digest ON ml_files (digest) WHERE digest <> '';
-
-CREATE TABLE ml_models (
-    workspace TEXT NOT NULL,
-    name      TEXT NOT NULL,
-    body      TEXT NOT NULL,
-    PRIMARY KEY (workspace, name)
-) WITHOUT ROWID;
