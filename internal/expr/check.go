@@ -30,7 +30,11 @@ func (n *Node) Check(scope Scope) []*Error {
 					out = append(out, e.hint("available here: %s", list(scope.Contexts)))
 					return
 				}
-				out = append(out, unknownContext(n, scope.Contexts))
+				e := unknownContext(n, scope.Contexts)
+				if near := cairn.Nearest(n.name, scope.Known); near != "" && !containsFold(scope.Contexts, near) {
+					e.hint("did you mean %s? It is not available here; available: %s", near, list(scope.Contexts))
+				}
+				out = append(out, e)
 			}
 		case nodeCall:
 			if n.fn != nil {

@@ -1,0 +1,413 @@
+package workflow
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/robfig/cron/v3"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/expr"
+)
+
+// eventInfo is what on may say about one event.
+type eventInfo struct {
+	name  string
+	types string // activities; "" when it has none
+	keys  string // filters beside types
+}
+
+const (
+	prTypes = "assigned unassigned labeled unlabeled opened edited closed reopened synchronize converted_to_draft locked unlocked " +
+		"enqueued dequeued milestoned demilestoned ready_for_review review_requested review_request_removed auto_merge_enabled " +
+		"auto_merge_disabled stacked"
+	refFilters = "branches branches-ignore"
+	allFilters = "branches branches-ignore paths paths-ignore"
+	madeTypes  = "created edited deleted"
+)
+
+var events = []eventInfo{
+	{"branch_protection_rule", madeTypes, ""},
+	{"check_run", "completed created rerequested requested_action", ""},
+	{"check_suite", "completed", ""},
+	{"create", "", ""},
+	{"delete", "", ""},
+	{"deployment", "", ""},
+	{"deployment_status", "", ""},
+	{"discussion", "created edited deleted transferred pinned unpinned labeled unlabeled locked unlocked category_changed answered unanswered", ""},
+	{"discussion_comment", madeTypes, ""},
+	{"fork", "", ""},
+	{"gollum", "", ""},
+	{"image_version", "created ready deleted", "names versions"},
+	{"issue_comment", madeTypes, ""},
+	{"issues", "opened edited deleted transferred pinned unpinned closed reopened assigned unassigned labeled unlabeled locked unlocked " +
+		"milestoned demilestoned field_added field_removed typed untyped", ""},
+	{"label", madeTypes, ""},
+	{"merge_group", "checks_requested", refFilters},
+	{"milestone", "created closed opened edited deleted", ""},
+	{"page_build", "", ""},
+	{"project", "created closed reopened edited deleted", ""},
+	{"project_card", "created moved converted edited deleted", ""},
+	{"project_column", "created updated moved deleted", ""},
+	{"public", "", ""},
+	{"pull_request", prTypes, allFilters},
+	{"pull_request_comment", madeTypes, ""},
+	{"pull_request_review", "submitted edited dismissed", ""},
+	{"pull_request_review_comment", madeTypes, ""},
+	{"pull_request_target", prTypes, allFilters},
+	{"push", "", allFilters + " tags tags-ignore"},
+	{"registry_package", "published updated", ""},
+	{"release", "published unpublished created edited deleted prereleased released", ""},
+	{"repository_dispatch", "*", ""}, // any type
+	{"schedule", "", ""},
+	{"status", "", ""},
+	{"watch", "started", ""},
+	{"workflow_call", "", "inputs outputs secrets"},
+	{"workflow_dispatch", "", "inputs"},
+	{"workflow_run", "requested completed in_progress", "workflows branches branches-ignore"},
+}
+
+func eventNames() []string {
+	names := make([]string, len(events))
+	for i, e := range events {
+		names[i] = e.name
+	}
+	return names
+}
+
+// on reads the events in any of the three forms.
+func (r *reader) on(n *yaml.Node) []Event {
+	var out []Event
+	switch n.Kind {
+	case yaml.MappingNode:
+		r.each(n, func(k, v *yaml.Node) {
+			if info := r.event(k); info != nil {
+				out = append(out, r.eventBody(info, k, v))
+			}
+		})
+	case yaml.SequenceNode:
+		for _, item := range n.Content {
+			item = r.deref(item)
+			if info := r.event(item); info != nil {
+				out = append(out, r.bareEvent(info, item))
+			}
+		}
+	default:
+		if info := r.event(n); info != nil {
+			out = append(out, r.bareEvent(info, n))
+		}
+	}
+	if len(out) == 0 && !cairn.HasErrors(r.problems) {
+		r.fail("event", n, "for example: on: push", "on names no event")
+	}
+	return out
+}
+
+func (r *reader) bareEvent(info *eventInfo, n *yaml.Node) Event {
+	if info.name == "schedule" {
+		r.fail("missing-key", n, "write on: schedule: with a list of - cron: '…'", "schedule needs a time table")
+	}
+	return Event{Name: info.name, Pos: r.src.place(n)}
+}
+
+func (r *reader) event(n *yaml.Node) *eventInfo {
+	name := keyText(n)
+	i := slices.IndexFunc(events, func(e eventInfo) bool { return e.name == name })
+	if i >= 0 {
+		return &events[i]
+	}
+	hint := "events used most: push, pull_request, workflow_dispatch, workflow_call, schedule"
+	if near := cairn.Nearest(name, eventNames()); near != "" {
+		hint = "did you mean " + near + "? " + hint
+	}
+	r.fail("event", n, hint, "unknown event %s", quote(name))
+	return nil
+}
+
+func (r *reader) eventBody(info *eventInfo, k, v *yaml.Node) Event {
+	e := Event{Name: info.name, Pos: r.src.place(k)}
+	if info.name == "schedule" {
+		if r.accepts(v, "schedule", wantList, nil) {
+			r.schedule(v, &e)
+		}
+		return e
+	}
+	if !r.accepts(v, info.name, wantMap|wantNull, nil) || v.Kind != yaml.MappingNode {
+		return e
+	}
+	s := schema[Event]{lenient: true}
+	if info.types != "" {
+		s.keys = append(s.keys, key[Event]{name: "types", want: wantWord | wantTexts, set: func(r *reader, e *Event, v value) {
+			e.Types = r.texts(v.node)
+			r.activities(info, e.Types)
+		}})
+	}
+	for _, name := range strings.Fields(info.keys) {
+		s.keys = append(s.keys, eventKey(name, info.name))
+	}
+	readMap(r, v, k, "on."+info.name, &s, &e)
+	r.twins(v, &e)
+	return e
+}
+
+func (r *reader) activities(info *eventInfo, types []Text) {
+	known := strings.Fields(info.types)
+	for _, t := range types {
+		if info.types == "*" || slices.Contains(known, t.Value) {
+			continue
+		}
+		hint := "known: " + strings.Join(known, ", ")
+		if near := cairn.Nearest(t.Value, known); near != "" {
+			hint = "did you mean " + near + "? " + hint
+		}
+		r.report(cairn.SeverityWarning, "event", t.Pos, hint, "%s has no activity %s: this type never matches", info.name, quote(t.Value))
+	}
+}
+
+// eventKey is the schema line of one filter or declaration.
+func eventKey(name, event string) key[Event] {
+	k := key[Event]{name: name, want: wantWord | wantTexts}
+	list := func(field func(*Event) *[]Text) func(*reader, *Event, value) {
+		return func(r *reader, e *Event, v value) {
+			ts := r.texts(v.node)
+			*field(e) = ts
+			r.globs(name, ts)
+		}
+	}
+	switch name {
+	case "branches":
+		k.set = list(func(e *Event) *[]Text { return &e.Branches })
+	case "branches-ignore":
+		k.set = list(func(e *Event) *[]Text { return &e.BranchesIgnore })
+	case "tags":
+		k.set = list(func(e *Event) *[]Text { return &e.Tags })
+	case "tags-ignore":
+		k.set = list(func(e *Event) *[]Text { return &e.TagsIgnore })
+	case "paths":
+		k.set = list(func(e *Event) *[]Text { return &e.Paths })
+	case "paths-ignore":
+		k.set = list(func(e *Event) *[]Text { return &e.PathsIgnore })
+	case "workflows":
+		k.set = func(r *reader, e *Event, v value) { e.Workflows = r.texts(v.node) }
+	case "inputs":
+		k.want = wantMap | wantNull
+		k.set = func(r *reader, e *Event, v value) { e.Inputs = r.inputs(v.node, event) }
+	case "outputs":
+		k.want = wantMap | wantNull
+		k.set = func(r *reader, e *Event, v value) { e.Outputs = r.callOutputs(v.node) }
+	case "secrets":
+		k.want = wantMap | wantNull
+		k.set = func(r *reader, e *Event, v value) { e.Secrets = r.callSecrets(v.node) }
+	}
+	return k
+}
+
+// globs checks the patterns of a filter.
+func (r *reader) globs(name string, patterns []Text) {
+	positive := false
+	ignore := strings.HasSuffix(name, "-ignore")
+	for _, p := range patterns {
+		if _, err := compileGlob(p.Value); err != nil {
+			r.report(cairn.SeverityError, "glob", p.Pos, "* and ** match many characters, ? and + repeat the one before, [a-z] is a set; \\ takes one as it is",
+				"%s is not a pattern: %s", quote(p.Value), err)
+		}
+		switch negative := strings.HasPrefix(p.Value, "!"); {
+		case !negative:
+			positive = true
+		case ignore:
+			r.report(cairn.SeverityError, "glob", p.Pos, "use "+strings.TrimSuffix(name, "-ignore")+" with ! patterns instead", "%s cannot hold a ! pattern", name)
+		}
+	}
+	if !positive && !ignore && len(patterns) > 0 {
+		r.report(cairn.SeverityError, "glob", patterns[0].Pos, "add a pattern without !, such as '**'", "%s has only ! patterns: nothing could match", name)
+	}
+}
+
+// twins refuses a filter beside its -ignore form.
+func (r *reader) twins(n *yaml.Node, e *Event) {
+	for _, t := range []struct {
+		name string
+		a, b []Text
+	}{{"branches", e.Branches, e.BranchesIgnore}, {"tags", e.Tags, e.TagsIgnore}, {"paths", e.Paths, e.PathsIgnore}} {
+		if len(t.a) > 0 && len(t.b) > 0 {
+			r.report(cairn.SeverityError, "event", t.b[0].Pos, "use "+t.name+" alone, with ! before what to leave out",
+				"on.%s has both %s and %s-ignore", e.Name, t.name, t.name)
+		}
+	}
+}
+
+func (r *reader) schedule(n *yaml.Node, e *Event) {
+	parser := cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow)
+	for _, item := range n.Content {
+		var c Cron
+		readMap(r, item, r.deref(item), "a schedule", &schema[Cron]{keys: []key[Cron]{
+			{name: "cron", want: wantWord, must: true, set: func(r *reader, c *Cron, v value) {
+				c.Expr = r.text(v.node)
+				if _, err := parser.Parse(c.Expr.Value); err != nil || strings.ContainsAny(c.Expr.Value, "@=") {
+					r.fail("cron", v.node, "five fields: minute (0-59) hour (0-23) day of month (1-31) month (1-12) day of week (0-6), for example '30 5 * * 1-5'",
+						"%s is not a time table%s", quote(c.Expr.Value), cronReason(err))
+				}
+			}},
+			{name: "timezone", want: wantWord, set: func(r *reader, c *Cron, v value) { c.Timezone = r.text(v.node) }},
+		}}, &c)
+		e.Schedule = append(e.Schedule, c)
+	}
+	if len(n.Content) == 0 {
+		r.fail("missing-key", n, "add - cron: '30 5 * * *'", "schedule has no time table")
+		return
+	}
+	r.report(cairn.SeverityWarning, "not-built", e.Pos, "start the workflow by hand or by a push", "schedule is read, but not built yet: nothing starts this workflow by the clock")
+}
+
+func cronReason(err error) string {
+	if err == nil {
+		return ""
+	}
+	return ": " + err.Error()
+}
+
+var inputTypes = []string{"string", "boolean", "number", "choice", "environment"}
+
+func (r *reader) inputs(n *yaml.Node, event string) []Input {
+	if n.Kind != yaml.MappingNode {
+		return nil
+	}
+	var out []Input
+	r.each(n, func(k, v *yaml.Node) {
+		in := Input{Name: keyText(k), Pos: r.src.place(k)}
+		what := "input " + quote(in.Name)
+		if !legalID(in.Name) {
+			r.fail("id", k, idHint, "%s cannot be the name of an input", quote(in.Name))
+		}
+		switch {
+		case v.Kind == yaml.MappingNode:
+			readMap(r, v, k, what, inputSchema(event), &in)
+		case v.Kind != yaml.ScalarNode || !scalar(v).IsNull():
+			r.wrongKind(v, what, wantMap, nil)
+			return
+		}
+		r.inputDefault(&in, k, v, event)
+		out = append(out, in)
+	})
+	return out
+}
+
+func inputSchema(event string) *schema[Input] {
+	types, scope := inputTypes, (*expr.Scope)(nil)
+	if event == "workflow_call" {
+		types, scope = inputTypes[:3], scopeRoot
+	}
+	s := &schema[Input]{keys: []key[Input]{
+		{name: "description", want: wantText, set: func(r *reader, in *Input, v value) { in.Description = scalar(v.node).ToString() }},
+		{name: "type", want: wantWord, must: event == "workflow_call", set: func(r *reader, in *Input, v value) {
+			if r.oneOf(v.node, "the type of an input", types) {
+				in.Type = v.node.Value
+			}
+		}},
+		{name: "required", want: wantBool, set: func(r *reader, in *Input, v value) { in.Required = scalar(v.node).Bool() }},
+		{name: "default", want: wantText, scope: scope, set: func(r *reader, in *Input, v value) { in.Default = r.template(v.node, v.scope) }},
+		{name: "deprecationMessage", want: wantText},
+	}}
+	if event == "workflow_dispatch" {
+		s.keys = append(s.keys, key[Input]{name: "options", want: wantTexts, set: func(r *reader, in *Input, v value) { in.Options = r.texts(v.node) }})
+	}
+	return s
+}
+
+// inputDefault checks that options and default fit the type.
+func (r *reader) inputDefault(in *Input, k, v *yaml.Node, event string) {
+	if in.Type == "" && event == "workflow_dispatch" {
+		in.Type = "string"
+	}
+	what := "input " + quote(in.Name)
+	if in.Type == "choice" && len(in.Options) == 0 {
+		r.fail("missing-key", k, "add options: [a, b]", "%s is a choice without options", what)
+		return
+	}
+	if in.Type != "choice" && len(in.Options) > 0 {
+		r.report(cairn.SeverityWarning, "value", in.Options[0].Pos, "add type: choice", "the options of %s have no effect: its type is %s", what, in.Type)
+	}
+	d := in.Default
+	if d.IsZero() || d.Kind == cairn.TemplateExpr || d.Kind == cairn.TemplateNull {
+		return
+	}
+	at := r.fieldOf(v, "default")
+	switch in.Type {
+	case "boolean":
+		if d.Kind != cairn.TemplateBool && d.Text != "true" && d.Text != "false" {
+			r.fail("value", at, "write true or false", "the default of %s is %s, but its type is boolean", what, describe(at))
+		}
+	case "number":
+		if d.Kind != cairn.TemplateNumber && !isNumber(d.Text) {
+			r.fail("value", at, "write a number", "the default of %s is %s, but its type is number", what, describe(at))
+		}
+	case "choice":
+		text := scalar(at).ToString()
+		if !slices.ContainsFunc(in.Options, func(o Text) bool { return o.Value == text }) {
+			names := make([]string, len(in.Options))
+			for i, o := range in.Options {
+				names[i] = o.Value
+			}
+			hint := "allowed here: " + strings.Join(names, ", ")
+			if near := cairn.Nearest(text, names); near != "" {
+				hint = "did you mean " + near + "? " + hint
+			}
+			r.fail("value", at, hint, "the default of %s is not one of its options: %s", what, quote(text))
+		}
+	}
+}
+
+func isNumber(s string) bool {
+	if s == "" {
+		return false
+	}
+	_, ok := plainNumber(s)
+	return ok
+}
+
+// fieldOf finds the node under a key that is known to be there.
+func (r *reader) fieldOf(n *yaml.Node, name string) *yaml.Node {
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if keyText(r.deref(n.Content[i])) == name {
+			return r.deref(n.Content[i+1])
+		}
+	}
+	return n
+}
+
+func (r *reader) callOutputs(n *yaml.Node) []CallOutput {
+	if n.Kind != yaml.MappingNode {
+		return nil
+	}
+	var out []CallOutput
+	r.each(n, func(k, v *yaml.Node) {
+		o := CallOutput{Name: keyText(k), Pos: r.src.place(k)}
+		readMap(r, v, k, "output "+quote(o.Name), &schema[CallOutput]{keys: []key[CallOutput]{
+			{name: "description", want: wantText, set: func(r *reader, o *CallOutput, v value) { o.Description = scalar(v.node).ToString() }},
+			{name: "value", want: wantText, scope: scopeCallOutput, must: true, set: func(r *reader, o *CallOutput, v value) {
+				o.Value = r.template(v.node, v.scope)
+			}},
+		}}, &o)
+		out = append(out, o)
+	})
+	return out
+}
+
+func (r *reader) callSecrets(n *yaml.Node) []CallSecret {
+	if n.Kind != yaml.MappingNode {
+		return nil
+	}
+	var out []CallSecret
+	r.each(n, func(k, v *yaml.Node) {
+		s := CallSecret{Name: keyText(k), Pos: r.src.place(k)}
+		if v.Kind == yaml.MappingNode || !scalar(v).IsNull() {
+			readMap(r, v, k, "secret "+quote(s.Name), &schema[CallSecret]{keys: []key[CallSecret]{
+				{name: "description", want: wantText},
+				{name: "required", want: wantBool, set: func(r *reader, s *CallSecret, v value) { s.Required = scalar(v.node).Bool() }},
+			}}, &s)
+		}
+		out = append(out, s)
+	})
+	return out
+}
