@@ -1,6 +1,7 @@
 package run
 
 import (
+	"strings"
 	"time"
 
 	"github.com/cairn-ml/cairn"
@@ -13,16 +14,23 @@ type Facts struct {
 	Run     cairn.Run
 	Attempt cairn.Attempt
 	// Jobs by instance path: those of this attempt, and kept ones of earlier
-	// attempts (their Attempt number is smaller).
-	Jobs map[string]cairn.Job
+	// attempts (their Attempt number is smaller). Decide never writes through it.
+	Jobs map[string]*cairn.Job
 	// Contexts are the values of github, inputs and vars.
 	Contexts map[string]expr.Value
 	// Rules and Approvals by environment name in lower case.
 	Rules     map[string]cairn.Environment
 	Approvals map[string]cairn.Approval
 	Pools     []Pool
-	// Groups lists who else is in a concurrency group, by GroupKey.
+	// Groups lists which other runs, and jobs of them, are in a concurrency group,
+	// by GroupKey. What this run holds itself is read from Run and Jobs.
 	Groups map[string][]Member
+}
+
+// GroupKey names a concurrency group: groups belong to a repository and are
+// compared without case.
+func GroupKey(repository, group string) string {
+	return strings.ToLower(repository + "\x00" + group)
 }
 
 // Pool is a slot with the room that is left in it.
@@ -37,6 +45,9 @@ type Member struct {
 	Job    cairn.JobID
 	Active bool      // admitted and not completed; else it waits
 	Since  time.Time // when it asked for the group
+
+	path      string // of the job
+	cancelled bool   // it was told to end already
 }
 
 // Action is one decision. The set is closed: the types of this file.

@@ -2,11 +2,14 @@ package run
 
 import (
 	"context"
-	"encoding/json"
 	"log/slog"
+	"maps"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/expr"
 )
 
 // Options configure an Engine.
@@ -14,7 +17,7 @@ type Options struct {
 	Store    Store
 	Backend  Backend
 	Resolver Resolver
-	Log      *slog.Logger
+	Log      *slog.Logger     // nil: silent
 	Now      func() time.Time // nil: time.Now
 	// Effects handles effects of other rooms by kind; the engine does its own.
 	Effects map[string]func(context.Context, cairn.Effect) error
@@ -22,91 +25,457 @@ type Options struct {
 	Poll time.Duration
 }
 
-// Request asks for a new run.
-type Request struct {
-	Workspace  string
-	Repository string
-	Plan       *cairn.Plan
-	Payload    json.RawMessage // github.event
-	Commit     cairn.Commit
-	Ref        string
-	HeadRef    string // pull requests
-	BaseRef    string
-	Dirty      bool
-	TreeGit    string
-	TreeDigest cairn.Digest
-	Actor      string
-	Only       []string // node ids (--job)
-	EnvNames   []string
-	WorkDir    string
-
-	Interactive bool
-	AllowSudo   bool
-	Debug       bool
-
-	// Prepare is called once the run has its id and before it is written: for
-	// what must be there first, such as the sealed values of an env file.
-	Prepare func(ctx context.Context, run *cairn.Run) error
-}
-
-// RerunMode says what a new attempt does again.
-type RerunMode string
-
-// The modes of Rerun.
-const (
-	RerunAll    RerunMode = "all"
-	RerunFailed RerunMode = "failed" // failed and cancelled jobs, and what depends on them
-	RerunJob    RerunMode = "job"    // one job, and what depends on it
-)
-
-// RerunRequest asks for a new attempt of a completed run.
-type RerunRequest struct {
-	Run  cairn.RunID
-	Mode RerunMode
-	Job  string // mode job: the job's instance path, node path or number
-	By   string
-	// Refresh resolves asset labels anew instead of keeping the first attempt's.
-	Refresh bool
-	Debug   bool
-}
-
-// Engine drives every active run of one home.
+// Engine drives every active run of one home. Submit, Cancel, Rerun and Approve
+// only write rows, from any goroutine; Run is the one loop that decides.
 type Engine struct {
-	o Options
+	o    Options
+	log  *slog.Logger
+	now  func() time.Time
+	poke chan struct{}
+
+	wg      sync.WaitGroup // effects under way
+	mu      sync.Mutex
+	asked   looks
+	results []effectResult
+	queues  map[string]*effectQueue // by job, or by effect
+	working map[string]bool         // effects that are queued, running, or done but not yet marked so
+
+	// Owned by the loop.
+	runs  map[cairn.RunID]*active
+	ids   []cairn.JobID // reserved
+	gen   int           // grows with every change that other runs may care about
+	slots []cairn.Slot
+}
+
+// active is one run that is not completed.
+type active struct {
+	id       cairn.RunID
+	version  int64
+	plan     *cairn.Plan
+	state    *State
+	contexts map[string]expr.Value
+	wake     time.Time
+	gen      int      // what was last decided on
+	done     []string // effects to be marked with the next batch
+	changes  cairn.Change
+	steps    []cairn.StepRow
 }
 
 // New makes an engine; Run starts it.
 func New(o Options) *Engine {
-	return &Engine{o: o}
-}
-
-// Run decides and carries out until ctx ends. It answers ctx's error.
-func (e *Engine) Run(ctx context.Context) error {
-	return cairn.Errorf(cairn.CodeUnsupported, "being built")
-}
-
-// Submit writes a new run; the loop takes it from there.
-func (e *Engine) Submit(ctx context.Context, r Request) (*cairn.Run, error) {
-	return nil, cairn.Errorf(cairn.CodeUnsupported, "being built")
-}
-
-// Cancel asks a run to end; asked again, it ends by force.
-func (e *Engine) Cancel(ctx context.Context, id cairn.RunID, by string) error {
-	return cairn.Errorf(cairn.CodeUnsupported, "being built")
-}
-
-// Rerun starts a new attempt of a completed run.
-func (e *Engine) Rerun(ctx context.Context, r RerunRequest) (*cairn.Run, error) {
-	return nil, cairn.Errorf(cairn.CodeUnsupported, "being built")
-}
-
-// Approve decides on an environment of a run's current attempt.
-func (e *Engine) Approve(ctx context.Context, id cairn.RunID, environment string, approve bool, by, comment string) error {
-	return cairn.Errorf(cairn.CodeUnsupported, "being built")
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Poll <= 0 {
+		o.Poll = 2 * time.Second
+	}
+	return &Engine{
+		o: o, log: o.Log, now: o.Now, poke: make(chan struct{}, 1),
+		queues: map[string]*effectQueue{}, working: map[string]bool{}, runs: map[cairn.RunID]*active{},
+	}
 }
 
 // Active counts runs that are not completed: a detached owner stays for them.
 func (e *Engine) Active(ctx context.Context) (int, error) {
 	m, err := e.o.Store.ActiveRuns(ctx)
 	return len(m), err
+}
+
+// Wake makes the loop look at everything at once, for a caller that knows
+// something new: a runner that came, a variable that changed.
+func (e *Engine) Wake() { e.ask(looks{all: true}) }
+
+func (e *Engine) ask(l looks) {
+	e.mu.Lock()
+	e.asked.merge(l)
+	e.mu.Unlock()
+	select {
+	case e.poke <- struct{}{}:
+	default:
+	}
+}
+
+// Run decides and carries out until ctx ends; then it waits for the effects
+// under way and answers ctx's error. Supervisors go on without it: the next Run,
+// of this process or of another, takes up where they are.
+func (e *Engine) Run(ctx context.Context) error {
+	signal, stop := e.o.Store.Watch()
+	defer stop()
+	defer e.wg.Wait()
+	timer := time.NewTimer(e.o.Poll)
+	defer timer.Stop()
+	look := looks{all: true}
+	var lastAll time.Time
+	for {
+		if look.all {
+			lastAll = time.Now()
+		}
+		timer.Reset(max(0, min(e.pass(ctx, look), e.o.Poll-time.Since(lastAll))))
+		look = looks{}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-signal:
+			look.rows = true
+		case <-e.o.Backend.Changed():
+			look.reports = true
+		case <-e.poke:
+		case <-timer.C:
+			look.all = time.Since(lastAll) >= e.o.Poll
+		}
+		// Whatever else is there already is seen in the same pass.
+		select {
+		case <-signal:
+			look.rows = true
+		default:
+		}
+		select {
+		case <-e.o.Backend.Changed():
+			look.reports = true
+		default:
+		}
+		e.mu.Lock()
+		look.merge(e.asked)
+		e.asked = looks{}
+		e.mu.Unlock()
+	}
+}
+
+// looks says where a pass has to look.
+type looks struct {
+	all     bool // everything, and effects that are due
+	rows    bool // somebody wrote
+	reports bool // a supervisor wrote, or ended
+}
+
+func (l *looks) merge(o looks) {
+	l.all, l.rows, l.reports = l.all || o.all, l.rows || o.rows, l.reports || o.reports
+}
+
+// pass takes in what is new, decides and writes. It answers when to come back
+// although nothing happened.
+func (e *Engine) pass(ctx context.Context, look looks) time.Duration {
+	next := e.o.Poll
+	if look.all {
+		e.slots = e.o.Backend.Slots()
+		e.gen++
+	}
+	if look.all || look.rows {
+		if err := e.refresh(ctx); err != nil {
+			e.complain(ctx, "reading active runs", err)
+			e.later(time.Second, looks{rows: true})
+		}
+	}
+	e.takeResults(ctx)
+	for _, id := range slices.Sorted(maps.Keys(e.runs)) {
+		a := e.runs[id]
+		seen := e.gen
+		if err := e.reconcile(ctx, a, look); err != nil {
+			// What was not written is read again: rows, and reports from the old offset.
+			e.drop(a)
+			if cairn.CodeOf(err) == cairn.CodeConflict {
+				e.ask(looks{rows: true})
+			} else {
+				e.complain(ctx, "bringing a run forward", err, "run", id)
+				e.later(time.Second, looks{all: true})
+			}
+			continue
+		}
+		// What it changed itself it has followed already, unless it cancelled another.
+		a.gen = max(seen, e.gen)
+		if a.state.Run.Status == cairn.StatusCompleted {
+			e.drop(a)
+		} else if !a.wake.IsZero() {
+			next = max(0, min(next, a.wake.Sub(e.now())))
+		}
+	}
+	for _, a := range e.runs {
+		if a.gen != e.gen {
+			e.ask(looks{})
+			break
+		}
+	}
+	if look.all {
+		e.dueEffects(ctx)
+	}
+	return next
+}
+
+// drop forgets a run: it is completed, or has to be read again.
+func (e *Engine) drop(a *active) {
+	delete(e.runs, a.id)
+	e.forget(a.done)
+	e.gen++
+}
+
+// later asks for a look after a while, on the real clock.
+func (e *Engine) later(d time.Duration, l looks) { time.AfterFunc(d, func() { e.ask(l) }) }
+
+// refresh loads runs that are new or were changed by somebody else.
+func (e *Engine) refresh(ctx context.Context) error {
+	versions, err := e.o.Store.ActiveRuns(ctx)
+	if err != nil {
+		return err
+	}
+	for id := range e.runs {
+		if _, ok := versions[id]; !ok {
+			e.drop(e.runs[id])
+		}
+	}
+	for id, version := range versions {
+		if a := e.runs[id]; a != nil && a.version == version {
+			continue
+		}
+		a, err := e.load(ctx, id)
+		if err != nil {
+			e.complain(ctx, "loading run", err, "run", id)
+			continue
+		}
+		if old := e.runs[id]; old != nil {
+			a.done = old.done
+		}
+		if a.state.Run.Status != cairn.StatusCompleted {
+			e.runs[id] = a
+		}
+		e.gen++
+	}
+	return nil
+}
+
+func (e *Engine) load(ctx context.Context, id cairn.RunID) (*active, error) {
+	snap, err := e.o.Store.RunSnapshot(ctx, id, 0)
+	if err != nil {
+		return nil, err
+	}
+	p, err := e.o.Store.Plan(ctx, snap.Run.Plan)
+	if err != nil {
+		return nil, err
+	}
+	contexts, err := e.contexts(ctx, &snap.Run)
+	if err != nil {
+		return nil, err
+	}
+	return &active{id: id, version: snap.Run.Version, plan: p, state: NewState(snap), contexts: contexts, gen: -1}, nil
+}
+
+// reconcile brings one run as far as it can go, in one transaction.
+func (e *Engine) reconcile(ctx context.Context, a *active, look looks) error {
+	now := e.now()
+	if look.all || look.reports {
+		if err := e.ingest(ctx, a, look.all); err != nil {
+			return err
+		}
+	}
+	changed := len(a.state.dirty.jobs) > 0
+	due := !a.wake.IsZero() && !now.Before(a.wake)
+	var starts []start
+	if changed || due || a.gen != e.gen {
+		var err error
+		if starts, err = e.decide(ctx, a, now); err != nil {
+			return err
+		}
+	}
+	flush := len(a.done) > 0 && (look.all || len(a.done) >= 32 || a.state.Run.Status == cairn.StatusCompleted)
+	b := a.batch()
+	if b.Empty() && len(a.changes.Effects) == 0 && !flush {
+		return nil
+	}
+	b.Done = a.done
+	if a.changes.By == "" {
+		a.changes.By = a.state.Run.Actor
+	}
+	if err := e.o.Store.ApplyRun(ctx, b, a.changes); err != nil {
+		return err
+	}
+	e.forget(b.Done)
+	effects := a.changes.Effects
+	a.version++
+	a.done, a.steps, a.changes = nil, nil, cairn.Change{}
+	a.state.dirty = dirty{}
+	if changed || len(effects) > 0 || len(b.Jobs) > 0 {
+		e.gen++
+	}
+	for _, f := range effects {
+		e.dispatch(ctx, f, prepared(starts, f.ID))
+	}
+	return nil
+}
+
+// decide asks Decide's machine what follows, folds it into the rows and writes
+// down the effects and links.
+func (e *Engine) decide(ctx context.Context, a *active, now time.Time) ([]start, error) {
+	f := Facts{
+		Now: now, Run: a.state.Run, Attempt: a.state.Attempt, Jobs: a.state.Jobs, Contexts: a.contexts,
+		Rules: a.state.Rules, Approvals: a.state.Approvals, Pools: e.pools(), Groups: e.groups(a),
+	}
+	d := newDecider(a.plan, stateOf(slices.Collect(maps.Values(a.state.Expansions)), &f), &f)
+	d.decide()
+	a.wake = time.Time{}
+	for _, act := range d.out {
+		a.state.Fold(act, now)
+	}
+	if err := e.number(ctx, a); err != nil {
+		return nil, err
+	}
+	var starts []start
+	for _, act := range d.out {
+		switch act := act.(type) {
+		case Wake:
+			a.wake = act.At
+		case Start:
+			s, err := e.starting(a, d, act.Path)
+			if err != nil {
+				return nil, err
+			}
+			starts = append(starts, s)
+		case Cancel:
+			a.effect(a.state.Jobs[act.Path], cancelKind(act.Force))
+		case Finish:
+			if j := a.state.Jobs[act.Path]; j.Epoch > 0 {
+				a.effect(j, effectCleanup)
+			}
+		case CancelOther:
+			if err := e.cancelOther(ctx, act); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return starts, nil
+}
+
+// number gives ids to new jobs.
+func (e *Engine) number(ctx context.Context, a *active) error {
+	for _, path := range a.state.dirty.jobs {
+		j := a.state.Jobs[path]
+		if j.ID != 0 {
+			continue
+		}
+		if len(e.ids) == 0 {
+			const block = 64
+			first, err := e.o.Store.Reserve(ctx, "job", block)
+			if err != nil {
+				return err
+			}
+			for i := range int64(block) {
+				e.ids = append(e.ids, cairn.JobID(first+i))
+			}
+		}
+		id := e.ids[0]
+		e.ids = e.ids[1:]
+		a.state.Edit(path, func(j *cairn.Job) { j.ID = id })
+	}
+	return nil
+}
+
+// batch collects the rows that changed.
+func (a *active) batch() cairn.RunBatch {
+	st := a.state
+	b := cairn.RunBatch{ID: a.id, Version: a.version, Steps: a.steps}
+	if st.dirty.run {
+		run := st.Run
+		b.Run = &run
+	}
+	if st.dirty.attempt {
+		b.Attempts = []cairn.Attempt{st.Attempt}
+	}
+	for _, node := range st.dirty.expansions {
+		b.Expansions = append(b.Expansions, cairn.Expanded{Run: a.id, Attempt: st.Attempt.Number, Expansion: st.Expansions[node]})
+	}
+	for _, path := range st.dirty.jobs {
+		b.Jobs = append(b.Jobs, *st.Jobs[path])
+	}
+	for _, key := range st.dirty.approvals {
+		b.Approvals = append(b.Approvals, st.Approvals[key])
+	}
+	for _, key := range st.dirty.rules {
+		b.Environments = append(b.Environments, st.Rules[key])
+	}
+	return b
+}
+
+// pools are the backend's slots less what is in use by any run.
+func (e *Engine) pools() []Pool {
+	used := map[string]int{}
+	for _, a := range e.runs {
+		for _, j := range a.state.Jobs {
+			if j.Status == cairn.StatusRunning {
+				used[j.Runner]++
+			}
+		}
+	}
+	out := make([]Pool, len(e.slots))
+	for i, s := range e.slots {
+		out[i] = Pool{Slot: s, Free: s.Count - used[s.Name]}
+	}
+	return out
+}
+
+// groups lists who else is in the concurrency groups of a's repository.
+func (e *Engine) groups(a *active) map[string][]Member {
+	var out map[string][]Member
+	add := func(run *cairn.Run, group string, m Member) {
+		if out == nil {
+			out = map[string][]Member{}
+		}
+		key := GroupKey(run.Repository, group)
+		out[key] = append(out[key], m)
+	}
+	for _, id := range slices.Sorted(maps.Keys(e.runs)) {
+		other := e.runs[id]
+		if other == a || other.state.Run.Repository != a.state.Run.Repository {
+			continue
+		}
+		run := &other.state.Run
+		if run.Group != "" && run.Status != cairn.StatusCompleted {
+			add(run, run.Group, Member{
+				Run: id, Active: run.Status == cairn.StatusRunning, Since: other.state.Attempt.StartedAt,
+				cancelled: run.CancelBy != "",
+			})
+		}
+		for _, j := range other.state.Jobs {
+			if j.Group != "" && j.Status != cairn.StatusCompleted && !j.QueuedAt.IsZero() {
+				add(run, j.Group, Member{
+					Run: id, Job: j.ID, Active: j.Status == cairn.StatusRunning, Since: j.QueuedAt,
+					path: j.Path, cancelled: !j.CancelAt.IsZero(),
+				})
+			}
+		}
+	}
+	for _, ms := range out {
+		slices.SortFunc(ms, func(a, b Member) int { return a.Since.Compare(b.Since) })
+	}
+	return out
+}
+
+// cancelOther ends another run, or a job of it, for a concurrency group.
+func (e *Engine) cancelOther(ctx context.Context, c CancelOther) error {
+	other := e.runs[c.Run]
+	if other == nil {
+		return nil
+	}
+	now := e.now()
+	if c.Job == 0 {
+		other.state.Run.CancelBy, other.state.Run.Reason = c.Reason, c.Reason
+		other.state.dirty.run = true
+	} else {
+		for _, j := range other.state.Jobs {
+			if j.ID == c.Job && j.Status == cairn.StatusRunning && j.CancelAt.IsZero() {
+				act := Cancel{Path: j.Path, Reason: c.Reason}
+				other.state.Fold(act, now)
+				other.effect(other.state.Jobs[j.Path], effectCancel)
+			}
+		}
+	}
+	e.gen++
+	e.ask(looks{})
+	return nil
+}
+
+func (e *Engine) complain(ctx context.Context, what string, err error, args ...any) {
+	if ctx.Err() == nil {
+		e.log.Error(what, append(args, "error", err)...)
+	}
 }

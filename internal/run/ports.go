@@ -24,6 +24,8 @@ type Store interface {
 	RunSnapshot(ctx context.Context, id cairn.RunID, attempt int) (*cairn.RunSnapshot, error)
 	Plan(ctx context.Context, digest cairn.Digest) (*cairn.Plan, error)
 	Run(ctx context.Context, id cairn.RunID) (cairn.Run, error)
+	Job(ctx context.Context, id cairn.JobID) (cairn.Job, error)
+	Steps(ctx context.Context, job cairn.JobID) ([]cairn.StepRow, error)
 
 	Effects(ctx context.Context, limit int) ([]cairn.Effect, error)
 	EffectDone(ctx context.Context, id string) error

@@ -1,0 +1,173 @@
+package run
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/expr"
+)
+
+// part is how far one instance of a call is.
+type part struct {
+	path    string
+	done    bool
+	result  cairn.Conclusion
+	outputs []expr.Field
+}
+
+// calls settles the instances of a called workflow.
+func (d *decider) calls(sc *scope, s *nodeState, path string, x cairn.Expansion) {
+	parts := make([]part, len(x.Instances))
+	active := 0
+	for i, in := range x.Instances {
+		parts[i].path = instancePath(path, in)
+		if x.MaxParallel > 0 && d.hasJobs(parts[i].path) {
+			active++
+		}
+	}
+	stop := sc.stop
+	pass := func() {
+		for i := range parts {
+			p := &parts[i]
+			if p.done {
+				continue
+			}
+			if x.MaxParallel > 0 && !d.hasJobs(p.path) && stop == "" {
+				if active >= x.MaxParallel {
+					continue
+				}
+				active++
+				d.entered[p.path] = true
+			}
+			d.body(sc, s, p, &x, i, stop)
+			if p.done && x.MaxParallel > 0 {
+				active--
+			}
+			if p.done && p.result == cairn.Failure && x.FailFast && len(parts) > 1 && stop == "" {
+				stop = "fail-fast: " + p.path + " failed"
+			}
+		}
+	}
+	pass()
+	if stop != sc.stop || active < x.MaxParallel {
+		pass()
+	}
+	merged := nodeResult{}
+	for i := range parts {
+		if !parts[i].done {
+			return
+		}
+		merged.add(parts[i].result)
+	}
+	s.done, s.result = true, merged.result()
+	for i := range parts {
+		s.mergeOutputs(parts[i].outputs)
+	}
+}
+
+// body settles the nodes of one instance.
+func (d *decider) body(outer *scope, s *nodeState, p *part, x *cairn.Expansion, i int, stop string) {
+	n := s.node
+	if row := d.st.Jobs[p.path]; row != nil { // its outputs could not be computed
+		p.done, p.result = row.Status == cairn.StatusCompleted, result(row)
+		return
+	}
+	in := x.Instances[i]
+	name := outer.names + plainName(n)
+	if in.Key != "" {
+		name += " (" + in.Key + ")"
+	}
+	sc := &scope{
+		nodes: n.Body, prefix: p.path + "/", names: name + " / ", plain: outer.plain + n.ID + "/",
+		inputs: decodeJSON(in.Inputs), states: map[string]*nodeState{}, stop: stop,
+		outer: outer, caller: s, via: leg{x: x, index: i},
+	}
+	done := true
+	merged := nodeResult{}
+	for k := range sc.nodes {
+		ns := d.visit(sc, &sc.nodes[k])
+		done = done && ns.done
+		merged.add(ns.result)
+	}
+	if !done {
+		return
+	}
+	p.done, p.result = true, merged.result()
+	fields, fault := d.callOutputs(sc, s, x, i)
+	if fault != "" {
+		d.do(CreateJob{Path: p.path, Node: outer.plain + n.ID, Name: name})
+		d.do(Finish{Path: p.path, Conclusion: cairn.Failure, Reason: fault})
+		p.result = cairn.Failure
+		return
+	}
+	p.outputs = fields
+}
+
+// callOutputs evaluates what a called workflow hands back.
+func (d *decider) callOutputs(sc *scope, s *nodeState, x *cairn.Expansion, i int) (fields []expr.Field, fault string) {
+	if len(s.node.Outputs) == 0 {
+		return nil, ""
+	}
+	jobs := make([]expr.Field, 0, len(sc.nodes))
+	for k := range sc.nodes {
+		ns := sc.states[sc.nodes[k].ID]
+		jobs = append(jobs, expr.Field{Name: sc.nodes[k].ID, Value: expr.Object(
+			expr.Field{Name: "result", Value: expr.String(string(ns.result))},
+			expr.Field{Name: "outputs", Value: expr.Object(ns.outputs...)},
+		)})
+	}
+	env := &expr.Env{Contexts: map[string]expr.Value{
+		"github": d.f.Contexts["github"], "vars": d.f.Contexts["vars"],
+		"inputs": sc.inputs, "jobs": expr.Object(jobs...),
+	}}
+	for _, o := range s.node.Outputs {
+		v, err := expr.EvalString(o.Value, env)
+		if err != nil {
+			return nil, d.fault(s.node, "outputs."+o.Name, o.Value, err)
+		}
+		fields = append(fields, expr.Field{Name: o.Name, Value: expr.String(v)})
+	}
+	return fields, ""
+}
+
+// hasJobs reports whether an instance of a call was entered: it has jobs.
+func (d *decider) hasJobs(path string) bool {
+	if d.entered == nil {
+		d.entered = map[string]bool{}
+		for p := range d.st.Jobs {
+			for i := strings.LastIndexByte(p, '/'); i >= 0; i = strings.LastIndexByte(p[:i], '/') {
+				d.entered[p[:i]] = true
+			}
+		}
+	}
+	return d.entered[path]
+}
+
+// plainName is what a node is called before its name can be evaluated.
+func plainName(n *cairn.Node) string {
+	if n.Name.Kind == cairn.TemplateString && n.Name.Text != "" {
+		return n.Name.Text
+	}
+	return n.ID
+}
+
+// shownName evaluates a job's name; a matrix shows its values unless the name
+// has an expression of its own.
+func (d *decider) shownName(sc *scope, s *nodeState, l *leg, env *expr.Env) (string, error) {
+	n := s.node
+	name := n.ID
+	if !n.Name.IsZero() {
+		v, err := expr.EvalString(n.Name, env)
+		if err != nil {
+			return "", err
+		}
+		if v = strings.TrimSpace(v); v != "" {
+			name = v
+		}
+	}
+	if l.x != nil && l.x.Instances[l.index].Key != "" && n.Name.Kind != cairn.TemplateExpr {
+		name = fmt.Sprintf("%s (%s)", name, l.x.Instances[l.index].Key)
+	}
+	return clip(sc.names+name, 400), nil
+}

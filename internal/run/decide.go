@@ -1,0 +1,202 @@
+package run
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/expr"
+)
+
+// Decide says what follows from the facts, in the order in which it is to be
+// applied. It is pure: the same arguments give the same answer, and nothing is
+// written through them. It follows its own decisions as far as they lead (a
+// skipped job may make others ready), so that applying all of them and deciding
+// again on the same facts gives nothing new.
+func Decide(p *cairn.Plan, xs []cairn.Expansion, f Facts) []Action {
+	d := newDecider(p, stateOf(xs, &f), &f)
+	d.decide()
+	return d.out
+}
+
+// newDecider works on st, which it changes.
+func newDecider(p *cairn.Plan, st *State, f *Facts) *decider {
+	d := &decider{plan: p, f: f, st: st, parsed: map[string]condition{}, where: map[string]located{}}
+	d.free = make([]int, len(f.Pools))
+	for i, pool := range f.Pools {
+		d.free[i] = pool.Free
+	}
+	return d
+}
+
+func (d *decider) decide() {
+	if d.f.Run.Status == cairn.StatusCompleted || !d.admit() {
+		return
+	}
+	top := d.topScope()
+	done := true
+	for i := range top.nodes {
+		if !top.excluded(top.nodes[i].ID) {
+			done = d.visit(top, &top.nodes[i]).done && done
+		}
+	}
+	if done {
+		c, reason := d.conclusion()
+		d.do(FinishRun{Conclusion: c, Reason: reason})
+	} else if !d.wake.IsZero() {
+		d.do(Wake{At: d.wake})
+	}
+}
+
+type decider struct {
+	plan   *cairn.Plan
+	f      *Facts
+	st     *State
+	out    []Action
+	free   []int // by pool
+	wake   time.Time
+	parsed map[string]condition
+	// entered holds the call instances that have jobs; built when first asked for.
+	entered map[string]bool
+	// where each job that was looked at stands in the graph.
+	where map[string]located
+}
+
+// located is a job's place in the graph.
+type located struct {
+	scope *scope
+	node  *nodeState
+	leg   leg
+}
+
+// do records an action and follows it.
+func (d *decider) do(a Action) {
+	d.out = append(d.out, a)
+	d.st.Fold(a, d.f.Now)
+}
+
+// wakeAt asks for another look at a time to come.
+func (d *decider) wakeAt(t time.Time) {
+	if t.After(d.f.Now) && (d.wake.IsZero() || t.Before(d.wake)) {
+		d.wake = t
+	}
+}
+
+// admit passes the run through its own concurrency group.
+func (d *decider) admit() bool {
+	run := &d.st.Run
+	if run.Status == cairn.StatusRunning {
+		return true
+	}
+	if run.CancelBy != "" {
+		d.do(FinishRun{Conclusion: cairn.Cancelled, Reason: d.cancelReason()})
+		return false
+	}
+	if run.Group != "" {
+		v := d.inGroup(run.Group, run.CancelInProgress, Member{Run: run.ID, Since: d.f.Attempt.StartedAt}, "")
+		switch {
+		case v.replaced != "":
+			d.do(FinishRun{Conclusion: cairn.Cancelled, Reason: v.replaced})
+			return false
+		case v.wait != "":
+			if run.Status != cairn.StatusWaiting || run.Reason != v.wait {
+				d.do(Hold{Reason: v.wait})
+			}
+			return false
+		}
+	}
+	d.do(Admit{})
+	return true
+}
+
+func (d *decider) cancelReason() string { return "cancelled by " + d.f.Run.CancelBy }
+
+// conclusion says how the run ended; all of its jobs are completed.
+func (d *decider) conclusion() (cairn.Conclusion, string) {
+	var failed, cancelled, ran bool
+	for _, j := range d.st.Jobs {
+		switch r := result(j); r {
+		case cairn.Failure:
+			failed = true
+		case cairn.Cancelled:
+			cancelled = true
+		case cairn.Success:
+			ran = true
+		}
+	}
+	switch {
+	case cancelled && d.f.Run.CancelBy != "":
+		return cairn.Cancelled, d.cancelReason()
+	case failed:
+		return cairn.Failure, ""
+	case cancelled:
+		return cairn.Cancelled, ""
+	case ran:
+		return cairn.Success, ""
+	default:
+		return cairn.Skipped, "every job was skipped"
+	}
+}
+
+// result is what a completed job counts as, for needs and for the run.
+func result(j *cairn.Job) cairn.Conclusion {
+	if j.Tolerated {
+		return cairn.Success
+	}
+	return cairn.Conclusion(j.Conclusion.Result())
+}
+
+// topScope is the plan itself, limited to the jobs asked for and their needs.
+func (d *decider) topScope() *scope {
+	sc := &scope{nodes: d.plan.Nodes, inputs: d.f.Contexts["inputs"], states: map[string]*nodeState{}}
+	if len(d.f.Run.Only) > 0 {
+		sc.only = map[string]bool{}
+		for _, id := range d.f.Run.Only {
+			sc.include(id)
+		}
+	}
+	return sc
+}
+
+// place says where in the workflow something stands: "file:line:column".
+func (d *decider) place(pos cairn.Position) string {
+	if pos.File == "" {
+		pos.File = d.plan.Path
+	}
+	return pos.String()
+}
+
+// fault words an error in an expression of a node's key, with its place.
+func (d *decider) fault(n *cairn.Node, key string, t cairn.Template, err error) string {
+	pos := cairn.Position{File: n.Pos.File, Line: t.Line, Column: t.Col}
+	if pos.Line == 0 {
+		pos = n.Pos
+	}
+	msg := err.Error()
+	var ee *expr.Error
+	if errors.As(err, &ee) && ee.Hint != "" {
+		msg = ee.Message + " (" + ee.Hint + ")"
+	}
+	if ce := cairn.AsError(err); ce.Code != cairn.CodeInternal {
+		msg = ce.Message
+		if ce.Hint != "" {
+			msg += " (" + ce.Hint + ")"
+		}
+		if ce.Position != nil && ce.Position.Line > 0 {
+			pos.Line, pos.Column = ce.Position.Line, ce.Position.Column
+		}
+	}
+	return clip(fmt.Sprintf("%s: %s: %s", d.place(pos), key, msg), maxReason)
+}
+
+// maxReason bounds what a row keeps as its reason.
+const maxReason = 500
+
+func clip(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return strings.ToValidUTF8(s[:n], "") + "…"
+}
