@@ -187,3 +187,16 @@ func pythonQuote(s string) string {
 	}
 	return string(b)
 }
+
+// Describe reads back what an environment was made with.
+func (t *Tools) Describe(ctx context.Context, dir, base string) (Venv, Interpreter, error) {
+	v := Venv{Dir: dir, Python: filepath.Join(dir, "bin", "python")}
+	if st, err := readState(dir); err == nil {
+		v.UV = UV{Path: st.UV, Version: st.Version}
+	}
+	py, err := ask(ctx, base, t.ownEnviron())
+	if err != nil {
+		return v, Interpreter{}, cairn.Errorf(cairn.CodeFailed, "%s no longer answers: %w", base, err)
+	}
+	return v, *py, nil
+}

@@ -1,0 +1,209 @@
+package action
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/runner"
+	"github.com/cairn-ml/cairn/internal/runner/python"
+)
+
+// Deps is what the actions reach besides the context of their step.
+type Deps struct {
+	// Checkout makes dir a work tree of the job's code.
+	Checkout func(ctx context.Context, code cairn.CodeRef, dir string, o CheckoutOptions) (cairn.Commit, error)
+	// Tools are the Pythons of this machine; Log and, per step, Environ are set here.
+	Tools python.Tools
+}
+
+// Registry finds actions. It keeps no state of its own.
+type Registry struct{ deps Deps }
+
+// New returns the registry of everything that is built in.
+func New(d Deps) *Registry { return &Registry{deps: d} }
+
+// Info describes one action for lists: of what can be met, and of help.
+type Info struct {
+	Name string // actions/checkout
+	// Versions are the major versions whose behaviour is built in.
+	Versions []int
+	Inputs   []string
+}
+
+// definition is one built-in action.
+type definition struct {
+	Info
+	make func(d Deps, major int) runner.Action
+}
+
+func definitions() []definition {
+	return []definition{
+		{Info{"actions/checkout", []int{1, 2, 3, 4, 5, 6}, checkoutInputs()}, func(d Deps, _ int) runner.Action { return &checkout{d} }},
+		{Info{"actions/download-artifact", []int{3, 4, 5, 6, 7}, downloadInputs()}, func(_ Deps, major int) runner.Action { return &download{major} }},
+		{Info{"actions/setup-python", []int{1, 2, 3, 4, 5, 6}, setupPythonInputs()}, func(d Deps, _ int) runner.Action { return &setupPython{d} }},
+		{Info{"actions/upload-artifact", []int{3, 4, 5, 6, 7}, uploadInputs()}, func(_ Deps, major int) runner.Action { return &upload{major} }},
+	}
+}
+
+// Names lists what is built in, by name.
+func Names() []Info {
+	var out []Info
+	for _, d := range definitions() {
+		out = append(out, d.Info)
+	}
+	return out
+}
+
+var (
+	usesRE  = regexp.MustCompile(`^([A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)+)@(\S+)$`)
+	majorRE = regexp.MustCompile(`^v(\d{1,3})(?:\.\d+){0,2}$`)
+	shaRE   = regexp.MustCompile(`^[0-9a-f]{40}$`)
+)
+
+// Action returns the action for a `uses` value, or an error that says what
+// there is. A commit id or a branch instead of a version means the newest.
+func (r *Registry) Action(uses string) (runner.Action, error) {
+	d, major, err := find(uses)
+	if err != nil {
+		return nil, err
+	}
+	return checked{d, d.make(r.deps, major)}, nil
+}
+
+// Supported reports why an action cannot be met, or nil.
+func Supported(uses string) error {
+	_, _, err := find(uses)
+	return err
+}
+
+func find(uses string) (definition, int, error) {
+	m := usesRE.FindStringSubmatch(strings.TrimSpace(uses))
+	if m == nil {
+		return definition{}, 0, cairn.Errorf(cairn.CodeUnsupported, "%s: only built-in actions can be used for now", uses).
+			WithHint("built in are %s", list())
+	}
+	name, ref := m[1], m[2]
+	var known []string
+	for _, d := range definitions() {
+		known = append(known, d.Name)
+		if !strings.EqualFold(d.Name, name) {
+			continue
+		}
+		newest := d.Versions[len(d.Versions)-1]
+		switch v := majorRE.FindStringSubmatch(ref); {
+		case v != nil:
+			n, _ := strconv.Atoi(v[1])
+			if !slices.Contains(d.Versions, n) {
+				return d, 0, cairn.Errorf(cairn.CodeUnsupported, "%s: version %s is not built in", uses, ref).
+					WithHint("built in are %s", versions(d.Info))
+			}
+			return d, n, nil
+		case shaRE.MatchString(ref), ref == "main", ref == "master":
+			return d, newest, nil
+		default:
+			return d, 0, cairn.Errorf(cairn.CodeUnsupported, "%s: %q is neither a version nor a commit", uses, ref).
+				WithHint("built in are %s", versions(d.Info))
+		}
+	}
+	if strings.HasPrefix(strings.ToLower(name), "actions/cache") {
+		return definition{}, 0, cairn.Errorf(cairn.CodeUnsupported, "%s is not built in yet", uses).
+			WithHint("for packages it is not needed: setup-python shares wheels between jobs; take the step out")
+	}
+	e := cairn.Errorf(cairn.CodeUnsupported, "%s is not built in, and actions cannot be fetched for now", uses)
+	if near := cairn.Nearest(name, known); near != "" {
+		return definition{}, 0, e.WithHint("did you mean %s? Built in are %s", near, list())
+	}
+	return definition{}, 0, e.WithHint("built in are %s; what it does can often be written as a run step", list())
+}
+
+func list() string {
+	var out []string
+	for _, i := range Names() {
+		out = append(out, i.Name)
+	}
+	return strings.Join(out, ", ")
+}
+
+func versions(i Info) string {
+	var out []string
+	for _, v := range i.Versions {
+		out = append(out, fmt.Sprintf("%s@v%d", i.Name, v))
+	}
+	return strings.Join(out, ", ")
+}
+
+// checked warns about inputs that the action does not have, as GitHub does.
+type checked struct {
+	def definition
+	runner.Action
+}
+
+// Run does the step.
+func (a checked) Run(ctx context.Context, c *runner.StepContext) error {
+	var unknown []string
+	for name := range c.Inputs {
+		if !slices.Contains(a.def.Inputs, name) {
+			unknown = append(unknown, name)
+		}
+	}
+	slices.Sort(unknown)
+	for _, name := range unknown {
+		more := "valid inputs are " + strings.Join(a.def.Inputs, ", ")
+		if near := cairn.Nearest(name, a.def.Inputs); near != "" {
+			more = "did you mean '" + near + "'?"
+		}
+		c.Warn("Unexpected input '%s' for %s: %s", name, a.def.Name, more)
+	}
+	return a.Action.Run(ctx, c)
+}
+
+// Post does what the action has to do at the end of the job, if anything.
+func (a checked) Post(ctx context.Context, c *runner.StepContext) error {
+	if p, ok := a.Action.(runner.PostAction); ok {
+		return p.Post(ctx, c)
+	}
+	return nil
+}
+
+// boolInput reads a boolean as the toolkit does (YAML 1.2 core schema).
+func boolInput(c *runner.StepContext, name string, def bool) (bool, error) {
+	switch v := c.Input(name); v {
+	case "":
+		return def, nil
+	case "true", "True", "TRUE":
+		return true, nil
+	case "false", "False", "FALSE":
+		return false, nil
+	default:
+		return false, cairn.Errorf(cairn.CodeInvalid, "input '%s' is %q", name, v).WithHint("allowed are true and false")
+	}
+}
+
+// intInput reads a whole number.
+func intInput(c *runner.StepContext, name string, def int) (int, error) {
+	v := c.Input(name)
+	if v == "" {
+		return def, nil
+	}
+	n, err := strconv.Atoi(v)
+	if err != nil || n < 0 {
+		return 0, cairn.Errorf(cairn.CodeInvalid, "input '%s' is %q", name, v).WithHint("allowed are whole numbers from 0")
+	}
+	return n, nil
+}
+
+// lines splits an input of several lines, without the empty ones.
+func lines(s string) []string {
+	var out []string
+	for _, l := range strings.Split(s, "\n") {
+		if l = strings.TrimSpace(l); l != "" {
+			out = append(out, l)
+		}
+	}
+	return out
+}
