@@ -1,10 +1,20 @@
 package cli
 
 import (
+	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/cli/access"
+	"github.com/cairn-ml/cairn/internal/cli/apicmd"
+	"github.com/cairn-ml/cairn/internal/cli/asset"
+	"github.com/cairn-ml/cairn/internal/cli/doctor"
+	"github.com/cairn-ml/cairn/internal/cli/fsck"
+	"github.com/cairn-ml/cairn/internal/cli/initcmd"
 	"github.com/cairn-ml/cairn/internal/cli/kit"
+	"github.com/cairn-ml/cairn/internal/cli/run"
 	"github.com/cairn-ml/cairn/internal/cli/serve"
 	"github.com/cairn-ml/cairn/internal/cli/status"
+	"github.com/cairn-ml/cairn/internal/cli/trace"
 	"github.com/cairn-ml/cairn/internal/cli/version"
+	"github.com/cairn-ml/cairn/internal/cli/workflow"
 	"github.com/spf13/cobra"
 )
 
@@ -42,10 +52,32 @@ cairn trace model/digits:1`,
 			root.AddCommand(c)
 		}
 	}
+	add(groupWork,
+		initcmd.New(k),
+		run.New(k),
+		workflow.New(k),
+	)
+	add(groupThings,
+		asset.New(k, cairn.AssetData),
+		asset.New(k, cairn.AssetModel),
+		asset.NewArtifact(k),
+		trace.New(k),
+	)
+	add(groupPeople,
+		access.NewSecret(k),
+		access.NewVariable(k),
+		access.NewUser(k),
+		access.NewToken(k),
+		access.NewEnvironment(k),
+	)
 	add(groupSystem,
 		serve.New(k, o.Serve),
 		status.New(k),
+		doctor.New(k, o.Doctor),
+		fsck.New(k),
 		version.New(k),
+		newCompletion(k),
+		apicmd.New(k),
 	)
 	return root
 }

@@ -1,0 +1,232 @@
+// Package trace is cairn trace: where something comes from, or what came of it,
+// told as a story.
+package trace
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/cli/kit"
+	"github.com/cairn-ml/cairn/internal/cli/term"
+	"github.com/spf13/cobra"
+)
+
+// New makes the command.
+func New(k *kit.Kit) *cobra.Command {
+	var down, all bool
+	cmd := &cobra.Command{
+		Use:   "trace REF",
+		Short: "Tell where something comes from, back to bytes and commits",
+		Long: `Tell where something comes from, back to bytes and commits; with --down, what came of it.
+
+REF is a model or data version (model/digits:1, digits@latest), a run (run/42), a job
+(job/108), an artifact, a commit (SHA or prefix), a digest, or a file on this machine,
+which is looked up by its digest. A link that is missing is named with the reason.`,
+		Example: `cairn trace model/digits:1
+cairn trace ./model.joblib
+cairn trace 3f2a91c --down
+cairn trace run/42 --json=roots,gaps`,
+		Args: kit.Args(1, 1, "REF"),
+	}
+	cmd.Flags().BoolVar(&down, "down", false, "what came of it, instead of where it comes from")
+	cmd.Flags().BoolVar(&all, "all", false, "every parameter and package, instead of the first few")
+	out := k.JSONFlags(cmd, cairn.Trace{})
+	cmd.RunE = func(c *cobra.Command, args []string) error {
+		asked, file, err := local(k, args[0])
+		if err != nil {
+			return err
+		}
+		cl, err := k.Client(c.Context())
+		if err != nil {
+			return err
+		}
+		t, err := cl.Trace(c.Context(), asked, down)
+		if err != nil {
+			if file != "" && cairn.CodeOf(err) == cairn.CodeNotFound {
+				return cairn.Errorf(cairn.CodeNotFound, "no version holds %s (%s)", file, asked).
+					WithHint("its bytes differ from every file that was registered or uploaded")
+			}
+			return err
+		}
+		if out.On() {
+			return out.Write(t)
+		}
+		if file != "" {
+			fmt.Fprintf(k.Term.Err, "%s is %s\n", file, asked)
+		}
+		return Write(k.Term.Out, k.Term, k.Term.OutStyle(), t, all)
+	}
+	return cmd
+}
+
+// local turns the name of a file into its digest. Refs that look like files
+// (run/42) are refs unless they are written ./run/42.
+func local(k *kit.Kit, asked string) (ref, file string, err error) {
+	path := k.Path(asked)
+	fi, err := os.Stat(path)
+	if err != nil {
+		if strings.HasPrefix(asked, "./") || strings.HasPrefix(asked, "../") || strings.HasPrefix(asked, "/") {
+			return "", "", cairn.Errorf(cairn.CodeNotFound, "there is no file %s", asked)
+		}
+		return asked, "", nil
+	}
+	if looksLikeRef(asked) {
+		return asked, "", nil
+	}
+	if !fi.Mode().IsRegular() {
+		return "", "", cairn.Errorf(cairn.CodeInvalid, "%s is not a file", asked).
+			WithHint("name a file inside it, or a version such as data/NAME:VERSION")
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return "", "", cairn.Errorf(cairn.CodeFailed, "cannot read %s: %w", asked, err)
+	}
+	defer f.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, f); err != nil {
+		return "", "", cairn.Errorf(cairn.CodeFailed, "cannot read %s: %w", asked, err)
+	}
+	return string(cairn.DigestOf(sum.Sum(nil))), asked, nil
+}
+
+func looksLikeRef(s string) bool {
+	kind, _, ok := strings.Cut(s, "/")
+	if !ok {
+		return false
+	}
+	switch kind {
+	case cairn.KindCommit, cairn.KindTree, cairn.KindRun, cairn.KindJob, cairn.KindArtifact, cairn.KindMLRun, cairn.KindFile:
+		return true
+	case cairn.KindData, cairn.KindModel, cairn.KindEnvironment, cairn.KindComponent, cairn.KindCode:
+		return strings.ContainsAny(s, ":@")
+	}
+	return false
+}
+
+// fewFacts is how many of a group are shown without --all.
+const fewFacts = 8
+
+// Write tells the trace: a line per thing with how it was reached, its facts
+// below it, the things that it stands on indented.
+func Write(w io.Writer, t *term.Term, s term.Style, tr *cairn.Trace, all bool) error {
+	var b strings.Builder
+	p := printer{b: &b, t: t, s: s, all: all}
+	for i := range tr.Roots {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		p.node(&tr.Roots[i], "", "")
+	}
+	if n := len(tr.Gaps); n > 0 {
+		fmt.Fprintf(&b, "\n%s\n", s.Yellow(term.Count(int64(n), "missing link")+":"))
+		for _, g := range tr.Gaps {
+			fmt.Fprintf(&b, "  %s: %s\n", term.Clean(string(g.At)), term.Clean(g.Reason))
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+type printer struct {
+	b   *strings.Builder
+	t   *term.Term
+	s   term.Style
+	all bool
+}
+
+// node writes one thing: first stands before its title, rest before everything
+// below it.
+func (p *printer) node(n *cairn.TraceNode, first, rest string) {
+	p.b.WriteString(p.s.Dim(first))
+	if n.Relation != "" {
+		p.b.WriteString(n.Words() + " ")
+	}
+	p.b.WriteString(p.s.Bold(term.Clean(n.Title)))
+	if n.Note != "" {
+		p.b.WriteString(" (" + term.Clean(n.Note) + ")")
+	}
+	if n.Dirty {
+		p.b.WriteString(" " + p.s.Yellow("dirty"))
+	}
+	if n.Seen {
+		p.b.WriteString(p.s.Dim(" (shown above)") + "\n")
+		return
+	}
+	p.b.WriteByte('\n')
+	branch, last, bar := "├─ ", "└─ ", "│  "
+	if !p.t.Unicode {
+		branch, last, bar = "|- ", "`- ", "|  "
+	}
+	in := rest
+	if len(n.Children) > 0 {
+		in += bar
+	} else {
+		in += "   "
+	}
+	p.facts(n, in+"  ")
+	for i := range n.Children {
+		if i == len(n.Children)-1 {
+			p.node(&n.Children[i], rest+last, rest+"   ")
+		} else {
+			p.node(&n.Children[i], rest+branch, rest+bar)
+		}
+	}
+}
+
+// facts writes the facts as aligned rows: single ones first come first, groups
+// on one line each, wrapped.
+func (p *printer) facts(n *cairn.TraceNode, in string) {
+	type row struct {
+		name  string
+		cells []string
+	}
+	var rows []row
+	width := 0
+	for i := 0; i < len(n.Facts); {
+		f := n.Facts[i]
+		r := row{name: f.Name, cells: []string{term.Clean(f.Value)}}
+		i++
+		if f.Group != "" {
+			r = row{name: f.Group, cells: []string{term.Clean(f.Name + "=" + f.Value)}}
+			for ; i < len(n.Facts) && n.Facts[i].Group == f.Group; i++ {
+				r.cells = append(r.cells, term.Clean(n.Facts[i].Name+"="+n.Facts[i].Value))
+			}
+			if len(r.cells) > 1 {
+				r.name += "s"
+			}
+			if left := len(r.cells) - fewFacts; left > 0 && !p.all {
+				r.cells = append(r.cells[:fewFacts], fmt.Sprintf("… %d more (--all)", left))
+			}
+		}
+		rows = append(rows, r)
+		width = max(width, len(r.name))
+	}
+	if n.Missing != "" {
+		width = max(width, len("missing"))
+	}
+	line := func(name, text string) {
+		fmt.Fprintf(p.b, "%s%s%s\n", p.s.Dim(in), p.s.Dim(fmt.Sprintf("%-*s  ", width, name)), text)
+	}
+	room := max(40, 110-term.VisibleWidth(in)-width-2)
+	for _, r := range rows {
+		name, text := r.name, ""
+		for _, c := range r.cells {
+			if text != "" && term.VisibleWidth(text)+2+term.VisibleWidth(c) > room {
+				line(name, text)
+				name, text = "", ""
+			}
+			if text != "" {
+				text += "  "
+			}
+			text += c
+		}
+		line(name, text)
+	}
+	if n.Missing != "" {
+		line("missing", p.s.Yellow(term.Clean(n.Missing)))
+	}
+}
