@@ -515,9 +515,9 @@ func (s *Service) ByAlias(ctx context.Context, name, alias string) (*ModelVersio
 	return nil, cairn.Errorf(cairn.CodeInvalid, "Registered model alias %s not found.", alias)
 }
 
-// DownloadURI is where a version's files are read: by the digest of their tree.
-// A job that asks is noted as having used the version.
-func (s *Service) DownloadURI(ctx context.Context, name, version string) (string, error) {
+// VersionRoot is the path below which a version's files are read: by the digest
+// of their tree.
+func (s *Service) VersionRoot(ctx context.Context, name, version string) (string, error) {
 	v, err := s.Version(ctx, name, version)
 	if err != nil {
 		return "", err
@@ -526,12 +526,22 @@ func (s *Service) DownloadURI(ctx context.Context, name, version string) (string
 		return "", cairn.Errorf(cairn.CodeUnsupported, "Model %s:%s is a single file, not a folder that MLflow can load", name, version).
 			WithHint("fetch it with: cairn model download %s:%s", name, version)
 	}
+	return treeFolder + "/" + v.Digest.Hex(), nil
+}
+
+// DownloadURI is where clients read a version's files. A job that asks is noted
+// as having used the version.
+func (s *Service) DownloadURI(ctx context.Context, name, version string) (string, error) {
+	root, err := s.VersionRoot(ctx, name, version)
+	if err != nil {
+		return "", err
+	}
 	if who := s.actor(ctx); who.Job != 0 {
 		if err := s.models.UseModel(ctx, name, version, who); err != nil {
 			return "", err
 		}
 	}
-	return s.URI(treeFolder + "/" + v.Digest.Hex()), nil
+	return s.URI(root), nil
 }
 
 func sortEntries(es []cairn.TreeEntry) {

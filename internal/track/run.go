@@ -2,6 +2,7 @@ package track
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -310,6 +311,37 @@ func (s *Service) LogOutputs(ctx context.Context, run string, outputs []cairn.Mo
 		return err
 	}
 	return s.store.LogInputs(ctx, run, nil, nil, outputs)
+}
+
+// tagModelHistory lists the models that clients of 2.x logged to a run.
+const tagModelHistory = "mlflow.log-model.history"
+
+// maxModelHistory bounds that tag, which no client reads beyond its last entries.
+const maxModelHistory = 1 << 20
+
+// AddModelHistory notes what a client of 2.x says of a model it logged.
+func (s *Service) AddModelHistory(ctx context.Context, run, model string) error {
+	if !json.Valid([]byte(model)) || !strings.HasPrefix(strings.TrimSpace(model), "{") {
+		return invalid("Malformed model info. \n %s \n is not valid JSON.", cut(model, 200))
+	}
+	r, err := s.Run(ctx, run)
+	if err != nil {
+		return err
+	}
+	var list []json.RawMessage
+	if old := r.Tags[tagModelHistory]; old != "" {
+		if err := json.Unmarshal([]byte(old), &list); err != nil {
+			list = nil // somebody wrote the tag by hand
+		}
+	}
+	b, err := json.Marshal(append(list, json.RawMessage(model)))
+	if err != nil {
+		return err
+	}
+	if len(b) > maxModelHistory {
+		return cairn.Errorf(cairn.CodeTooLarge, "the models logged to run %s are described in more than %d bytes", run, maxModelHistory)
+	}
+	return s.store.LogParams(ctx, run, nil, []cairn.Param{{Key: tagModelHistory, Value: string(b)}})
 }
 
 // historyPage bounds a page of a metric's history for clients that set no bound.
