@@ -108,7 +108,7 @@ func (j *JSON) Write(v any) error {
 		return j.runQuery(raw)
 	}
 	var b bytes.Buffer
-	if err := json.Indent(&b, raw, "", "  "); err != nil {
+	if err := json.Indent(&b, bytes.TrimSpace(raw), "", "  "); err != nil {
 		return err
 	}
 	b.WriteByte('\n')
