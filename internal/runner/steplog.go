@@ -251,8 +251,7 @@ func mayBeCommand(line []byte) bool {
 		line = line[1:]
 	}
 	for _, p := range []string{"::", "##["} {
-		n := min(len(p), len(line))
-		if n > 0 && string(line[:n]) == p[:n] && (n == len(p) || len(line) < len(p)) {
+		if n := min(len(p), len(line)); string(line[:n]) == p[:n] {
 			return true
 		}
 	}

@@ -155,8 +155,8 @@ func TestBackgroundProcessServesLaterSteps(t *testing.T) {
 	t.Parallel()
 	b := open(t, newHome(t))
 	spec := runnertest.Spec(1,
-		`(while true; do echo tick; date +%s%N > "$RUNNER_TEMP/beat"; sleep 0.01; done) & echo up`,
-		`for i in $(seq 200); do test -e "$RUNNER_TEMP/beat" && break; sleep 0.01; done; a=$(cat "$RUNNER_TEMP/beat"); sleep 0.2; b=$(cat "$RUNNER_TEMP/beat"); test "$a" != "$b"`)
+		`(while true; do echo tick; echo x >> "$RUNNER_TEMP/beat"; sleep 0.01; done) & echo up`,
+		`a=$(wc -l < "$RUNNER_TEMP/beat" || echo 0); for i in $(seq 1000); do b=$(wc -l < "$RUNNER_TEMP/beat"); test "$b" -gt $((a + 3)) && exit 0; sleep 0.01; done; exit 1`)
 	job := runnertest.Start(t, b, spec, cairn.JobSecrets{})
 	end := runnertest.Last(t, runnertest.Wait(t, b, job, nil))
 	if end.Conclusion != cairn.Success || end.Killed == 0 {

@@ -5,6 +5,7 @@ package runnertest
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,7 +33,11 @@ func Spec(id cairn.JobID, scripts ...string) cairn.JobSpec {
 		Contexts: map[string]json.RawMessage{"github": json.RawMessage(`{"job":"build","run_id":"1"}`)},
 	}
 	for _, sc := range scripts {
-		s.Steps = append(s.Steps, cairn.Step{Run: cairn.Str(sc)})
+		text := cairn.Str(sc)
+		if strings.Contains(sc, "${{") {
+			text = cairn.Expr(sc)
+		}
+		s.Steps = append(s.Steps, cairn.Step{Run: text})
 	}
 	return s
 }
