@@ -1,0 +1,105 @@
+package plan
+
+import (
+	"strings"
+
+	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/workflow"
+)
+
+// jobs converts the jobs of one file. want limits them; nil takes all. stack
+// holds the paths of the files that are being called, outermost first.
+func (b *builder) jobs(w *workflow.Workflow, want map[string]bool, stack []string) []cairn.Node {
+	out := make([]cairn.Node, 0, len(w.Jobs))
+	for i := range w.Jobs {
+		j := &w.Jobs[i]
+		if want != nil && !want[j.ID] {
+			continue
+		}
+		if b.nodes++; b.nodes > maxNodes {
+			if !b.full {
+				b.full = true
+				b.fail("plan.too-large", j.Pos, "called workflows count each time they are called", "the plan has more than %d jobs", maxNodes)
+			}
+			break
+		}
+		out = append(out, b.node(w, j, stack))
+	}
+	return out
+}
+
+func (b *builder) node(w *workflow.Workflow, j *workflow.Job, stack []string) cairn.Node {
+	n := cairn.Node{
+		ID: j.ID, Kind: cairn.NodeJob, Name: j.Name, If: j.If.Text, IfPos: j.If.Pos, Strategy: j.Strategy,
+		RunsOn: j.RunsOn, Environment: j.Environment, Env: j.Env,
+		Defaults:       mergeDefaults(w.Defaults, j.Defaults),
+		TimeoutMinutes: j.TimeoutMinutes, ContinueOnError: j.ContinueOnError, Container: j.Container, Services: j.Services,
+		Permissions: permissions(j.Permissions), Outputs: j.Outputs, Pos: j.Pos,
+	}
+	for _, need := range j.Needs {
+		n.Needs = append(n.Needs, need.Value)
+	}
+	what := "job " + show(j.ID)
+	n.Concurrency = b.concurrency(j.Concurrency, what)
+	if j.Uses.Value != "" {
+		n.Kind, n.Defaults = cairn.NodeCall, cairn.RunDefaults{}
+		b.call(&n, j, stack)
+		return n
+	}
+	for i := range j.Steps {
+		n.Steps = append(n.Steps, b.step(&j.Steps[i], what))
+	}
+	b.unbuilt(w, j, what)
+	return n
+}
+
+// unbuilt names the features of a job that are parsed but not executed.
+func (b *builder) unbuilt(w *workflow.Workflow, j *workflow.Job, what string) {
+	at := func(t cairn.Template) cairn.Position {
+		return cairn.Position{File: w.Path, Line: t.Line, Column: t.Col}
+	}
+	if !j.Container.IsZero() && !emptyText(j.Container) {
+		b.notBuilt(at(j.Container), "its steps run on this host once container is taken away", "container of %s is not built: the job will fail", what)
+	}
+	if !j.Services.IsZero() {
+		b.notBuilt(at(j.Services), "start what it needs in a step of its own", "services of %s are not built: the job will fail", what)
+	}
+	if !j.Snapshot.IsZero() {
+		b.notBuilt(at(j.Snapshot), "", "snapshot of %s is not built: it has no effect", what)
+	}
+	if !j.CancelTimeout.IsZero() {
+		b.notBuilt(at(j.CancelTimeout), "", "cancel-timeout-minutes of %s is not built: it has no effect", what)
+	}
+	if j.NoDeployment {
+		b.notBuilt(j.EnvironmentPos, "", "deployment: false of %s is not built: it has no effect", what)
+	}
+}
+
+func (b *builder) step(s *workflow.Step, what string) cairn.Step {
+	switch {
+	case s.Control != "":
+		b.fail(CodeNotBuilt, s.ControlPos, "run the steps one after another", "%s of a step in %s is not built", s.Control, what)
+	case s.Background:
+		b.fail(CodeNotBuilt, s.Pos, "run the steps one after another, or start the process with & in one script", "background steps (in %s) are not built", what)
+	case strings.HasPrefix(s.Uses, "docker://"):
+		b.notBuilt(s.UsesPos, "", "actions that are container images are not built: %s will fail", s.Uses)
+	case strings.HasPrefix(s.Uses, "./"), strings.HasPrefix(s.Uses, "$/"):
+		b.notBuilt(s.UsesPos, "put its commands into run steps", "actions of the repository itself are not built: %s will fail", s.Uses)
+	}
+	return s.Step
+}
+
+func mergeDefaults(outer, inner cairn.RunDefaults) cairn.RunDefaults {
+	if inner.Shell.IsZero() {
+		inner.Shell = outer.Shell
+	}
+	if inner.WorkingDirectory.IsZero() {
+		inner.WorkingDirectory = outer.WorkingDirectory
+	}
+	return inner
+}
+
+// emptyText reports whether t is written but empty: container: ” is none.
+func emptyText(t cairn.Template) bool {
+	return t.Kind == cairn.TemplateNull || t.Kind == cairn.TemplateString && t.Text == ""
+}
