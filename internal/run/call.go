@@ -27,31 +27,29 @@ func (d *decider) calls(sc *scope, s *nodeState, path string, x cairn.Expansion)
 		}
 	}
 	stop := sc.stop
-	pass := func() {
-		for i := range parts {
-			p := &parts[i]
-			if p.done {
+	for i := range parts {
+		p := &parts[i]
+		if x.MaxParallel > 0 && !d.hasJobs(p.path) && stop == "" {
+			if active >= x.MaxParallel {
 				continue
 			}
-			if x.MaxParallel > 0 && !d.hasJobs(p.path) && stop == "" {
-				if active >= x.MaxParallel {
-					continue
-				}
-				active++
-				d.entered[p.path] = true
-			}
-			d.body(sc, s, p, &x, i, stop)
-			if p.done && x.MaxParallel > 0 {
-				active--
-			}
-			if p.done && p.result == cairn.Failure && x.FailFast && len(parts) > 1 && stop == "" {
-				stop = "fail-fast: " + p.path + " failed"
-			}
+			active++
+			d.entered[p.path] = true
+		}
+		d.body(sc, s, p, &x, i, stop)
+		if p.done && x.MaxParallel > 0 {
+			active--
+		}
+		if p.done && p.result == cairn.Failure && x.FailFast && len(parts) > 1 && stop == "" {
+			stop = "fail-fast: " + p.path + " failed"
 		}
 	}
-	pass()
-	if stop != sc.stop || active < x.MaxParallel {
-		pass()
+	if stop != sc.stop { // those before the one that failed
+		for i := range parts {
+			if !parts[i].done {
+				d.body(sc, s, &parts[i], &x, i, stop)
+			}
+		}
 	}
 	merged := nodeResult{}
 	for i := range parts {

@@ -23,7 +23,7 @@ func Decide(p *cairn.Plan, xs []cairn.Expansion, f Facts) []Action {
 
 // newDecider works on st, which it changes.
 func newDecider(p *cairn.Plan, st *State, f *Facts) *decider {
-	d := &decider{plan: p, f: f, st: st, parsed: map[string]condition{}, where: map[string]located{}}
+	d := &decider{plan: p, f: f, st: st, parsed: map[string]condition{}, where: map[string]located{}, ousted: map[CancelOther]bool{}}
 	d.free = make([]int, len(f.Pools))
 	for i, pool := range f.Pools {
 		d.free[i] = pool.Free
@@ -35,11 +35,21 @@ func (d *decider) decide() {
 	if d.f.Run.Status == cairn.StatusCompleted || !d.admit() {
 		return
 	}
-	top := d.topScope()
-	done := true
-	for i := range top.nodes {
-		if !top.excluded(top.nodes[i].ID) {
-			done = d.visit(top, &top.nodes[i]).done && done
+	done := false
+	// What one job becomes may concern any other (groups, slots, fail-fast), so it
+	// goes over the graph until nothing new comes of it.
+	for range maxRounds {
+		before := len(d.out)
+		d.wake, d.entered = time.Time{}, nil
+		top := d.topScope()
+		done = true
+		for i := range top.nodes {
+			if !top.excluded(top.nodes[i].ID) {
+				done = d.visit(top, &top.nodes[i]).done && done
+			}
+		}
+		if len(d.out) == before {
+			break
 		}
 	}
 	if done {
@@ -49,6 +59,10 @@ func (d *decider) decide() {
 		d.do(Wake{At: d.wake})
 	}
 }
+
+// maxRounds is far beyond what any plan takes: each round brings some job nearer
+// to its end.
+const maxRounds = 10_000
 
 type decider struct {
 	plan   *cairn.Plan
@@ -62,6 +76,8 @@ type decider struct {
 	entered map[string]bool
 	// where each job that was looked at stands in the graph.
 	where map[string]located
+	// whom this decision ends already for a concurrency group.
+	ousted map[CancelOther]bool
 }
 
 // located is a job's place in the graph.

@@ -232,8 +232,9 @@ func (d *decider) inGroup(group string, cancelInProgress bool, me Member, path s
 			reason := fmt.Sprintf("concurrency group %s: %s takes its place", group, Member{Run: me.Run, path: path})
 			if m.Run == me.Run && m.path != "" {
 				d.do(Cancel{Path: m.path, Reason: reason})
-			} else {
-				d.do(CancelOther{Run: m.Run, Job: m.Job, Reason: reason})
+			} else if a := (CancelOther{Run: m.Run, Job: m.Job, Reason: reason}); !d.ousted[a] {
+				d.ousted[a] = true
+				d.do(a)
 			}
 		}
 	}

@@ -168,4 +168,6 @@ func chain(n int) *cairn.Plan {
 	return planOf(nodes...)
 }
 
-func name(prefix string, i int) string { return prefix + string(rune('a'+i/26)) + string(rune('a'+i%26)) }
+func name(prefix string, i int) string {
+	return prefix + string(rune('a'+i/26)) + string(rune('a'+i%26))
+}

@@ -195,7 +195,9 @@ func (d *decider) expand(sc *scope, s *nodeState, path string) (x cairn.Expansio
 			}
 			given = append(given, expr.Field{Name: w.Name, Value: v})
 		}
-		inputs, err := plan.BindInputs(n.BodyInputs, expr.Object(given...))
+		inputs, err := plan.BindInputsIn(n.BodyInputs, expr.Object(given...), &expr.Env{Contexts: map[string]expr.Value{
+			"github": d.f.Contexts["github"], "vars": d.f.Contexts["vars"], "inputs": sc.inputs,
+		}})
 		if err != nil {
 			return x, d.fault(n, "with", cairn.Template{}, err)
 		}
@@ -245,25 +247,17 @@ func (d *decider) legs(sc *scope, s *nodeState, path string, x cairn.Expansion) 
 			running++
 		}
 	}
-	pass := func() {
-		stop := failFast(&x, rows)
-		for i := range x.Instances {
-			l := leg{path: paths[i], x: &x, index: i, stop: stop}
-			if x.MaxParallel > 0 && running >= x.MaxParallel {
-				l.full = fmt.Sprintf("max-parallel: %d", x.MaxParallel)
-			}
-			before := rows[i]
-			d.job(sc, s, l, true)
-			rows[i] = d.st.Jobs[paths[i]]
-			if rows[i].Status == cairn.StatusRunning && (before == nil || before.Status != cairn.StatusRunning) {
-				running++
-			}
+	stop := failFast(&x, rows)
+	for i := range x.Instances {
+		l := leg{path: paths[i], x: &x, index: i, stop: stop}
+		if x.MaxParallel > 0 && running >= x.MaxParallel {
+			l.full = fmt.Sprintf("max-parallel: %d", x.MaxParallel)
 		}
-	}
-	before := failFast(&x, rows)
-	pass()
-	if before == "" && failFast(&x, rows) != "" {
-		pass()
+		was := rows[i] != nil && rows[i].Status == cairn.StatusRunning
+		d.job(sc, s, l, true)
+		if rows[i] = d.st.Jobs[paths[i]]; !was && rows[i].Status == cairn.StatusRunning {
+			running++
+		}
 	}
 	s.settle(rows)
 }

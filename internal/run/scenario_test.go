@@ -1,0 +1,173 @@
+package run_test
+
+import (
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/plan"
+	"github.com/cairn-ml/cairn/internal/run"
+	"github.com/cairn-ml/cairn/internal/workflow"
+	"github.com/rogpeppe/go-internal/txtar"
+	"go.yaml.in/yaml/v3"
+)
+
+var update = flag.Bool("update", false, "write what comes out into the golden files")
+
+// setup is the "setup" file of a scenario.
+type setup struct {
+	Event    string
+	Inputs   map[string]string
+	Vars     map[string]string
+	Dirty    bool
+	Ref      string
+	Only     []string
+	Slots    int
+	CancelAt string `yaml:"cancel-at"` // once this job runs
+	Ends     map[string]struct {
+		Conclusion cairn.Conclusion
+		Outputs    map[string]string
+	}
+	Rules     []cairn.Environment
+	Approvals map[string]string // what is answered when it is asked
+}
+
+// Each file of testdata/scenarios is a workflow (and those that it calls), how
+// its jobs end, and everything that follows: in the order in which it happens,
+// and the rows at the end.
+func TestScenarios(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("testdata/scenarios/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no scenarios", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			t.Parallel()
+			scenario(t, file)
+		})
+	}
+}
+
+func scenario(t *testing.T, file string) {
+	a, err := txtar.ParseFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var src []byte
+	var set setup
+	called := plan.Files{}
+	want := -1
+	for i, f := range a.Files {
+		switch f.Name {
+		case "workflow.yml":
+			src = f.Data
+		case "setup":
+			if err := yaml.Unmarshal(f.Data, &set); err != nil {
+				t.Fatal(err)
+			}
+		case "want":
+			want = i
+		default:
+			called[f.Name] = f.Data
+		}
+	}
+	if set.Event == "" {
+		set.Event = "push"
+	}
+	if set.Ref == "" {
+		set.Ref = "refs/heads/main"
+	}
+	w, problems := workflow.Parse("workflow.yml", src)
+	if cairn.HasErrors(problems) {
+		t.Fatal(problems)
+	}
+	p, missing, problems := plan.Build(w, src, plan.Trigger{Event: set.Event, Ref: set.Ref, Inputs: set.Inputs, Only: set.Only}, called)
+	if cairn.HasErrors(problems) || len(missing) > 0 || p == nil {
+		t.Fatal(problems, missing)
+	}
+	got := play(t, p, &set)
+	if *update {
+		f := txtar.File{Name: "want", Data: []byte(got)}
+		if want >= 0 {
+			a.Files[want] = f
+		} else {
+			a.Files = append(a.Files, f)
+		}
+		if err := os.WriteFile(file, txtar.Format(a), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if want < 0 || string(a.Files[want].Data) != got {
+		t.Errorf("got:\n%s\nwant:\n%s", got, a.Files[max(want, 0)].Data)
+	}
+}
+
+func play(t *testing.T, p *cairn.Plan, set *setup) string {
+	s := newSim(t, p)
+	s.state.Run.Ref, s.state.Run.Dirty, s.state.Run.Only, s.vars = set.Ref, set.Dirty, set.Only, set.Vars
+	for _, r := range set.Rules {
+		s.state.Rules[strings.ToLower(r.Name)] = r
+	}
+	if set.Slots > 0 {
+		s.slots = set.Slots
+	}
+	var b strings.Builder
+	var log func()
+	s.ends = func(path string) end {
+		log()
+		e := set.Ends[path]
+		if e.Conclusion == "" {
+			e.Conclusion = cairn.Success
+		}
+		fmt.Fprintf(&b, "%s ends: %s\n", path, e.Conclusion)
+		return end{conclusion: e.Conclusion, outputs: e.Outputs}
+	}
+	seen := 0
+	log = func() {
+		for ; seen < len(s.trace); seen++ {
+			line := s.trace[seen]
+			for _, what := range []string{"Start", "Cancel", "Wait", "Queue", "Hold"} {
+				if rest, ok := strings.CutPrefix(line, "run."+what+"{"); ok {
+					fmt.Fprintf(&b, "%s %s\n", what, strings.TrimSuffix(rest, "}"))
+				}
+			}
+		}
+	}
+	s.onStep = func(int) {
+		log()
+		for _, path := range s.running() {
+			if path == set.CancelAt {
+				s.state.Run.CancelBy = "ben"
+			}
+		}
+		for key, a := range s.state.Approvals {
+			if a.State == run.ApprovalPending {
+				a.State, a.By = set.Approvals[key], "ana"
+				s.state.Approvals[key] = a
+			}
+		}
+	}
+	s.run()
+	log()
+	fmt.Fprintf(&b, "\nrun: %s %s\n", s.state.Run.Conclusion, s.state.Run.Reason)
+	for _, path := range slices.Sorted(maps.Keys(s.state.Jobs)) {
+		j := s.state.Jobs[path]
+		line := fmt.Sprintf("%s (%s): %s", path, j.Name, j.Conclusion)
+		if j.Tolerated {
+			line += ", tolerated"
+		}
+		if j.Reason != "" {
+			line += "; " + j.Reason
+		}
+		b.WriteString(line + "\n")
+	}
+	return b.String()
+}
