@@ -158,21 +158,27 @@ func renderHint(b *strings.Builder, s term.Style, hint string) {
 // renderPlace writes "  --> file:line:col" and the line with a caret under it.
 func renderPlace(b *strings.Builder, s term.Style, p cairn.Position, line string) {
 	fmt.Fprintf(b, "%s %s\n", s.Blue("  -->"), p.String())
-	line = strings.TrimRight(line, " \t")
-	if line == "" || p.Line == 0 {
+	// Columns count characters. A long line is cut around the place.
+	runes := []rune(strings.TrimRight(line, " \t"))
+	if len(runes) == 0 || p.Line == 0 {
 		return
 	}
-	if p.Column > len(line)+1 {
-		p.Column = len(line) + 1
+	p.Column = min(p.Column, len(runes)+1)
+	end := min(p.EndColumn, len(runes)+1)
+	if p.Column > snippetWidth-20 {
+		cut := min(p.Column-40, len(runes))
+		runes = append([]rune("…"), runes[cut:]...)
+		p.Column, end = p.Column-cut+1, end-cut+1
 	}
-	before, mark := "", 1
+	if len(runes) > snippetWidth {
+		runes = append(runes[:snippetWidth], '…')
+	}
+	before, mark := "", max(1, end-p.Column)
 	if p.Column > 0 {
-		before = line[:p.Column-1]
-		if p.EndColumn > p.Column {
-			mark = min(p.EndColumn, len(line)+1) - p.Column
-		}
-		mark = max(mark, 1)
+		before = string(runes[:p.Column-1])
 	}
+	mark = min(mark, max(1, len(runes)-p.Column+1))
+	line = string(runes)
 	num := strconv.Itoa(p.Line)
 	pad := strings.Repeat(" ", len(num))
 	fmt.Fprintf(b, "%s\n", s.Blue(" "+pad+" |"))
@@ -182,6 +188,9 @@ func renderPlace(b *strings.Builder, s term.Style, p cairn.Position, line string
 		fmt.Fprintf(b, "%s %s%s\n", s.Blue(" "+pad+" |"), indent, s.Red("^"+strings.Repeat("~", mark-1)))
 	}
 }
+
+// snippetWidth is how much of a line is shown.
+const snippetWidth = 120
 
 func expandTabs(s string) string { return strings.ReplaceAll(s, "\t", "    ") }
 

@@ -58,6 +58,12 @@ func TestErrors(t *testing.T) {
 		{Position: cairn.Position{File: "w.yml", Line: 12, Column: 7, EndColumn: 12}, Severity: cairn.SeverityError, Code: "x.y", Message: "bad", Hint: "mend it", Snippet: "      bad: 1"},
 		{Severity: cairn.SeverityWarning, Message: "everywhere"},
 	}})
+	var b2 strings.Builder
+	RenderProblems(&b2, k.Term.ErrStyle(), []cairn.Problem{
+		{Position: cairn.Position{File: "w.yml", Line: 1, Column: 9, EndColumn: 12}, Message: "after é", Snippet: "naïve: ébad x"},
+		{Position: cairn.Position{File: "w.yml", Line: 1, Column: 301, EndColumn: 304}, Message: "far right", Snippet: strings.Repeat("x", 300) + "bad" + strings.Repeat("y", 300)},
+	})
+	b.Err.WriteString(b2.String())
 	show(context.Canceled)
 	show(Exit(1))
 	k.WantJSON()
