@@ -1,7 +1,9 @@
 package cas
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"path"
 	"strings"
 
@@ -11,16 +13,48 @@ import (
 // PutTree stores one directory. What it names must be stored already, and its
 // folders must say what they hold, so that no acknowledged tree has holes.
 func (s *Store) PutTree(ctx context.Context, entries []cairn.TreeEntry) (cairn.Digest, error) {
-	text, err := EncodeTree(entries)
+	ds, err := s.PutTrees(ctx, [][]cairn.TreeEntry{entries})
 	if err != nil {
 		return "", err
 	}
-	for _, e := range entries {
-		if err := s.checkChild(ctx, e); err != nil {
-			return "", err
+	return ds[0], nil
+}
+
+// PutTrees stores directories that do not hold each other, with one durable
+// point for all.
+func (s *Store) PutTrees(ctx context.Context, dirs [][]cairn.TreeEntry) ([]cairn.Digest, error) {
+	texts := make([][]byte, len(dirs))
+	for i, entries := range dirs {
+		var err error
+		if texts[i], err = EncodeTree(entries); err != nil {
+			return nil, err
+		}
+		for _, e := range entries {
+			if err := s.checkChild(ctx, e); err != nil {
+				return nil, err
+			}
 		}
 	}
-	return s.PutBytes(ctx, text)
+	blobs, err := s.PutMany(ctx, len(texts), func(i int) (io.ReadCloser, error) {
+		return io.NopCloser(bytes.NewReader(texts[i])), nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := make([]cairn.Digest, len(blobs))
+	for i, b := range blobs {
+		out[i] = b.Digest
+	}
+	return out, nil
+}
+
+// PutTreeText stores one directory from its canonical text: what a client sends.
+func (s *Store) PutTreeText(ctx context.Context, text []byte) (cairn.Digest, error) {
+	entries, err := DecodeTree(text)
+	if err != nil {
+		return "", err
+	}
+	return s.PutTree(ctx, entries)
 }
 
 func (s *Store) checkChild(ctx context.Context, e cairn.TreeEntry) error {
