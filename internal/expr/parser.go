@@ -306,6 +306,9 @@ func (p *parser) call(n *Node) (*Node, error) {
 		if err := p.expect(tokComma); err != nil {
 			return nil, err
 		}
+		if p.tok.kind == tokRParen { // f(1,)
+			return nil, p.unexpected()
+		}
 	}
 	if err := p.advance(); err != nil {
 		return nil, err
