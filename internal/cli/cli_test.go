@@ -111,7 +111,7 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"trace"}, 2, "error: REF is missing\nhint: usage: cairn trace REF [flags]\n"},
 		{[]string{"trace", "a", "b"}, 2, "error: \"b\" is one argument too many\nhint: usage: cairn trace REF [flags]\n"},
 		{[]string{"status", "--jsn"}, 2, "error: cairn status has no flag --jsn\nhint: did you mean --json?\n"},
-		{[]string{"run", "list", "--limit", "x"}, 2, "error: --limit does not take \"x\": it wants a int\n"},
+		{[]string{"run", "list", "--limit", "x"}, 2, "error: --limit does not take \"x\": it wants a whole number\n"},
 		{[]string{"run", "list", "--limit", "0"}, 2, "error: --limit is 0; it can be 1 to 1000\n"},
 		{[]string{"run", "--workflow"}, 2, "error: --workflow needs a value\n"},
 		{[]string{"status", "--json", "url"}, 2, "{\"error\":{\"code\":\"invalid\",\"message\":\"\\\"url\\\" is one argument too many\",\"hint\":\"fields are written with an equals sign: --json=url\"}}\n"},

@@ -40,6 +40,15 @@ cairn run --workflow mlops.yml --input data_prep=false
 cairn trace model/digits:1`,
 	})
 	k.Install(root)
+	showVersion := root.Flags().Bool("version", false, "print the version of this binary")
+	help := root.RunE
+	root.RunE = func(c *cobra.Command, args []string) error {
+		if *showVersion && len(args) == 0 {
+			v := version.New(k)
+			return v.RunE(v, nil)
+		}
+		return help(c, args)
+	}
 	root.AddGroup(
 		&cobra.Group{ID: groupWork, Title: "Work"},
 		&cobra.Group{ID: groupThings, Title: "Things"},

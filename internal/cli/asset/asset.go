@@ -19,7 +19,7 @@ import (
 // New makes cairn data or cairn model.
 func New(k *kit.Kit, kind cairn.AssetKind) *cobra.Command {
 	a := &assets{k, kind, string(kind)}
-	what := "data: files and folders"
+	what := "data"
 	if kind == cairn.AssetModel {
 		what = "models"
 	}
@@ -111,7 +111,7 @@ func (a *assets) newList() *cobra.Command {
 	f := client.AssetFilter{Kind: a.kind}
 	cmd := &cobra.Command{
 		Use:   "list [NAME]",
-		Short: a.text("List NOUN: the newest version of each, or all versions of one"),
+		Short: "List the newest version of each, or all versions of one",
 		Example: a.text(`cairn NOUN list
 cairn NOUN list digits
 cairn NOUN list --tag team=vision --json=name,version,digest`),

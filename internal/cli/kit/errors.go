@@ -216,11 +216,24 @@ func usageError(known []string, path string, err error) error {
 		if errors.As(err, &inner) {
 			return inner
 		}
-		return cairn.Errorf(cairn.CodeInvalid, "--%s does not take %q: it wants a %s", value.GetFlag().Name, term.Clean(value.GetValue()), value.GetFlag().Value.Type())
+		return cairn.Errorf(cairn.CodeInvalid, "--%s does not take %q: it wants %s", value.GetFlag().Name, term.Clean(value.GetValue()), wanted(value.GetFlag().Value.Type()))
 	case errors.As(err, &required):
 		return cairn.Errorf(cairn.CodeInvalid, "--%s needs a value", required.GetFlag().Name)
 	case errors.As(err, &e):
 		return e
 	}
 	return cairn.Errorf(cairn.CodeInvalid, "%s", err.Error()).WithHint("%s --help shows the usage", path)
+}
+
+// wanted says in words what a type of flag takes.
+func wanted(kind string) string {
+	switch kind {
+	case "int", "int64":
+		return "a whole number"
+	case "bool":
+		return "true or false"
+	case "duration":
+		return "a duration such as 90s, 10m or 24h"
+	}
+	return "a " + kind
 }

@@ -1,0 +1,114 @@
+// Package scripttest runs internal/cli/testdata/script against the program
+// that users get: each script in its own home, which is stopped at its end.
+package scripttest
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+var update = flag.Bool("update", false, "write what was printed into the scripts")
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	os.Exit(run(m))
+}
+
+// binDir is told to the scripts through the environment, not kept.
+const binVar = "CAIRN_SCRIPT_BIN"
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "cairn-script-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	build := exec.Command("go", "build", "-o", filepath.Join(dir, "cairn"), "github.com/cairn-ml/cairn/cmd/cairn")
+	build.Stdout, build.Stderr = os.Stderr, os.Stderr
+	if err := build.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, "building cairn:", err)
+		return 1
+	}
+	os.Setenv(binVar, dir)
+	return m.Run()
+}
+
+func TestScripts(t *testing.T) {
+	bin := os.Getenv(binVar)
+	testscript.Run(t, testscript.Params{
+		Dir:                 filepath.Join("..", "testdata", "script"),
+		UpdateScripts:       *update,
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(e *testscript.Env) error {
+			home := filepath.Join(e.WorkDir, "user")
+			if err := os.Mkdir(home, 0o755); err != nil {
+				return err
+			}
+			e.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+			e.Setenv("HOME", home)
+			e.Setenv("CAIRN_HOME", filepath.Join(e.WorkDir, "home"))
+			e.Setenv("TERM", "dumb")
+			e.Setenv("LANG", "C.UTF-8")
+			e.Setenv("GIT_CONFIG_GLOBAL", os.DevNull)
+			e.Setenv("GIT_CONFIG_NOSYSTEM", "1")
+			for _, who := range []string{"AUTHOR", "COMMITTER"} {
+				e.Setenv("GIT_"+who+"_NAME", "Ana Lee")
+				e.Setenv("GIT_"+who+"_EMAIL", "ana@example.com")
+			}
+			e.Defer(func() {
+				stop := exec.Command(filepath.Join(bin, "cairn"), "serve", "--stop")
+				stop.Env = e.Vars
+				if out, err := stop.CombinedOutput(); err != nil {
+					fmt.Fprintf(os.Stderr, "stopping the server of %s: %v\n%s", e.WorkDir, err, out)
+				}
+			})
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"repo": cmdRepo,
+			"code": cmdCode,
+		},
+	})
+}
+
+// cmdRepo makes the current folder a repository with one commit of all that is
+// in it: repo [SUBJECT].
+func cmdRepo(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) > 1 {
+		ts.Fatalf("usage: repo [SUBJECT]")
+	}
+	subject := "First commit"
+	if len(args) == 1 {
+		subject = args[0]
+	}
+	for _, a := range [][]string{{"init", "-q", "-b", "main", "."}, {"add", "-A"}, {"commit", "-q", "-m", subject}} {
+		ts.Check(ts.Exec("git", a...))
+	}
+}
+
+// cmdCode runs a command that must exit with one code: code N CMD ARGS…
+func cmdCode(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: code N CMD [ARG…]")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	got := 0
+	if err != nil {
+		exit, ok := err.(*exec.ExitError)
+		if !ok {
+			ts.Fatalf("%v", err)
+		}
+		got = exit.ExitCode()
+	}
+	if fmt.Sprint(got) != args[0] {
+		ts.Fatalf("exit code %d, want %s", got, args[0])
+	}
+}
