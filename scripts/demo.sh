@@ -25,7 +25,15 @@ heading() { printf '\n%s== %s%s\n' "$bold" "$*" "$off"; }
 note() { printf '%s%s%s\n' "$dim" "$*" "$off"; }
 fail() { printf 'demo: %s\n' "$*" >&2; exit 1; }
 # run shows a command as one would type it, then does it.
-run() { printf '%s$ %s%s\n' "$bold" "$*" "$off"; "$@"; }
+run() {
+  local word line=''
+  for word; do
+    case $word in *[!A-Za-z0-9_./:=@%+,-]*) word="'$word'" ;; esac
+    line+=" $word"
+  done
+  printf '%s$%s%s\n' "$bold" "$line" "$off"
+  "$@"
+}
 
 # shellcheck source=scripts/demo-lib.sh
 . "$root/scripts/demo-lib.sh"

@@ -228,6 +228,7 @@ func (a *setupPython) Post(ctx context.Context, c *runner.StepContext) error {
 	if err != nil {
 		return err
 	}
+	python.KeepByteCode(dir, filepath.Join(tools.Home, "cache", "uv"))
 	ref, err := c.Server.RecordEnvironment(ctx, environmentName(c.Spec), lock.Text, lock.Props)
 	if err != nil {
 		return err

@@ -89,6 +89,9 @@ func PipMain(ctx context.Context, args []string, environ []string, std Stdio) in
 			fmt.Fprintf(std.Err, "warning: the hashes of these packages may not be found later: %v\n", err)
 		}
 		code = runChild(ctx, append([]string{st.UV}, append(uvArgs, plan.UV...)...), env, std)
+		if code == 0 {
+			LinkByteCode(venv, st.Cache)
+		}
 		if code != 0 && ctx.Err() == nil {
 			fmt.Fprintln(std.Err, "pip install failed in uv; set CAIRN_PIP=pip to let pip itself try")
 		}

@@ -158,6 +158,20 @@ func TestVenv(t *testing.T) {
 	if out := run(venv.Python, "-c", "import six; print(six.__version__)"); strings.TrimSpace(out) != "1.16.0" {
 		t.Error(out)
 	}
+	if n := KeepByteCode(venv.Dir, tools.uvCache()); n == 0 {
+		t.Error("no byte code was kept")
+	}
+	second, err := tools.CreateVenv(t.Context(), py, filepath.Join(t.TempDir(), "second"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(filepath.Join(second.Dir, "bin", "pip"), "install", "six==1.16.0")
+	if pycs, _ := filepath.Glob(filepath.Join(second.Dir, "lib/python3*/site-packages/__pycache__/six.*.pyc")); len(pycs) != 1 {
+		t.Errorf("byte code is not shared: %v", pycs)
+	}
+	if out := run(second.Python, "-v", "-c", "import six"); !strings.Contains(out, "matches") || strings.Contains(out, "wrote '"+filepath.Join(second.Dir, "lib")) {
+		t.Error("shared byte code is not used")
+	}
 	l, err := tools.Lock(t.Context(), venv, py)
 	if err != nil {
 		t.Fatal(err)
