@@ -225,9 +225,12 @@ func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m
 
 // explain says which condition was false and what it saw: "if: inputs.x was
 // false: inputs.x = false".
-func explain(condition string, env *expr.Env) string {
-	if strings.TrimSpace(condition) == "" {
-		return "an earlier step failed or the job was cancelled"
+func explain(condition string, status cairn.Conclusion, env *expr.Env) string {
+	if asked, err := expr.Parse(condition); status != cairn.Success && (strings.TrimSpace(condition) == "" || err == nil && !expr.UsesStatusFunction(asked)) {
+		if status == cairn.Failure {
+			return "an earlier step failed"
+		}
+		return "the job was cancelled"
 	}
 	text := "if: " + strings.Join(strings.Fields(condition), " ") + " was false"
 	n, err := expr.ParseCondition(condition)

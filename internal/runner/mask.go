@@ -75,32 +75,36 @@ type automaton struct {
 	nodes []maskNode
 }
 
+// maskNode is one state: 24 bytes, since a large secret in all its forms makes
+// a million of them.
 type maskNode struct {
-	edges []maskEdge
 	fail  int32
 	depth int32
 	match int32 // length of the longest pattern that ends here; 0: none
-}
-
-type maskEdge struct {
-	b  byte
-	to int32
+	child int32 // the first child; its siblings follow by next
+	next  int32
+	b     byte // that leads here
 }
 
 func newAutomaton(patterns []string) *automaton {
-	a := &automaton{nodes: make([]maskNode, 1)}
+	total := 1
+	for _, p := range patterns {
+		total += len(p)
+	}
+	a := &automaton{nodes: make([]maskNode, 1, total)}
 	for _, p := range patterns {
 		at := int32(0)
 		for i := 0; i < len(p); i++ {
 			next := a.edge(at, p[i])
 			if next < 0 {
 				next = int32(len(a.nodes))
-				a.nodes = append(a.nodes, maskNode{depth: int32(i + 1)})
+				n := maskNode{depth: int32(i + 1), b: p[i]}
 				if at == 0 {
 					a.root[p[i]] = next
 				} else {
-					a.nodes[at].edges = append(a.nodes[at].edges, maskEdge{p[i], next})
+					n.next, a.nodes[at].child = a.nodes[at].child, next
 				}
+				a.nodes = append(a.nodes, n)
 			}
 			at = next
 		}
@@ -115,11 +119,11 @@ func newAutomaton(patterns []string) *automaton {
 	}
 	for i := 0; i < len(queue); i++ {
 		n := queue[i]
-		for _, e := range a.nodes[n].edges {
-			f := a.step(a.nodes[n].fail, e.b)
-			a.nodes[e.to].fail = f
-			a.nodes[e.to].match = max(a.nodes[e.to].match, a.nodes[f].match)
-			queue = append(queue, e.to)
+		for to := a.nodes[n].child; to != 0; to = a.nodes[to].next {
+			c := &a.nodes[to]
+			c.fail = a.step(a.nodes[n].fail, c.b)
+			c.match = max(c.match, a.nodes[c.fail].match)
+			queue = append(queue, to)
 		}
 	}
 	return a
@@ -133,9 +137,9 @@ func (a *automaton) edge(n int32, b byte) int32 {
 		}
 		return -1
 	}
-	for _, e := range a.nodes[n].edges {
-		if e.b == b {
-			return e.to
+	for to := a.nodes[n].child; to != 0; to = a.nodes[to].next {
+		if a.nodes[to].b == b {
+			return to
 		}
 	}
 	return -1

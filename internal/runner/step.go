@@ -27,7 +27,8 @@ type step struct {
 	echo    bool
 	// fault is what commands and environment files did wrong: it fails the step.
 	fault error
-	dir   string // where its script ran
+	dir   string           // where its script ran
+	seen  cairn.Conclusion // the job's status when the condition was evaluated
 }
 
 // step runs one step of the file, or records why it does not run.
@@ -42,7 +43,7 @@ func (x *executor) step(s *cairn.Step) {
 		err = envErr
 	}
 	if !run && err == nil {
-		st.skip(explain(s.If, env))
+		st.skip(explain(s.If, x.jobStatus(), env))
 		return
 	}
 	if x.hold && x.ctx.Err() == nil {
@@ -94,9 +95,20 @@ func (st *step) guarded(env *expr.Env) error {
 		ctx, end = context.WithTimeoutCause(ctx, timeout, errStepTime)
 		defer end()
 	}
+	r := &running{condition: st.spec.If, env: env, stop: stop}
 	x.mu.Lock()
-	x.current = &running{condition: st.spec.If, env: env, stop: stop}
+	x.current = r
+	now, why := x.status, x.reason
 	x.mu.Unlock()
+	// A cancel between the condition and here found no step to stop.
+	if now != st.seen {
+		if ok, err := expr.Condition(st.spec.If, r.envWith(now)); err != nil || !ok {
+			x.mu.Lock()
+			x.current = nil
+			x.mu.Unlock()
+			return fmt.Errorf("the job was %s before the step began%w", why, silent{errCancelled})
+		}
+	}
 	if st.spec.Uses != "" {
 		err = st.uses(ctx, env)
 	} else {
@@ -134,7 +146,7 @@ func (st *step) end(env *expr.Env, err error) {
 	if st.files != nil {
 		st.takeFiles()
 	}
-	if st.fault != nil && (err == nil || isExit(err)) {
+	if st.fault != nil && err == nil {
 		err = st.fault
 	}
 	if err != nil && st.log != nil {
@@ -234,6 +246,7 @@ func (st *step) condition(env *expr.Env) (bool, error) {
 	if st.x.ctx.Err() != nil {
 		return false, nil
 	}
+	st.seen = st.x.jobStatus()
 	ok, err := expr.Condition(st.spec.If, env)
 	if err != nil {
 		e := cairn.Errorf(cairn.CodeInvalid, "if: %w", err)

@@ -83,6 +83,7 @@ type Backend struct {
 type supervised struct {
 	start sync.Mutex // held while the job is being started
 	exit  bool       // somebody waits for its end
+	clean bool       // its folders go once it has ended
 	sweep sync.Once  // it ended without a result: what it left is killed
 }
 
@@ -215,6 +216,15 @@ func (b *Backend) follow(l layout, s *supervised, id *identity) {
 		waitExit(id.PID, id.Start)
 		b.sweep(l, s, id)
 		b.signal()
+		b.mu.Lock()
+		clean := s.clean
+		b.mu.Unlock()
+		if clean {
+			// Mostly there is nothing left: the supervisor removes its folders itself.
+			if err := b.remove(l); err != nil {
+				b.o.Logger.Warn("folders of a job are left", "job", filepath.Base(string(l)), "err", err)
+			}
+		}
 	}()
 }
 
@@ -282,17 +292,27 @@ func (b *Backend) Cleanup(_ context.Context, job cairn.Job) error {
 	if err != nil {
 		return err
 	}
-	b.watch.remove(l)
-	if id != nil && processAlive(id.PID, id.Start) && l.finished() {
-		// The supervisor removes them itself; it is at that now.
+	if id != nil && processAlive(id.PID, id.Start) {
+		// It is about to end, and removes its folders itself; what it leaves goes then.
+		s := b.supervised(l)
+		b.mu.Lock()
+		s.clean = true
+		b.mu.Unlock()
+		b.follow(l, s, id)
 		return nil
 	}
+	if id != nil && !l.finished() {
+		b.sweep(l, b.supervised(l), id)
+	}
+	return b.remove(l)
+}
+
+// remove forgets a job and removes its scratch folders.
+func (b *Backend) remove(l layout) error {
+	b.watch.remove(l)
 	b.mu.Lock()
 	delete(b.known, l)
 	b.mu.Unlock()
-	if id != nil && !l.finished() && !processAlive(id.PID, id.Start) {
-		killOrphans(id)
-	}
 	if b.o.Keep {
 		return nil
 	}

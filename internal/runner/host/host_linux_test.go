@@ -20,6 +20,9 @@ func TestMain(m *testing.M) {
 	if len(os.Args) == 3 && os.Args[1] == "_job" {
 		os.Exit(SupervisorMain(context.Background(), os.Args[2], os.Stdin, Deps{Registry: testActions{}}))
 	}
+	if len(os.Args) == 3 && os.Args[1] == "_owner" {
+		os.Exit(ownerMain(os.Args[2]))
+	}
 	os.Exit(m.Run())
 }
 
@@ -120,6 +123,7 @@ func TestSecretsStayAway(t *testing.T) {
 	if l := logText(t, b, job, 1); !strings.Contains(l, "TINY has fewer than 4") {
 		t.Errorf("set up: %s", l)
 	}
+	waitSupervisors(t, home)
 	// No file of the job holds a secret. Those of HOME and the like are the steps' own.
 	err := filepath.WalkDir(filepath.Join(home, "jobs"), func(p string, d os.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {

@@ -38,7 +38,7 @@ func TestKillSupervisor(t *testing.T) {
 		out := filepath.Join(home, "out")
 		spec := killSpec(id, out)
 		job := runnertest.Start(t, b, spec, cairn.JobSecrets{})
-		time.Sleep(time.Duration(i*5)*time.Millisecond + rand.N(5*time.Millisecond))
+		time.Sleep(time.Duration(i*10)*time.Millisecond + rand.N(10*time.Millisecond))
 		_ = signalProcess(job.PID, job.PIDStart, syscall.SIGKILL)
 		for end := time.Now().Add(10 * time.Second); b.Alive(job); time.Sleep(time.Millisecond) {
 			if time.Now().After(end) {
