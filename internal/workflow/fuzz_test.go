@@ -1,0 +1,142 @@
+package workflow
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/cairn-ml/cairn"
+)
+
+// seeds are all workflow files of the tests.
+func seeds(t testing.TB) [][]byte {
+	t.Helper()
+	var out [][]byte
+	for _, dir := range []string{"testdata/good", "testdata/broken"} {
+		files, err := filepath.Glob(dir + "/*.yml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range files {
+			src, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out = append(out, src)
+		}
+	}
+	return out
+}
+
+// check holds for every input: no panic, every problem with text and a place
+// inside the file, and the same again the second time.
+func check(t interface{ Fatalf(string, ...any) }, src []byte) {
+	_, ps := Parse("f.yml", src)
+	lines := strings.Count(string(src), "\n") + 1
+	for _, p := range ps {
+		if p.Message == "" || p.Code == "" || p.Line > lines || p.Line < 0 || p.Column < 0 || p.EndColumn != 0 && p.EndColumn < p.Column {
+			t.Fatalf("%q: %+v", src, p)
+		}
+	}
+	text := Render(ps, src)
+	_, again := Parse("f.yml", src)
+	if Render(again, src) != text {
+		t.Fatalf("%q: findings differ:\n%s\n%s", src, text, Render(again, src))
+	}
+	if strings.ContainsRune(text, 0x1b) {
+		t.Fatalf("%q: an escape character reaches the terminal", src)
+	}
+	_, ps = ParseAction("action.yml", src)
+	Render(ps, src)
+}
+
+// Files that were damaged a little are read without a panic.
+func TestMutatedProperty(t *testing.T) {
+	t.Parallel()
+	all := seeds(t)
+	pieces := []string{"", "\t", "  ", "\n", ":", "- ", "{", "}", "[", "]", "'", "\"", "&a ", "*a", "<<: *a", "${{ ", " }}", "!!int ", "# ", "|", ">", "null", "\xff", "\x1b[31m", "on", "jobs", "é"}
+	rapid.Check(t, func(t *rapid.T) {
+		src := string(rapid.SampledFrom(all).Draw(t, "file"))
+		for range rapid.IntRange(1, 4).Draw(t, "changes") {
+			if len(src) == 0 {
+				break
+			}
+			from := rapid.IntRange(0, len(src)-1).Draw(t, "from")
+			to := min(len(src), from+rapid.IntRange(0, 20).Draw(t, "length"))
+			src = src[:from] + rapid.SampledFrom(pieces).Draw(t, "piece") + src[to:]
+		}
+		check(t, []byte(src))
+	})
+}
+
+func FuzzWorkflow(f *testing.F) {
+	for _, s := range seeds(f) {
+		if len(s) < 4000 {
+			f.Add(s)
+		}
+	}
+	f.Fuzz(func(t *testing.T, src []byte) { check(t, src) })
+}
+
+func TestTooLarge(t *testing.T) {
+	t.Parallel()
+	_, ps := Parse("big.yml", []byte("name: "+strings.Repeat("x", 1<<20)))
+	if len(ps) != 1 || ps[0].Message != "the file has 1048582 bytes; at most 1048576 are allowed" {
+		t.Errorf("%v", ps)
+	}
+	_, ps = Parse("long.yml", []byte("on: push\njobs: {a: {runs-on: x, steps: [{run: '"+strings.Repeat("é", 21001)+"'}]}}\n"))
+	if len(ps) != 1 || ps[0].Message != "the script has 21001 characters; at most 21000 are allowed" {
+		t.Errorf("%v", ps)
+	}
+}
+
+// The places of expressions in every style of scalar.
+func TestExpressionPlaces(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		scalar string
+		line   int
+	}{
+		{"a ${{ bad }}", 5},
+		{"'it''s é ${{ bad }}'", 5},
+		{`"tab\t\"\u00e9 ${{ bad }}"`, 5},
+		{"|\n          echo ${{ github.ref }}\n          echo  ${{ bad }}\n", 7},
+		{"|2\n          x ${{ bad }}\n", 6},
+		{">-\n          folded\n          text\n\n          ${{ bad }}\n", 9},
+		{"&x plain\n          more ${{ bad }}", 6},
+		{"!!str 'x ${{ bad }}'", 5},
+	} {
+		src := "on: push\njobs:\n  a:\n    runs-on: x\n    steps: [{}]\n"
+		src = strings.Replace(src, "    steps: [{}]\n", "    name: "+c.scalar+"\n    steps: [{run: echo}]\n", 1)
+		_, ps := Parse("f.yml", []byte(src))
+		found := false
+		for _, p := range ps {
+			if strings.Contains(p.Message, "'bad'") {
+				found = true
+				if p.Line != c.line || p.EndColumn != p.Column+3 || string([]rune(p.Snippet)[p.Column-1:p.EndColumn-1]) != "bad" {
+					t.Errorf("%q: %d:%d-%d, want line %d\n%s", c.scalar, p.Line, p.Column, p.EndColumn, c.line, Render([]cairn.Problem{p}, []byte(src)))
+				}
+			}
+		}
+		if !found {
+			t.Errorf("%q: %s", c.scalar, Render(ps, nil))
+		}
+	}
+}
+
+func BenchmarkParse(b *testing.B) {
+	src, err := os.ReadFile("testdata/good/large.yml")
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.SetBytes(int64(len(src)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, ps := Parse("large.yml", src); cairn.HasErrors(ps) {
+			b.Fatal(Render(ps, src))
+		}
+	}
+}
