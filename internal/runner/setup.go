@@ -1,0 +1,93 @@
+package runner
+
+import (
+	"errors"
+
+	"github.com/cairn-ml/cairn"
+)
+
+// setUp prepares what all steps share. It writes the first step of the job,
+// "Set up job"; when it fails, no step runs.
+func (x *executor) setUp() bool {
+	row := x.newRow("", "Set up job", "")
+	log, err := x.openLog(row)
+	if err == nil {
+		err = x.prepare(log)
+	}
+	if err != nil {
+		if log != nil {
+			logError(log, err)
+		}
+		row.Annotations = append(row.Annotations, x.annotation(AnnotationError, err.Error()))
+	}
+	if log != nil {
+		row.LogSize, _ = log.close()
+	}
+	x.conclude(row, err)
+	if err != nil {
+		x.fail("the job could not be set up: " + err.Error())
+	}
+	x.pendStep(row)
+	return err == nil
+}
+
+func (x *executor) prepare(log *stepLog) error {
+	if x.Spec.Schema > cairn.JobSpecSchema {
+		return cairn.Errorf(cairn.CodeUnsupported, "the job has schema %d; this Cairn knows up to %d", x.Spec.Schema, cairn.JobSpecSchema)
+	}
+	if !x.Spec.Container.IsZero() || !x.Spec.Services.IsZero() {
+		return cairn.Errorf(cairn.CodeUnsupported, "jobs with container or services are not built yet").
+			WithHint("remove container: and services: from the job to run it on this host")
+	}
+	for _, name := range x.addMasks() {
+		log.line("##[warning]The secret %s has fewer than %d characters and is not hidden in logs", name, MinMask)
+	}
+	info := x.Machine.Info()
+	log.line("Runner: %s (%s %s)", info.Name, info.OS, info.Arch)
+	log.line("Job: %s, run %d, attempt %d", x.Spec.Name, x.Spec.Run, x.Spec.Attempt)
+	if x.Spec.Code.Commit != "" {
+		dirty := ""
+		if x.Spec.Code.Dirty {
+			dirty = " with uncommitted changes"
+		}
+		log.line("Commit: %s%s", x.Spec.Code.Commit, dirty)
+	}
+	var missing []error
+	for _, s := range x.Spec.Steps {
+		if s.Uses == "" || x.actions[s.Uses] != nil {
+			continue
+		}
+		a, err := x.findAction(s.Uses)
+		if err != nil {
+			missing = append(missing, err)
+			continue
+		}
+		x.actions[s.Uses] = a
+	}
+	if len(missing) > 0 {
+		return errors.Join(missing...)
+	}
+	return x.prepareContexts()
+}
+
+func (x *executor) findAction(uses string) (Action, error) {
+	if x.Registry == nil {
+		return nil, cairn.Errorf(cairn.CodeUnsupported, "the action %q is not built in", uses)
+	}
+	return x.Registry.Action(uses)
+}
+
+// addMasks hides all secrets and returns the names of those too short for it.
+func (x *executor) addMasks() []string {
+	var short []string
+	for _, name := range sortedKeys(x.Secrets.Secrets) {
+		if v := x.Secrets.Secrets[name]; v != "" && !x.masks.Add(v) {
+			short = append(short, name)
+		}
+	}
+	x.masks.Add(x.Secrets.Token)
+	for _, m := range x.Secrets.Masks {
+		x.masks.Add(m)
+	}
+	return short
+}
