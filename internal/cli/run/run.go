@@ -232,7 +232,8 @@ func start(ctx context.Context, k *kit.Kit, o *Options, out *kit.JSON) error {
 	if err := preflight(ctx, k, o, cl, &r); err != nil {
 		return err
 	}
-	made, err := cl.SubmitRun(ctx, r)
+	// An interrupt must not leave a run behind that nobody knows the number of.
+	made, err := cl.SubmitRun(context.WithoutCancel(ctx), r)
 	if err != nil {
 		return asFailed(err)
 	}
