@@ -4,8 +4,7 @@ SHELL       := bash
 MAKEFLAGS   += --no-print-directory
 export CGO_ENABLED := 0
 
-VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-LDFLAGS := -s -w -X main.version=$(VERSION)
+LDFLAGS := -s -w
 
 .DEFAULT_GOAL := help
 
