@@ -3,6 +3,7 @@ package repo
 import (
 	"fmt"
 	"path"
+	"slices"
 
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/plan"
@@ -52,4 +53,15 @@ func reason(m plan.Missing) string {
 		return m.Reason
 	}
 	return fmt.Sprintf("%s %s cannot be read from here", m.Kind, m.Ref)
+}
+
+// TypedWrong reports whether what is wrong was typed, with --input, --job or
+// --event, and not written in a file.
+func TypedWrong(ps []cairn.Problem) bool {
+	for _, p := range ps {
+		if p.Severity == cairn.SeverityError && !slices.Contains([]string{"plan.input", "plan.job", "plan.event"}, p.Code) {
+			return false
+		}
+	}
+	return cairn.HasErrors(ps)
 }

@@ -279,7 +279,7 @@ func preflight(ctx context.Context, k *kit.Kit, o *Options, cl *kit.Client, r *c
 		return kit.Exit(kit.ExitUsage)
 	}
 	var errs, warnings []cairn.Problem
-	for _, p := range pre.Problems {
+	for _, p := range withSnippets(r.Dir, pre.Problems) {
 		if p.Severity == cairn.SeverityError {
 			errs = append(errs, p)
 		} else {
@@ -301,9 +301,32 @@ func preflight(ctx context.Context, k *kit.Kit, o *Options, cl *kit.Client, r *c
 	return nil
 }
 
-// asFailed keeps a refused workflow file from looking like misuse.
+// withSnippets adds the lines that positions point into, from the work tree.
+func withSnippets(root string, ps []cairn.Problem) []cairn.Problem {
+	lines := map[string][]string{}
+	for i := range ps {
+		p := &ps[i]
+		if p.Snippet != "" || p.File == "" || p.Line == 0 || root == "" {
+			continue
+		}
+		if _, read := lines[p.File]; !read {
+			lines[p.File] = nil
+			if f, err := repo.Read(root, p.File); err == nil {
+				lines[p.File] = strings.Split(string(f.Source), "\n")
+			}
+		}
+		if text := lines[p.File]; p.Line <= len(text) {
+			p.Snippet = strings.TrimSuffix(text[p.Line-1], "\r")
+		}
+	}
+	return ps
+}
+
+// asFailed keeps a refused workflow file from looking like misuse. Wrong inputs
+// are misuse: they were typed.
 func asFailed(err error) error {
-	if e := cairn.AsError(err); len(e.Problems) > 0 && e.Code == cairn.CodeInvalid {
+	e := cairn.AsError(err)
+	if len(e.Problems) > 0 && e.Code == cairn.CodeInvalid && !repo.TypedWrong(e.Problems) {
 		return &failed{e.Problems, e.Message}
 	}
 	return err

@@ -54,8 +54,13 @@ cairn workflow plan mlops.yml --event push --json --jq '.nodes[].id'`,
 		t := plan.Trigger{Event: event, Ref: fullRef(ref), Inputs: given, Only: jobs}
 		p, problems := repo.Plan(root, file, t)
 		kit.RenderProblems(k.Term.Err, k.Term.ErrStyle(), problems)
-		if cairn.HasErrors(problems) || p == nil {
+		switch {
+		case repo.TypedWrong(problems):
+			return kit.Exit(kit.ExitUsage)
+		case cairn.HasErrors(problems):
 			return kit.Exit(kit.ExitFailed)
+		case p == nil:
+			return cairn.Errorf(cairn.CodeInternal, "%s gave neither a plan nor a reason", file.Path)
 		}
 		if out.On() {
 			return out.Write(p)
