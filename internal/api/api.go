@@ -57,14 +57,21 @@ func New(o Options) *API {
 	return a
 }
 
-func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.mux.ServeHTTP(w, r) }
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	rc := http.NewResponseController(w)
+	// Deadlines belong to the connection and outlive a request.
+	defer func() { _ = rc.SetWriteDeadline(time.Time{}) }()
+	if r.Body != nil && r.Body != http.NoBody {
+		r.Body = &patient{rc, r.Body}
+	}
+	a.mux.ServeHTTP(w, r)
+}
 
 // op describes an operation.
 type op struct {
 	method, path, id, summary string
 	need                      auth.Need
-	limit                     int64         // bytes of a body; 0: 1 MiB
-	timeout                   time.Duration // of reading the body; 0: 5 s
+	limit                     int64 // bytes of a body; 0: 1 MiB
 }
 
 // route registers an operation with an answer.
@@ -98,7 +105,9 @@ func routeDo[I any](a *API, o op, fn func(context.Context, *I) error) {
 func operation(o op, status int) huma.Operation {
 	return huma.Operation{
 		Method: o.method, Path: o.path, OperationID: o.id, Summary: o.summary, DefaultStatus: status,
-		MaxBodyBytes: o.limit, BodyReadTimeout: o.timeout,
+		// The body has its own deadlines, see patient: huma would leave its one on the
+		// connection, where it ends requests that take longer.
+		MaxBodyBytes: o.limit, BodyReadTimeout: -1,
 	}
 }
 

@@ -54,7 +54,7 @@ func (a *API) blobRoutes() {
 			}
 			return orEmpty(a.o.Blobs.Missing(ctx, in.Body.Digests))
 		})
-	route(a, op{method: "POST", path: "/trees", id: "put-tree", summary: "Store a folder whose files are stored", need: makers, limit: treeBodyLimit, timeout: time.Minute},
+	route(a, op{method: "POST", path: "/trees", id: "put-tree", summary: "Store a folder whose files are stored", need: makers, limit: treeBodyLimit},
 		func(ctx context.Context, in *struct {
 			Body struct {
 				Files []client.TreeFile `json:"files"`
@@ -108,7 +108,7 @@ func (a *API) putBlobs(w http.ResponseWriter, r *http.Request) error {
 		heads, bodies, held = nil, nil, 0
 		return nil
 	}
-	err := client.ReadBlobs(&patient{http.NewResponseController(w), r.Body}, func(h client.BlobHead, body io.Reader) error {
+	err := client.ReadBlobs(r.Body, func(h client.BlobHead, body io.Reader) error {
 		if h.Size > batchBytes/4 {
 			_, n, err := a.o.Blobs.Put(ctx, body, h.Digest)
 			if err == nil && n != h.Size {
@@ -144,14 +144,20 @@ func wrongDigest(want, got cairn.Digest) error {
 // patient is a body that may take as long as it likes, as long as it moves.
 type patient struct {
 	c *http.ResponseController
-	r io.Reader
+	r io.ReadCloser
 }
 
 func (p *patient) Read(b []byte) (int, error) {
 	// Not every connection has deadlines (tests use pipes); then there is none.
 	_ = p.c.SetReadDeadline(time.Now().Add(streamDeadline))
-	return p.r.Read(b)
+	n, err := p.r.Read(b)
+	if err != nil {
+		_ = p.c.SetReadDeadline(time.Time{})
+	}
+	return n, err
 }
+
+func (p *patient) Close() error { return p.r.Close() }
 
 func (a *API) fetchBlobs(w http.ResponseWriter, r *http.Request) error {
 	var in digestList

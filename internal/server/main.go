@@ -2,7 +2,25 @@ package server
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/api/client"
+	"github.com/cairn-ml/cairn/internal/cli"
+	"github.com/cairn-ml/cairn/internal/git"
+	"github.com/cairn-ml/cairn/internal/runner"
+	"github.com/cairn-ml/cairn/internal/runner/action"
+	"github.com/cairn-ml/cairn/internal/runner/host"
+	"github.com/cairn-ml/cairn/internal/runner/python"
 )
 
 // Process is what Main gets from the operating system.
@@ -13,8 +31,218 @@ type Process struct {
 	Stdout, Stderr io.Writer
 }
 
-// Main is the program: it dispatches to the supervisor, the server or the
+// Main is the program: it dispatches to the supervisor, the pip of jobs or the
 // command line, and returns the exit code.
 func Main(ctx context.Context, p Process) int {
-	return 1
+	if len(p.Args) > 2 {
+		switch p.Args[1] {
+		case "_job":
+			return supervise(ctx, p)
+		case "_pip":
+			return python.PipMain(ctx, p.Args[2:], p.Env, python.Stdio{In: p.Stdin, Out: p.Stdout, Err: p.Stderr})
+		}
+	}
+	env := func(name string) string { return lookup(p.Env, name) }
+	var args []string
+	if len(p.Args) > 1 {
+		args = p.Args[1:]
+	}
+	return cli.Main(ctx, cli.Options{
+		Args: args, Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr, Env: env, Version: Version(),
+		Connect: func(ctx context.Context) (*client.Client, error) { return connect(ctx, p.Env, true) },
+		Peek:    func(ctx context.Context) (*client.Client, error) { return connect(ctx, p.Env, false) },
+		Serve:   func(ctx context.Context, o cli.ServeOptions) error { return serve(ctx, p, o) },
+		Doctor: func(ctx context.Context) []client.Check {
+			home, err := Home(env)
+			if err != nil {
+				return []client.Check{{Name: "home", Status: checkFailed, Detail: err.Error()}}
+			}
+			exe, _ := os.Executable() // only where pip of a job would be called from
+			return MachineDoctor(ctx, home, p.Env, exe)
+		},
+	})
+}
+
+// Version is that of the module, or of the commit it was built from.
+func Version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		return v
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			return "0.0.0-" + s.Value[:min(len(s.Value), 12)]
+		}
+	}
+	return "0.0.0"
+}
+
+// connect reaches the owner: under an address where the environment gives one
+// (in a job it always does), else on the socket of the home.
+func connect(ctx context.Context, env []string, start bool) (*client.Client, error) {
+	o := client.Options{URL: lookup(env, "CAIRN_URL"), Token: lookup(env, "CAIRN_TOKEN"), AutoStart: start, Env: env}
+	if o.URL == "" {
+		home, err := Home(func(name string) string { return lookup(env, name) })
+		if err != nil {
+			return nil, err
+		}
+		o.Home = home
+	}
+	if !start {
+		o.Patience = time.Nanosecond
+	}
+	return client.Connect(ctx, o)
+}
+
+// supervise is `cairn _job FOLDER`.
+func supervise(ctx context.Context, p Process) int {
+	dir := p.Args[2]
+	home := filepath.Dir(filepath.Dir(dir))
+	exe, err := os.Executable()
+	if err != nil {
+		fmt.Fprintln(p.Stderr, "cairn:", err)
+		return 1
+	}
+	g := git.New(git.Options{Env: p.Env})
+	return host.SupervisorMain(ctx, dir, p.Stdin, host.Deps{
+		Registry: action.New(action.Deps{
+			Checkout: func(ctx context.Context, code cairn.CodeRef, dir string, o action.CheckoutOptions) (cairn.Commit, error) {
+				return g.Checkout(ctx, code, dir, git.CheckoutOptions{Ref: o.Ref, Depth: o.Depth, Tags: o.Tags, Clean: o.Clean})
+			},
+			Tools: python.Tools{Home: home, UserHome: lookup(p.Env, "HOME"), Environ: p.Env, Exe: exe},
+		}),
+		NewServer: func(url, token string) runner.Server {
+			c, err := client.New(client.Options{URL: url, Token: token})
+			if err != nil || url == "" {
+				return nil
+			}
+			return c
+		},
+		Ended: func(ctx context.Context) { wake(ctx, home, exe, p.Env) },
+	})
+}
+
+// wake makes sure that an owner takes in the end of a job: where none runs, one
+// is started, so that the jobs after it begin.
+func wake(ctx context.Context, home, exe string, env []string) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	c, err := client.Connect(ctx, client.Options{Home: home, AutoStart: true, Exec: exe, Env: env})
+	if err != nil {
+		return // the next command starts one
+	}
+	c.Close()
+}
+
+// serve is `cairn serve`.
+func serve(ctx context.Context, p Process, o cli.ServeOptions) error {
+	home, err := Home(func(name string) string { return lookup(p.Env, name) })
+	if err != nil {
+		return err
+	}
+	opts := Options{
+		Home: home, Version: Version(), Listen: o.Listen, Exposed: o.Exposed, Detached: o.Detached, Idle: o.Idle, Env: p.Env,
+	}
+	if o.Detached {
+		return detached(ctx, p, opts)
+	}
+	s, err := takeOver(ctx, opts)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(p.Stderr, "Cairn answers at %s (home %s). Ctrl-C ends it; jobs go on.\n", s.URL(), home)
+	return waitAndClose(ctx, s)
+}
+
+// detached tells its starter on standard output how it went, and then runs
+// without one.
+func detached(ctx context.Context, p Process, o Options) error {
+	s, err := Start(ctx, o)
+	ready := client.Ready{Ready: err == nil}
+	if errors.Is(err, errOwned) {
+		ready.Busy = true
+	} else if err != nil {
+		ready.Error = cairn.AsError(err)
+	}
+	if werr := json.NewEncoder(p.Stdout).Encode(ready); werr != nil && err == nil {
+		// Nobody waits any more: whoever started this one ended. It serves anyway.
+		werr = nil
+	}
+	if f, ok := p.Stdout.(*os.File); ok {
+		f.Close() // the starter's pipe: nothing else is written there
+	}
+	if ready.Busy {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return waitAndClose(ctx, s)
+}
+
+func waitAndClose(ctx context.Context, s *Server) error {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	select {
+	case <-ctx.Done():
+	case <-s.Done():
+	}
+	return s.Close()
+}
+
+// takeOverPatience is how long an owner that leaves may take.
+const takeOverPatience = 20 * time.Second
+
+// takeOver starts an owner, after asking one that a command started to leave.
+// Commands that find none meanwhile wait: they start one under the same lock.
+func takeOver(ctx context.Context, o Options) (*Server, error) {
+	if err := os.MkdirAll(o.Home, 0o700); err != nil {
+		return nil, cairn.Errorf(cairn.CodeUnavailable, "cannot make the home of Cairn: %w", err)
+	}
+	unlock, err := client.LockFile(ctx, filepath.Join(o.Home, "start.lock"))
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	ctx, cancel := context.WithTimeout(ctx, takeOverPatience)
+	defer cancel()
+	asked := false
+	for {
+		s, err := Start(context.WithoutCancel(ctx), o)
+		if !errors.Is(err, errOwned) {
+			return s, err
+		}
+		if !asked {
+			if asked, err = askToLeave(ctx, o.Home); err != nil {
+				return nil, err
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil, cairn.Errorf(cairn.CodeUnavailable, "the server that owns %s does not leave: %w", o.Home, ctx.Err()).
+				WithHint("cairn status shows it; cairn serve --stop ends it")
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+// askToLeave asks a self-started owner to hand over; another one stays.
+func askToLeave(ctx context.Context, home string) (bool, error) {
+	c, err := client.Connect(ctx, client.Options{Home: home, Patience: time.Nanosecond})
+	if err != nil {
+		return false, nil // it starts, or leaves already: looked at again
+	}
+	defer c.Close()
+	st, err := c.Status(ctx)
+	if err != nil {
+		return false, nil
+	}
+	if !st.SelfStarted {
+		return false, cairn.Errorf(cairn.CodeConflict, "a server runs for this home already: %s, pid %d", st.URL, st.PID).
+			WithHint("cairn serve --stop ends it")
+	}
+	return true, c.Handover(ctx)
 }

@@ -1,0 +1,148 @@
+package server
+
+import (
+	"errors"
+	"io/fs"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/runner/host"
+	"go.yaml.in/yaml/v3"
+)
+
+// DefaultListen is where an owner answers unless told otherwise.
+const DefaultListen = "127.0.0.1:7077"
+
+// Config is what $CAIRN_HOME/config.yaml says. Every field may be left out.
+type Config struct {
+	// Listen is host:port.
+	Listen string `yaml:"listen"`
+	// Hosts are further names under which this server may be addressed.
+	Hosts []string `yaml:"hosts"`
+	// Slots is how many jobs run at once.
+	Slots int `yaml:"slots"`
+	// Labels is the table of runner labels: "host" runs jobs with the label on
+	// this machine, "none" does not.
+	Labels map[string]string `yaml:"labels"`
+	// KeepWorkspaces leaves the folders of jobs after they ended.
+	KeepWorkspaces bool `yaml:"keep_workspaces"`
+}
+
+// LoadConfig reads a configuration file; one that is not there is empty.
+func LoadConfig(path string) (Config, error) {
+	var c Config
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return c, nil
+	}
+	if err != nil {
+		return c, cairn.Errorf(cairn.CodeUnavailable, "cannot read the configuration: %w", err)
+	}
+	defer f.Close()
+	d := yaml.NewDecoder(f)
+	d.KnownFields(true)
+	if err := d.Decode(&c); err != nil && !strings.Contains(err.Error(), "EOF") {
+		return c, cairn.Errorf(cairn.CodeInvalid, "%s: %s", path, strings.TrimPrefix(err.Error(), "yaml: ")).
+			WithHint("it may hold listen, hosts, slots, labels and keep_workspaces")
+	}
+	return c, c.check(path)
+}
+
+func (c *Config) check(path string) error {
+	for label, where := range c.Labels {
+		if where != "host" && where != "none" {
+			return cairn.Errorf(cairn.CodeInvalid, "%s: label %s is mapped to %q", path, label, where).
+				WithHint("host runs its jobs on this machine; none does not")
+		}
+	}
+	if c.Slots < 0 || c.Slots > 1024 {
+		return cairn.Errorf(cairn.CodeInvalid, "%s: slots is %d; it may be 1 to 1024", path, c.Slots)
+	}
+	if c.Listen != "" {
+		return checkListen(c.Listen)
+	}
+	return nil
+}
+
+func checkListen(addr string) error {
+	_, port, err := net.SplitHostPort(addr)
+	if n, perr := strconv.Atoi(port); err != nil || perr != nil || n < 0 || n > 65535 {
+		return cairn.Errorf(cairn.CodeInvalid, "%q is not an address to listen on", addr).WithHint("write host:port, such as 127.0.0.1:7077")
+	}
+	return nil
+}
+
+// loopback reports whether an address is only reached from this machine.
+func loopback(addr string) bool {
+	h, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false
+	}
+	if h == "localhost" {
+		return true
+	}
+	a, err := netip.ParseAddr(h)
+	return err == nil && a.IsLoopback()
+}
+
+// labels applies the table to the labels that mean this host by default.
+func (c *Config) labels() []string {
+	var out []string
+	for _, l := range host.DefaultLabels() {
+		if c.Labels[l] != "none" {
+			out = append(out, l)
+		}
+	}
+	for l, where := range c.Labels {
+		if where == "host" && !(cairn.Slot{Labels: out}).Serves([]string{l}) {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+// Home finds the folder of a home in an environment.
+func Home(env func(string) string) (string, error) {
+	dir := env("CAIRN_HOME")
+	if dir == "" {
+		if data := env("XDG_DATA_HOME"); filepath.IsAbs(data) {
+			dir = filepath.Join(data, "cairn")
+		} else if home := env("HOME"); home != "" {
+			dir = filepath.Join(home, ".local", "share", "cairn")
+		} else {
+			return "", cairn.Errorf(cairn.CodeInvalid, "neither CAIRN_HOME nor HOME is set").
+				WithHint("set CAIRN_HOME to the folder in which Cairn may keep everything")
+		}
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", cairn.Errorf(cairn.CodeInvalid, "CAIRN_HOME cannot be used: %w", err)
+	}
+	return dir, nil
+}
+
+// Options are how an owner is started.
+type Options struct {
+	Home    string
+	Version string
+	// Listen overrides the configuration's address. Exposed allows one beyond
+	// loopback without TLS.
+	Listen  string
+	Exposed bool
+	// Detached says that a command starts this owner: where the port is taken it
+	// uses the next free one, and it leaves after Idle without client and run.
+	Detached bool
+	Idle     time.Duration
+	// Env is the environment that git, tools and jobs inherit from.
+	Env []string
+	// Exe is the cairn program, which supervisors are started from; empty: this one.
+	Exe string
+	// Log takes lines for people at the terminal; the log file is in the home.
+	Stderr *os.File
+}

@@ -1,0 +1,146 @@
+package server
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/api/client"
+	"github.com/cairn-ml/cairn/internal/auth"
+	"github.com/cairn-ml/cairn/internal/git"
+	"github.com/cairn-ml/cairn/internal/plan"
+)
+
+// allowGit decides who may fetch and push.
+func allowGit(ctx context.Context, _ string, write bool) error {
+	need := auth.Need{Role: cairn.RoleReader, Jobs: true}
+	if write {
+		need = auth.Need{Role: cairn.RoleWriter}
+	}
+	return auth.Check(ctx, need)
+}
+
+// createRepository notes a repository that a first push makes.
+func (s *Server) createRepository(ctx context.Context, name string) error {
+	r := cairn.Repository{Workspace: Workspace, Name: name, DefaultBranch: "main", CreatedAt: time.Now().UTC()}
+	if _, err := s.store.Repository(ctx, Workspace, name); cairn.CodeOf(err) != cairn.CodeNotFound {
+		return err
+	}
+	return s.store.PutRepository(ctx, r, cairn.Change{By: auth.Actor(ctx).Name})
+}
+
+// onPush starts the workflows that a push matches. It may be called again for
+// the same push after a crash: each of its runs has a key.
+func (s *Server) onPush(ctx context.Context, p git.Push) error {
+	if p.Deleted() {
+		return nil
+	}
+	ctx = auth.With(ctx, s.pusher(ctx, p.By))
+	repo, err := s.store.Repository(ctx, Workspace, p.Repo)
+	if cairn.CodeOf(err) == cairn.CodeNotFound {
+		if err := s.createRepository(ctx, p.Repo); err != nil {
+			return err
+		}
+		repo, err = s.store.Repository(ctx, Workspace, p.Repo)
+	}
+	if err != nil {
+		return err
+	}
+	if err := s.firstBranch(ctx, &repo, p); err != nil {
+		return err
+	}
+	snap, err := s.host.Snapshot(ctx, p.Repo, p.New)
+	if err != nil {
+		return err
+	}
+	snap.Ref = p.Ref
+	c := &code{repo, snap}
+	all, err := s.workflows(ctx, c)
+	if err != nil {
+		return err
+	}
+	changed := s.changed(ctx, p)
+	for i := range all {
+		s.runPushed(ctx, c, &all[i], p, changed)
+	}
+	return nil
+}
+
+// firstBranch makes the first branch that is pushed the default one.
+func (s *Server) firstBranch(ctx context.Context, r *cairn.Repository, p git.Push) error {
+	branch, ok := strings.CutPrefix(p.Ref, "refs/heads/")
+	if !ok || !p.Created() || branch == r.DefaultBranch {
+		return nil
+	}
+	refs, err := s.host.Refs(ctx, r.Name)
+	if err != nil || refs["refs/heads/"+r.DefaultBranch] != "" {
+		return err
+	}
+	r.DefaultBranch = branch
+	return s.store.PutRepository(ctx, *r, cairn.Change{By: auth.Actor(ctx).Name})
+}
+
+// pusher is who a push is recorded for.
+func (s *Server) pusher(ctx context.Context, name string) cairn.Principal {
+	if p, ok := auth.From(ctx); ok && p.Name == name {
+		return p
+	}
+	if p, err := s.store.Principal(ctx, name); err == nil {
+		return p
+	}
+	return cairn.Principal{Name: cmpOr(name, "unknown"), Role: cairn.RoleWriter}
+}
+
+// changed lists the files of a push; nil when that is not known.
+func (s *Server) changed(ctx context.Context, p git.Push) []string {
+	if p.Created() {
+		return nil
+	}
+	files, err := s.host.ChangedFiles(ctx, p.Repo, p.Old, p.New)
+	if err != nil {
+		s.log.Warn("the files of a push cannot be compared: path filters let it pass", "repository", p.Repo, "error", err)
+		return nil
+	}
+	return files
+}
+
+// runPushed starts one workflow if the push matches. What is wrong with one file
+// keeps no other from running; it is noted in the log.
+func (s *Server) runPushed(ctx context.Context, c *code, w *candidate, p git.Push, changed []string) {
+	log := s.log.With("repository", p.Repo, "ref", p.Ref, "commit", p.New, "workflow", w.path)
+	if w.workflow == nil || cairn.HasErrors(w.problems) {
+		log.Warn("a pushed workflow is not valid", "problems", len(w.problems), "first", firstProblem(w.problems))
+		return
+	}
+	if ok, why := w.workflow.Matches("push", p.Ref, changed, ""); !ok {
+		log.Debug("a push does not start a workflow", "why", why)
+		return
+	}
+	key := "push:" + p.ID + ":" + w.path
+	if old, err := s.submitted(ctx, key); err != nil || old != nil {
+		if err != nil {
+			log.Error("looking for the run of a push", "error", err)
+		}
+		return
+	}
+	planned, err := s.plan(ctx, c, w, plan.Trigger{Event: "push", Ref: p.Ref, SHA: p.New})
+	if err == nil {
+		var payload []byte
+		if payload, err = pushPayload(p); err == nil {
+			_, err = s.start(ctx, c, w, planned, client.RunRequest{Payload: payload}, key)
+		}
+	}
+	if err != nil {
+		log.Error("a push started no run", "error", err, "problems", cairn.AsError(err).Problems)
+	}
+}
+
+func firstProblem(ps []cairn.Problem) string {
+	for _, p := range ps {
+		if p.Severity == cairn.SeverityError {
+			return p.String() + ": " + p.Message
+		}
+	}
+	return ""
+}

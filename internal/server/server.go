@@ -1,0 +1,401 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/user"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/api"
+	"github.com/cairn-ml/cairn/internal/api/client"
+	"github.com/cairn-ml/cairn/internal/api/mlflow"
+	"github.com/cairn-ml/cairn/internal/asset"
+	"github.com/cairn-ml/cairn/internal/auth"
+	"github.com/cairn-ml/cairn/internal/cas"
+	"github.com/cairn-ml/cairn/internal/git"
+	"github.com/cairn-ml/cairn/internal/run"
+	"github.com/cairn-ml/cairn/internal/runner/host"
+	"github.com/cairn-ml/cairn/internal/runner/python"
+	"github.com/cairn-ml/cairn/internal/store"
+	"github.com/cairn-ml/cairn/internal/trace"
+	"github.com/cairn-ml/cairn/internal/track"
+	"github.com/cairn-ml/cairn/internal/web"
+)
+
+// Workspace is the one workspace of a home, for now.
+const Workspace = "default"
+
+// Server owns a home.
+type Server struct {
+	o       Options
+	config  Config
+	log     *slog.Logger
+	started time.Time
+	local   cairn.Principal
+
+	store   *store.Store
+	blobs   *cas.Store
+	git     *git.Git
+	host    *git.Host
+	backend *host.Backend
+	engine  *run.Engine
+	people  *auth.Service
+	assets  *asset.Service
+	track   *track.Service
+	tracer  *trace.Tracer
+	pushes  *git.Server
+	tools   python.Tools
+
+	url       string
+	http      *http.Server
+	listeners []net.Listener
+	unlock    func()
+	logFile   io.Closer
+
+	requests atomic.Int64 // under way
+	last     atomic.Int64 // when the last one ended, in Unix nanoseconds
+
+	stopEngine context.CancelFunc
+	working    sync.WaitGroup
+	leaving    chan struct{}
+	leaveOnce  sync.Once
+	closeOnce  sync.Once
+	closeErr   error
+}
+
+// Start takes the home and answers on its socket and address. The caller ends
+// it with Close; jobs go on.
+func Start(ctx context.Context, o Options) (_ *Server, err error) {
+	s := &Server{o: o, started: time.Now(), leaving: make(chan struct{})}
+	if err := os.MkdirAll(o.Home, 0o700); err != nil {
+		return nil, cairn.Errorf(cairn.CodeUnavailable, "cannot make the home of Cairn: %w", err).
+			WithHint("set CAIRN_HOME to a folder that can be written")
+	}
+	if s.config, err = LoadConfig(filepath.Join(o.Home, "config.yaml")); err != nil {
+		return nil, err
+	}
+	unlock, ok, err := client.TryLockFile(filepath.Join(o.Home, "owner.lock"))
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, errOwned
+	}
+	s.unlock = unlock
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}()
+	if err := s.openLog(); err != nil {
+		return nil, err
+	}
+	if err := s.openRooms(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.listen(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.wire(ctx); err != nil {
+		return nil, err
+	}
+	s.serve()
+	s.log.Info("ready", "url", s.url, "pid", os.Getpid(), "version", o.Version, "took", time.Since(s.started).Round(time.Millisecond))
+	return s, nil
+}
+
+// errOwned says that another process owns the home.
+var errOwned = cairn.Errorf(cairn.CodeConflict, "another Cairn server owns this home")
+
+// URL is the address that code dials.
+func (s *Server) URL() string { return s.url }
+
+// Done is closed when the owner was asked to leave, or leaves by itself.
+func (s *Server) Done() <-chan struct{} { return s.leaving }
+
+// logLimit is the size from which on the log file is put aside at start.
+const logLimit = 16 << 20
+
+func (s *Server) openLog() error {
+	path := filepath.Join(s.o.Home, "server.log")
+	if fi, err := os.Stat(path); err == nil && fi.Size() > logLimit {
+		if err := os.Rename(path, path+".old"); err != nil {
+			return cairn.Errorf(cairn.CodeUnavailable, "cannot put the log aside: %w", err)
+		}
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return cairn.Errorf(cairn.CodeUnavailable, "cannot write the log: %w", err)
+	}
+	s.logFile = f
+	s.log = slog.New(slog.NewTextHandler(f, nil))
+	return nil
+}
+
+// openRooms opens what keeps things: blobs, rows, repositories, the key.
+func (s *Server) openRooms(ctx context.Context) error {
+	home := s.o.Home
+	key, err := auth.OpenKey(filepath.Join(home, "key"))
+	if err != nil {
+		return err
+	}
+	if s.store, err = store.Open(ctx, store.Options{Dir: home, Log: s.log}); err != nil {
+		return err
+	}
+	if s.blobs, err = cas.Open(filepath.Join(home, "blobs"), cas.Options{Log: s.log}); err != nil {
+		return err
+	}
+	s.git = git.New(git.Options{Env: s.o.Env, Log: s.log})
+	if s.host, err = s.git.OpenHost(filepath.Join(home, "repositories")); err != nil {
+		return err
+	}
+	s.people = auth.New(s.store, key, nil)
+	name := "local"
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	s.local, err = s.people.Local(ctx, name)
+	return err
+}
+
+// wire puts the rooms together and starts what runs beside requests.
+func (s *Server) wire(ctx context.Context) error {
+	home := s.o.Home
+	exe := s.o.Exe
+	var err error
+	if exe == "" {
+		if exe, err = os.Executable(); err != nil {
+			return err
+		}
+	}
+	s.tools = python.Tools{Home: home, UserHome: lookup(s.o.Env, "HOME"), Environ: s.o.Env, Exe: exe}
+	if s.backend, err = host.New(host.Options{
+		Home: home, Command: []string{exe, "_job"}, Environ: s.o.Env, Labels: s.config.labels(), Count: s.config.Slots,
+		Keep: s.config.KeepWorkspaces, Logger: s.log,
+	}); err != nil {
+		return err
+	}
+	s.assets = asset.New(asset.Options{Store: s.store, Trees: s.blobs, Workspace: Workspace, Log: s.log, JobInfo: s.jobInfo})
+	s.track = track.New(track.Options{
+		Store: s.store, Blobs: s.blobs, Models: &models{s.assets}, Jobs: &trackJobs{s}, Principal: auth.From, Log: s.log,
+	})
+	if err := s.track.Start(ctx); err != nil {
+		return err
+	}
+	s.tracer = &trace.Tracer{Reader: s.store, Workspace: Workspace, Commit: s.findCommit}
+	s.engine = run.New(run.Options{Store: s.store, Backend: s.backend, Resolver: &resolver{s}, Log: s.log})
+	s.pushes = s.host.Server(git.HandlerOptions{
+		Refs: s.store, Principal: func(ctx context.Context) string { return auth.Actor(ctx).Name },
+		Allow: allowGit, Create: s.createRepository, OnPush: s.onPush,
+	})
+	s.http = &http.Server{
+		Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		ConnContext: s.guard().ConnContext, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+	return nil
+}
+
+func (s *Server) guard() *auth.Guard {
+	return &auth.Guard{Service: s.people, Local: s.local, Hosts: s.config.Hosts,
+		Fail: func(w http.ResponseWriter, _ *http.Request, err error) { api.WriteError(w, err) }}
+}
+
+func (s *Server) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle(api.Prefix+"/", api.New(api.Options{
+		Version: s.o.Version, Workspace: Workspace, Rows: s.store, Control: s, Logs: s, Assets: s.assets, Blobs: s.blobs,
+		Tracer: s.tracer, People: s.people, System: s, Leaving: s.leaving, Log: s.log,
+	}))
+	ml := mlflow.New(mlflow.Options{Track: s.track, Principal: auth.From, Log: s.log})
+	for _, p := range mlflow.Patterns() {
+		mux.Handle(p, ml)
+	}
+	mux.Handle("/git/", http.StripPrefix("/git", s.pushes))
+	mux.HandleFunc("GET /health", api.Health)
+	mux.HandleFunc("GET /version", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, mlflow.Version) // the MLflow client asks for the version that it talks to
+	})
+	mux.Handle("/", web.New(web.Options{Rows: s.store, Assets: s.assets, Logs: s, Workspace: Workspace, Version: s.o.Version,
+		URL: func() string { return s.url }, Home: s.o.Home, Allowed: func(ctx context.Context) error {
+			return auth.Check(ctx, auth.Need{Role: cairn.RoleReader})
+		}}))
+	return s.count(s.guard().Wrap(mux))
+}
+
+// count keeps track of requests, for leaving when idle, and survives panics.
+func (s *Server) count(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.requests.Add(1)
+		defer func() {
+			s.requests.Add(-1)
+			s.last.Store(time.Now().UnixNano())
+			if p := recover(); p != nil {
+				if p != http.ErrAbortHandler {
+					s.log.Error("a handler panicked", "path", r.URL.Path, "panic", p)
+				}
+				panic(http.ErrAbortHandler)
+			}
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// serve starts the engine and the listeners.
+func (s *Server) serve() {
+	ctx, cancel := context.WithCancel(context.Background())
+	s.stopEngine = cancel
+	s.last.Store(time.Now().UnixNano())
+	s.background(func() {
+		if err := s.engine.Run(ctx); err != nil && ctx.Err() == nil {
+			s.log.Error("the engine ended", "error", err)
+		}
+	})
+	s.background(func() {
+		if err := s.pushes.Reconcile(ctx); err != nil && ctx.Err() == nil {
+			s.log.Error("looking for pushes that were cut short", "error", err)
+		}
+	})
+	for _, l := range s.listeners {
+		s.background(func() {
+			if err := s.http.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
+				s.log.Error("a listener ended", "address", l.Addr(), "error", err)
+			}
+		})
+	}
+	if s.o.Detached {
+		s.background(func() { s.leaveWhenIdle(ctx) })
+	}
+}
+
+func (s *Server) background(fn func()) {
+	s.working.Add(1)
+	go func() {
+		defer s.working.Done()
+		fn()
+	}()
+}
+
+// leaveWhenIdle ends an owner that a command started.
+func (s *Server) leaveWhenIdle(ctx context.Context) {
+	idle := s.o.Idle
+	if idle <= 0 {
+		idle = client.IdleExit
+	}
+	t := time.NewTicker(min(idle/4, time.Second) + time.Millisecond)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		if s.requests.Load() > 0 || time.Since(time.Unix(0, s.last.Load())) < idle {
+			continue
+		}
+		if n, err := s.engine.Active(ctx); err != nil || n > 0 {
+			s.last.Store(time.Now().UnixNano()) // idle counts from the end of the last run
+			continue
+		}
+		s.log.Info("leaving: idle", "after", idle)
+		s.leave()
+		return
+	}
+}
+
+// leave asks whoever started the server to close it, and cuts streams.
+func (s *Server) leave() { s.leaveOnce.Do(func() { close(s.leaving) }) }
+
+// Close ends everything but the jobs.
+func (s *Server) Close() error {
+	s.closeOnce.Do(func() { s.closeErr = s.close() })
+	return s.closeErr
+}
+
+func (s *Server) close() error {
+	s.leave()
+	var errs []error
+	if s.http != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		if s.http.Shutdown(ctx) != nil {
+			errs = append(errs, s.http.Close())
+		}
+		cancel()
+	}
+	for _, l := range s.listeners {
+		l.Close() // closed by Shutdown already, unless it never served
+	}
+	if s.stopEngine != nil {
+		s.stopEngine()
+	}
+	s.working.Wait()
+	if s.backend != nil {
+		errs = append(errs, s.backend.Close())
+	}
+	if s.store != nil {
+		errs = append(errs, s.store.Close())
+	}
+	if len(s.listeners) > 0 {
+		os.Remove(client.SocketPath(s.o.Home)) // still ours: the home is locked
+	}
+	if s.log != nil {
+		s.log.Info("left", "pid", os.Getpid())
+	}
+	if s.logFile != nil {
+		errs = append(errs, s.logFile.Close())
+	}
+	if s.unlock != nil {
+		s.unlock()
+	}
+	return errors.Join(errs...)
+}
+
+// recorded is $CAIRN_HOME/server.json: for people, and for the next owner, which
+// keeps the address while jobs know it.
+type recorded struct {
+	PID    int    `json:"pid"`
+	Listen string `json:"listen"`
+	URL    string `json:"url"`
+}
+
+func (s *Server) recordedPath() string { return filepath.Join(s.o.Home, "server.json") }
+
+func (s *Server) readRecorded() recorded {
+	var r recorded
+	if b, err := os.ReadFile(s.recordedPath()); err == nil {
+		// A damaged file says nothing; it is written anew.
+		_ = json.Unmarshal(b, &r)
+	}
+	return r
+}
+
+func (s *Server) writeRecorded(r recorded) error {
+	b, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return err
+	}
+	tmp := s.recordedPath() + ".tmp"
+	if err := os.WriteFile(tmp, append(b, '\n'), 0o600); err != nil {
+		return cairn.Errorf(cairn.CodeUnavailable, "cannot write to the home of Cairn: %w", err)
+	}
+	return os.Rename(tmp, s.recordedPath())
+}
+
+func lookup(env []string, name string) string {
+	for i := len(env) - 1; i >= 0; i-- {
+		if k, v, ok := cutEnv(env[i]); ok && k == name {
+			return v
+		}
+	}
+	return ""
+}
