@@ -83,15 +83,8 @@ func (m *metricsDB) append(ctx context.Context, run string, points []cairn.Metri
 		if err := deletePending(tx, settled); err != nil {
 			return err
 		}
-		for _, p := range points {
-			id, err := m.seriesID(tx, made, seriesKey{run, p.Key})
-			if err != nil {
-				return err
-			}
-			if _, err := tx.Exec(`INSERT INTO points (series, timestamp, step, value, is_nan) VALUES (?, ?, ?, ?, ?)
-				ON CONFLICT DO NOTHING`, id, p.Timestamp, p.Step, p.Value, trackFlag(p.NaN)); err != nil {
-				return err
-			}
+		if err := m.insert(tx, made, run, points); err != nil {
+			return err
 		}
 		_, err := tx.Exec(`INSERT INTO pending (id, run, body) VALUES (?, ?, ?)`, pending, run, text)
 		return err
@@ -109,6 +102,28 @@ func (m *metricsDB) append(ctx context.Context, run string, points []cairn.Metri
 	}
 	maps.Copy(m.series, made)
 	return pending, nil
+}
+
+// insertGroup is how many points one statement writes: parsing a statement costs
+// more than a row.
+const insertGroup = 100
+
+func (m *metricsDB) insert(tx *Tx, made map[seriesKey]int64, run string, points []cairn.Metric) error {
+	for group := range slices.Chunk(points, insertGroup) {
+		args := make([]any, 0, 5*len(group))
+		for _, p := range group {
+			id, err := m.seriesID(tx, made, seriesKey{run, p.Key})
+			if err != nil {
+				return err
+			}
+			args = append(args, id, p.Timestamp, p.Step, p.Value, trackFlag(p.NaN))
+		}
+		if _, err := tx.Exec(`INSERT INTO points (series, timestamp, step, value, is_nan) VALUES (?, ?, ?, ?, ?)`+
+			strings.Repeat(`, (?, ?, ?, ?, ?)`, len(group)-1)+` ON CONFLICT DO NOTHING`, args...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // seriesID finds or makes the id of a series. What it makes is only cached by

@@ -260,7 +260,7 @@ func CleanPath(p string) (string, error) {
 		return bad("it has an encoded slash, dot, # or control character")
 	case path.Clean(p) != p || p == "." || p == ".." || strings.HasPrefix(p, "../"):
 		return bad("it must not have empty parts, '.' or '..'")
-	case len(p) > 1 && p[1] == ':' && isAlnum(rune(p[0])):
+	case len(p) > 1 && p[1] == ':' && isAlnum(rune(p[0])) && (len(p) == 2 || p[2] == '/'):
 		return bad("it must not name a drive")
 	}
 	return p, nil
