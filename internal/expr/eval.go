@@ -25,10 +25,35 @@ func Eval(src string, env *Env) (Value, error) {
 	if err != nil {
 		return Value{}, err
 	}
+	if err := n.known(env); err != nil {
+		return Value{}, err
+	}
 	return n.Eval(env)
 }
 
-// Eval evaluates the expression.
+// known refuses names that do not exist, also where evaluation would not come
+// by: a || nope is wrong even when a is true.
+func (n *Node) known(env *Env) error {
+	switch n.kind {
+	case nodeContext:
+		if _, err := n.context(env); err != nil {
+			return err
+		}
+	case nodeCall:
+		if _, ok := env.Functions[n.lower]; !ok && n.fn == nil {
+			return unknownFunction(n, slices.Sorted(maps.Keys(env.Functions)))
+		}
+	}
+	for _, a := range n.args {
+		if err := a.known(env); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Eval evaluates the expression. A name that does not exist is an error only
+// where evaluation comes by: files are checked by Check beforehand.
 func (n *Node) Eval(env *Env) (Value, error) {
 	switch n.kind {
 	case nodeLiteral:

@@ -10,21 +10,24 @@ import (
 	"github.com/cairn-ml/cairn"
 )
 
+const testContexts = `{
+	"github": {"ref":"refs/heads/main","event_name":"push","event":{"commits":[{"id":1,"files":["a","b"]},{"id":2,"files":["c"]},{"id":null}]},"Actor":"Ada"},
+	"inputs": {"data_prep":true,"n":10,"s":""},
+	"needs": {"a":{"result":"success","outputs":{"x":"1"}},"b":{"result":"skipped","outputs":{}}},
+	"matrix": {"a":{"b":{"c":1}},"list":[[1,2],[3]],"objs":[{"x":1},{"x":null},{"y":2},5]}
+}`
+
 func testEnv() *Env {
-	ctx := func(src string) Value {
-		v, err := FromJSON(json.RawMessage(src))
-		if err != nil {
-			panic(err)
-		}
-		return v
+	all, err := FromJSON(json.RawMessage(testContexts))
+	if err != nil {
+		panic(err)
+	}
+	contexts := map[string]Value{}
+	for _, f := range all.Fields() {
+		contexts[f.Name] = f.Value
 	}
 	return &Env{
-		Contexts: map[string]Value{
-			"github": ctx(`{"ref":"refs/heads/main","event_name":"push","event":{"commits":[{"id":1,"files":["a","b"]},{"id":2,"files":["c"]},{"id":null}]},"Actor":"Ada"}`),
-			"inputs": ctx(`{"data_prep":true,"n":10,"s":""}`),
-			"needs":  ctx(`{"a":{"result":"success","outputs":{"x":"1"}},"b":{"result":"skipped","outputs":{}}}`),
-			"matrix": ctx(`{"a":{"b":{"c":1}},"list":[[1,2],[3]],"objs":[{"x":1},{"x":null},{"y":2},5]}`),
-		},
+		Contexts: contexts,
 		Functions: map[string]Func{
 			"success": func([]Value) (Value, error) { return Bool(true), nil },
 			"failure": func([]Value) (Value, error) { return Bool(false), nil },
@@ -34,59 +37,61 @@ func testEnv() *Env {
 	}
 }
 
+// evalCases: want is the JSON of the value, or "kind: message" of an error.
+var evalCases = []struct{ src, want string }{
+	// Literals.
+	{`true`, `true`}, {`null`, `null`}, {`'it''s'`, `"it's"`}, {`''`, `""`}, {`42`, `42`}, {`-1.5e2`, `-150`}, {`+1`, `1`},
+	{`.5`, `0.5`}, {`5.`, `5`}, {`0xff`, `255`}, {`0o17`, `15`}, {`-0`, `0`}, {`NaN`, `null`}, {`Infinity`, `null`}, {`-Infinity < 0`, `true`},
+	{`9007199254740993`, `9007199254740992`}, {`True`, `parsing: unknown context 'True'`},
+	// Order of operations.
+	{`2 == 2 != 0`, `true`}, {`1 < 2 == true`, `true`}, {`3 > 2 > 1`, `false`}, {`!false == true`, `true`}, {`!(1 == 1)`, `false`},
+	{`false && false || true`, `true`}, {`true || false && false`, `true`}, {`1 == 1 && 2 == 2`, `true`}, {`!!'x'`, `true`},
+	// && and || give operands.
+	{`'a' && 'b'`, `"b"`}, {`'' || 'b'`, `"b"`}, {`0 && 'b'`, `0`}, {`'' || 0 || null`, `null`}, {`inputs.s || 'default'`, `"default"`},
+	// Coercion.
+	{`'1' == 1`, `true`}, {`'' == 0`, `true`}, {`null == 0`, `true`}, {`null == ''`, `true`}, {`true == 1`, `true`}, {`true == 'true'`, `false`},
+	{`' 0x10 ' == 16`, `true`}, {`'1_0' == 10`, `false`}, {`'inf' == Infinity`, `false`}, {`'Infinity' == Infinity`, `true`}, {`NaN == NaN`, `false`},
+	{`null <= null`, `true`}, {`null < 1`, `true`}, {`'b' > 'A'`, `true`}, {`'ABC' == 'abc'`, `true`}, {`'é' == 'É'`, `true`}, {`'ı' == 'I'`, `false`},
+	{`'10' < '9'`, `true`}, {`10 < '9'`, `false`}, {`'x' < 1`, `false`}, {`'x' >= 1`, `false`},
+	// Arrays and objects are equal by identity.
+	{`github.event == github.event`, `true`}, {`fromJSON('[]') == fromJSON('[]')`, `false`}, {`github.event >= github.event`, `true`},
+	// Steps.
+	{`github.REF`, `"refs/heads/main"`}, {`github['actor']`, `"Ada"`}, {`github.none.x`, `null`}, {`matrix.a.b.c`, `1`}, {`matrix.list[1][0]`, `3`},
+	{`matrix.list['1'][0]`, `3`}, {`matrix.list[1.9][0]`, `3`}, {`matrix.list[-1]`, `null`}, {`matrix.list[9]`, `null`}, {`matrix.list[null]`, `[1,2]`},
+	{`github.ref.x`, `null`}, {`(github).ref`, `"refs/heads/main"`}, {`fromJSON('{"true":1}').true`, `1`},
+	// Filters.
+	{`github.event.commits.*.id`, `[1,2,null]`}, {`github.event.commits[*].id`, `[1,2,null]`}, {`github.event.commits.*.files.*`, `["a","b","c"]`},
+	{`matrix.objs.*.x`, `[1,null]`}, {`matrix.list.*[0]`, `[1,3]`}, {`needs.*.result`, `["success","skipped"]`}, {`inputs.s.*`, `[]`},
+	{`contains(needs.*.result, 'failure')`, `false`}, {`contains(needs.*.result, 'SKIPPED')`, `true`},
+	// Functions.
+	{`contains('Hello', 'ELL')`, `true`}, {`contains('a', '')`, `true`}, {`contains(fromJSON('[1,"x"]'), 'X')`, `true`}, {`contains(github, 'x')`, `false`},
+	{`startsWith('abc', 'AB')`, `true`}, {`endsWith('abc', 'BC')`, `true`}, {`startsWith(123, 12)`, `true`}, {`startsWith(github, 'O')`, `false`},
+	{`join(fromJSON('[1,null,"x",true,[]]'))`, `"1,,x,true,Array"`}, {`join(fromJSON('[1,2]'), ' - ')`, `"1 - 2"`}, {`join('a', 'b')`, `"a"`}, {`join(github)`, `""`},
+	{`format('{0} {1} {0} {{}}', 'a', 1)`, `"a 1 a {}"`}, {`format('x')`, `"x"`},
+	{`format('}x')`, `evaluation: the format string '}x' is not valid`}, {`format('{0')`, `evaluation: the format string '{0' is not valid`},
+	{`format('{1}', 'a')`, `evaluation: the format string '{1}' names {1}, but 1 values were given`},
+	{`fromJSON('{"a":[1,2.5,"x"],"A":2}').a[1]`, `2.5`}, {`fromJSON('1e400')`, `null`}, {`fromJSON('')`, `evaluation: fromJSON was given an empty text`},
+	{`fromJSON('{x}')`, `evaluation: fromJSON was given text that is not JSON: '{x}'`}, {`fromJSON('1 2')`, `evaluation: fromJSON was given text that is not JSON: '1 2'`},
+	{`toJSON(fromJSON('{"a":[],"b":{},"c":[1,{"d":"\u00e9\n<"}]}'))`, `"{\n  \"a\": [],\n  \"b\": {},\n  \"c\": [\n    1,\n    {\n      \"d\": \"é\\n<\"\n    }\n  ]\n}"`},
+	{`toJSON(null)`, `"null"`}, {`toJSON('x"y')`, `"\"x\\\"y\""`}, {`toJSON(-0)`, `"0"`}, {`toJSON(1e21)`, `"1e+21"`}, {`toJSON(0.1)`, `"0.1"`},
+	{`case(false, 1, true, 2, 3)`, `2`}, {`case(false, 1, 'x')`, `"x"`}, {`case(true, 1, fromJSON(''))`, `1`},
+	{`case('x', 1, 2)`, `evaluation: condition 1 of case is String, not a boolean`},
+	{`case(true, 1)`, `parsing: too few arguments for case: 2 given`}, {`case(true, 1, false, 2)`, `parsing: case takes an odd number of arguments: 4 given`},
+	{`SUCCESS()`, `true`}, {`boom()`, `evaluation: boom: no such file`},
+	// Errors.
+	{``, `parsing: an expression was expected, but there is none`}, {`  `, `parsing: an expression was expected, but there is none`},
+	{`1 +`, `lexing: unexpected symbol '+'`}, {`a = b`, `lexing: unexpected symbol '='`}, {`'x`, `lexing: unexpected symbol ''x'`}, {`"x"`, `lexing: unexpected symbol '"x"'`},
+	{`github.`, `parsing: unexpected end of the expression`}, {`github..ref`, `lexing: unexpected symbol '.ref'`}, {`(1`, `parsing: unexpected end of the expression`},
+	{`1)`, `parsing: unexpected symbol ')'`}, {`contains(1,)`, `parsing: unexpected symbol ')'`}, {`foo.bar`, `parsing: unknown context 'foo'`},
+	{`nope()`, `parsing: unknown function 'nope'`}, {`github.1`, `parsing: unexpected symbol '1'`}, {`github.a@b`, `lexing: unexpected symbol 'a@b'`},
+	{`'a'.b`, `lexing: unexpected symbol '.b'`}, {`1 2`, `parsing: unexpected symbol '2'`}, {`[1]`, `parsing: unexpected symbol '['`}, {`&& 1`, `parsing: unexpected symbol '&&'`},
+	{`a-b`, `parsing: unknown context 'a-b'`}, {`1-2`, `lexing: unexpected symbol '1-2'`}, {strings.Repeat("(", 60) + "1" + strings.Repeat(")", 60), `parsing: the expression is nested deeper than 50 levels`},
+	{strings.Repeat(" ", 21001), `lexing: the expression is longer than 21000 characters`}, {strings.Repeat("!", 100) + "true", `parsing: the expression is nested deeper than 50 levels`},
+}
+
 func TestEval(t *testing.T) {
 	t.Parallel()
-	// want is the JSON of the value, or "kind: message" of an error.
-	for _, c := range []struct{ src, want string }{
-		// Literals.
-		{`true`, `true`}, {`null`, `null`}, {`'it''s'`, `"it's"`}, {`''`, `""`}, {`42`, `42`}, {`-1.5e2`, `-150`}, {`+1`, `1`},
-		{`.5`, `0.5`}, {`5.`, `5`}, {`0xff`, `255`}, {`0o17`, `15`}, {`-0`, `0`}, {`NaN`, `null`}, {`Infinity`, `null`}, {`-Infinity < 0`, `true`},
-		{`9007199254740993`, `9007199254740992`}, {`True`, `parsing: unknown context 'True'`},
-		// Order of operations.
-		{`2 == 2 != 0`, `true`}, {`1 < 2 == true`, `true`}, {`3 > 2 > 1`, `false`}, {`!false == true`, `true`}, {`!(1 == 1)`, `false`},
-		{`false && false || true`, `true`}, {`true || false && false`, `true`}, {`1 == 1 && 2 == 2`, `true`}, {`!!'x'`, `true`},
-		// && and || give operands.
-		{`'a' && 'b'`, `"b"`}, {`'' || 'b'`, `"b"`}, {`0 && 'b'`, `0`}, {`'' || 0 || null`, `null`}, {`inputs.s || 'default'`, `"default"`},
-		// Coercion.
-		{`'1' == 1`, `true`}, {`'' == 0`, `true`}, {`null == 0`, `true`}, {`null == ''`, `true`}, {`true == 1`, `true`}, {`true == 'true'`, `false`},
-		{`' 0x10 ' == 16`, `true`}, {`'1_0' == 10`, `false`}, {`'inf' == Infinity`, `false`}, {`'Infinity' == Infinity`, `true`}, {`NaN == NaN`, `false`},
-		{`null <= null`, `true`}, {`null < 1`, `true`}, {`'b' > 'A'`, `true`}, {`'ABC' == 'abc'`, `true`}, {`'é' == 'É'`, `true`}, {`'ı' == 'I'`, `false`},
-		{`'10' < '9'`, `true`}, {`10 < '9'`, `false`}, {`'x' < 1`, `false`}, {`'x' >= 1`, `false`},
-		// Arrays and objects are equal by identity.
-		{`github.event == github.event`, `true`}, {`fromJSON('[]') == fromJSON('[]')`, `false`}, {`github.event >= github.event`, `true`},
-		// Steps.
-		{`github.REF`, `"refs/heads/main"`}, {`github['actor']`, `"Ada"`}, {`github.none.x`, `null`}, {`matrix.a.b.c`, `1`}, {`matrix.list[1][0]`, `3`},
-		{`matrix.list['1'][0]`, `3`}, {`matrix.list[1.9][0]`, `3`}, {`matrix.list[-1]`, `null`}, {`matrix.list[9]`, `null`}, {`matrix.list[null]`, `[1,2]`},
-		{`github.ref.x`, `null`}, {`(github).ref`, `"refs/heads/main"`}, {`fromJSON('{"true":1}').true`, `1`},
-		// Filters.
-		{`github.event.commits.*.id`, `[1,2,null]`}, {`github.event.commits[*].id`, `[1,2,null]`}, {`github.event.commits.*.files.*`, `["a","b","c"]`},
-		{`matrix.objs.*.x`, `[1,null]`}, {`matrix.list.*[0]`, `[1,3]`}, {`needs.*.result`, `["success","skipped"]`}, {`inputs.s.*`, `[]`},
-		{`contains(needs.*.result, 'failure')`, `false`}, {`contains(needs.*.result, 'SKIPPED')`, `true`},
-		// Functions.
-		{`contains('Hello', 'ELL')`, `true`}, {`contains('a', '')`, `true`}, {`contains(fromJSON('[1,"x"]'), 'X')`, `true`}, {`contains(github, 'x')`, `false`},
-		{`startsWith('abc', 'AB')`, `true`}, {`endsWith('abc', 'BC')`, `true`}, {`startsWith(123, 12)`, `true`}, {`startsWith(github, 'O')`, `false`},
-		{`join(fromJSON('[1,null,"x",true,[]]'))`, `"1,,x,true,Array"`}, {`join(fromJSON('[1,2]'), ' - ')`, `"1 - 2"`}, {`join('a', 'b')`, `"a"`}, {`join(github)`, `""`},
-		{`format('{0} {1} {0} {{}}', 'a', 1)`, `"a 1 a {}"`}, {`format('x')`, `"x"`},
-		{`format('}x')`, `evaluation: the format string '}x' is not valid`}, {`format('{0')`, `evaluation: the format string '{0' is not valid`},
-		{`format('{1}', 'a')`, `evaluation: the format string '{1}' names {1}, but 1 values were given`},
-		{`fromJSON('{"a":[1,2.5,"x"],"A":2}').a[1]`, `2.5`}, {`fromJSON('1e400')`, `null`}, {`fromJSON('')`, `evaluation: fromJSON was given an empty text`},
-		{`fromJSON('{x}')`, `evaluation: fromJSON was given text that is not JSON: '{x}'`}, {`fromJSON('1 2')`, `evaluation: fromJSON was given text that is not JSON: '1 2'`},
-		{`toJSON(fromJSON('{"a":[],"b":{},"c":[1,{"d":"\u00e9\n<"}]}'))`, `"{\n  \"a\": [],\n  \"b\": {},\n  \"c\": [\n    1,\n    {\n      \"d\": \"é\\n<\"\n    }\n  ]\n}"`},
-		{`toJSON(null)`, `"null"`}, {`toJSON('x"y')`, `"\"x\\\"y\""`}, {`toJSON(-0)`, `"0"`}, {`toJSON(1e21)`, `"1e+21"`}, {`toJSON(0.1)`, `"0.1"`},
-		{`case(false, 1, true, 2, 3)`, `2`}, {`case(false, 1, 'x')`, `"x"`}, {`case(true, 1, fromJSON(''))`, `1`},
-		{`case('x', 1, 2)`, `evaluation: condition 1 of case is String, not a boolean`},
-		{`case(true, 1)`, `parsing: too few arguments for case: 2 given`}, {`case(true, 1, false, 2)`, `parsing: case takes an odd number of arguments: 4 given`},
-		{`SUCCESS()`, `true`}, {`boom()`, `evaluation: boom: no such file`},
-		// Errors.
-		{``, `parsing: an expression was expected, but there is none`}, {`  `, `parsing: an expression was expected, but there is none`},
-		{`1 +`, `lexing: unexpected symbol '+'`}, {`a = b`, `lexing: unexpected symbol '='`}, {`'x`, `lexing: unexpected symbol ''x'`}, {`"x"`, `lexing: unexpected symbol '"x"'`},
-		{`github.`, `parsing: unexpected end of the expression`}, {`github..ref`, `lexing: unexpected symbol '.ref'`}, {`(1`, `parsing: unexpected end of the expression`},
-		{`1)`, `parsing: unexpected symbol ')'`}, {`contains(1,)`, `parsing: unexpected symbol ')'`}, {`foo.bar`, `parsing: unknown context 'foo'`},
-		{`nope()`, `parsing: unknown function 'nope'`}, {`github.1`, `parsing: unexpected symbol '1'`}, {`github.a@b`, `lexing: unexpected symbol 'a@b'`},
-		{`'a'.b`, `lexing: unexpected symbol '.b'`}, {`1 2`, `parsing: unexpected symbol '2'`}, {`[1]`, `parsing: unexpected symbol '['`}, {`&& 1`, `parsing: unexpected symbol '&&'`},
-		{`a-b`, `parsing: unknown context 'a-b'`}, {`1-2`, `lexing: unexpected symbol '1-2'`}, {strings.Repeat("(", 60) + "1" + strings.Repeat(")", 60), `parsing: the expression is nested deeper than 50 levels`},
-		{strings.Repeat(" ", 21001), `lexing: the expression is longer than 21000 characters`}, {strings.Repeat("!", 100) + "true", `parsing: the expression is nested deeper than 50 levels`},
-	} {
+	for _, c := range evalCases {
 		v, err := Eval(c.src, testEnv())
 		got := string(v.JSON())
 		if err != nil {

@@ -22,6 +22,9 @@ func anyText(t *rapid.T) string {
 	return s
 }
 
+// anyTokens is anyText as a generator.
+func anyTokens() *rapid.Generator[string] { return rapid.Custom(anyText) }
+
 // anyTree makes text that parses.
 func anyTree(depth int) *rapid.Generator[string] {
 	leaf := rapid.SampledFrom([]string{"true", "null", "1", "-1.5", "1e21", "0.1", "'a'", "'it''s'", "''", "github.ref", "needs.*.result", "github.event.commits[0].id", "inputs['n']", "success()"})

@@ -235,6 +235,9 @@ func wrongType(t cairn.Template, want string, got Value) error {
 // success(), and a text that asks no status function means success() && (text).
 func Condition(src string, env *Env) (bool, error) {
 	n, err := ParseCondition(src)
+	if err == nil {
+		err = n.known(env)
+	}
 	if err != nil {
 		return false, err
 	}
