@@ -30,7 +30,7 @@ func (w *walk) asset(n *cairn.TraceNode) ([]cairn.Link, error) {
 	}
 	for _, k := range sortedKeys(v.Properties) {
 		if n.Kind == cairn.KindEnvironment {
-			grouped(n, "package", k, v.Properties[k])
+			fact(n, k, clip(v.Properties[k], 60))
 		}
 	}
 	if w.down {

@@ -85,7 +85,8 @@ func (w *walk) node(ref cairn.Ref, via *cairn.Link, from cairn.Ref, depth int) (
 	if via != nil {
 		n.Relation, n.Inverse, n.Note = via.Relation, via.To == from && via.From != from, via.Note
 	}
-	if w.seen[ref] {
+	// Upwards a commit is where a path ends: each path shows its own in full.
+	if w.seen[ref] && (w.down || ref.Kind() != cairn.KindCommit) {
 		n.Seen = true
 		n.Title = w.title(ref)
 		return n, nil
