@@ -59,6 +59,7 @@ type active struct {
 	done     []string // effects to be marked with the next batch
 	changes  cairn.Change
 	steps    []cairn.StepRow
+	unread   map[string]int // how often a job's reports could not be read
 }
 
 // New makes an engine; Run starts it.
@@ -258,7 +259,7 @@ func (e *Engine) load(ctx context.Context, id cairn.RunID) (*active, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &active{id: id, version: snap.Run.Version, plan: p, state: NewState(snap), contexts: contexts, gen: -1}, nil
+	return &active{id: id, version: snap.Run.Version, plan: p, state: NewState(snap), contexts: contexts, gen: -1, unread: map[string]int{}}, nil
 }
 
 // reconcile brings one run as far as it can go, in one transaction.

@@ -22,12 +22,18 @@ func (e *Engine) ingest(ctx context.Context, a *active, all bool) error {
 		}
 		// Alive is asked first: what a supervisor wrote before it ended is read then.
 		gone := j.PID != 0 && !e.o.Backend.Alive(*j)
-		if err := e.reports(ctx, a, path); err != nil {
+		more, err := e.reports(ctx, a, path)
+		if err != nil {
 			e.complain(ctx, "reading reports", err, "job", j.ID)
-			continue
+			if a.unread[path]++; !gone || a.unread[path] < unreadable {
+				continue
+			}
 		}
-		if gone && a.state.Jobs[path].Status == cairn.StatusRunning {
-			if err := e.lost(ctx, a, path); err != nil {
+		switch {
+		case err == nil && more:
+			e.ask(looks{reports: true})
+		case gone && a.state.Jobs[path].Status == cairn.StatusRunning:
+			if err := e.lost(ctx, a, path, err); err != nil {
 				return err
 			}
 		}
@@ -35,35 +41,52 @@ func (e *Engine) ingest(ctx context.Context, a *active, all bool) error {
 	return nil
 }
 
-func (e *Engine) reports(ctx context.Context, a *active, path string) error {
+const (
+	// unreadable is how often the reports of a supervisor that is gone are tried.
+	unreadable = 5
+	// atOnce is how many readings of one job go into one transaction.
+	atOnce = 8
+)
+
+// reports takes in what is new of one job, and reports whether there may be more.
+func (e *Engine) reports(ctx context.Context, a *active, path string) (more bool, err error) {
+	for range atOnce {
+		j := a.state.Jobs[path]
+		reports, next, err := e.o.Backend.Reports(ctx, *j, j.Offset)
+		if err != nil {
+			return false, err
+		}
+		if next <= j.Offset {
+			return false, nil
+		}
+		for i := range reports {
+			e.report(a, path, &reports[i])
+		}
+		a.state.Edit(path, func(j *cairn.Job) { j.Offset = next })
+		if a.state.Jobs[path].Status != cairn.StatusRunning {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+func (e *Engine) report(a *active, path string, r *cairn.Report) {
 	j := a.state.Jobs[path]
-	reports, next, err := e.o.Backend.Reports(ctx, *j, j.Offset)
-	if err != nil {
-		return err
+	if r.Epoch != j.Epoch || j.Status != cairn.StatusRunning {
+		return
 	}
-	if next <= j.Offset && len(reports) == 0 {
-		return nil
-	}
-	for i := range reports {
-		r := &reports[i]
-		if r.Epoch != j.Epoch || a.state.Jobs[path].Status != cairn.StatusRunning {
-			continue
+	switch r.Kind {
+	case cairn.ReportStarted:
+		a.state.Edit(path, func(j *cairn.Job) { j.StartedAt = r.At })
+	case cairn.ReportStep:
+		if r.Step != nil && r.Step.Number > 0 {
+			row := *r.Step
+			row.Job = j.ID
+			a.step(row)
 		}
-		switch r.Kind {
-		case cairn.ReportStarted:
-			a.state.Edit(path, func(j *cairn.Job) { j.StartedAt = r.At })
-		case cairn.ReportStep:
-			if r.Step != nil && r.Step.Number > 0 {
-				row := *r.Step
-				row.Job = j.ID
-				a.step(row)
-			}
-		case cairn.ReportFinished:
-			e.finished(a, path, r)
-		}
+	case cairn.ReportFinished:
+		e.finished(a, path, r)
 	}
-	a.state.Edit(path, func(j *cairn.Job) { j.Offset = next })
-	return nil
 }
 
 // step keeps the newest row of each step for the next batch.
@@ -89,6 +112,9 @@ func (e *Engine) finished(a *active, path string, r *cairn.Report) {
 		at = e.now()
 	}
 	a.state.Edit(path, func(j *cairn.Job) {
+		if c == cairn.Success {
+			j.Reason = "" // it was told to end, and was done before it heard
+		}
 		finishJob(j, c, clip(reason, maxReason), at)
 		j.Outputs, j.EnvironmentURL = r.Outputs, r.EnvironmentURL
 	})
@@ -97,7 +123,7 @@ func (e *Engine) finished(a *active, path string, r *cairn.Report) {
 
 // lost completes a job whose supervisor ended without a result. Nobody knows how
 // far its step came, so nothing is repeated.
-func (e *Engine) lost(ctx context.Context, a *active, path string) error {
+func (e *Engine) lost(ctx context.Context, a *active, path string, why error) error {
 	j := a.state.Jobs[path]
 	now := e.now()
 	steps, err := e.o.Store.Steps(ctx, j.ID)
@@ -118,6 +144,9 @@ func (e *Engine) lost(ctx context.Context, a *active, path string) error {
 		a.step(st)
 	}
 	c, reason := cairn.Lost, fmt.Sprintf("the supervisor (pid %d) ended without a result", j.PID)
+	if why != nil {
+		reason += clip(", or with one that cannot be read: "+words(why), maxReason)
+	}
 	switch {
 	case !j.ForcedAt.IsZero() && e.late(j, now):
 		c, reason = cairn.TimedOut, j.Reason

@@ -305,3 +305,62 @@ func TestKillAgainAndAgain(t *testing.T) {
 		})
 	}
 }
+
+// The same while a run is being cancelled: the supervisor is told, jobs with
+// always() run once, nothing else starts.
+func TestKillWhileCancelling(t *testing.T) {
+	t.Parallel()
+	clean := node("clean", "long")
+	clean.If = "always()"
+	p := planOf(node("long"), clean, node("never", "long"))
+	points := 0
+	for n := 1; ; n++ {
+		w := &world{t: t, dir: t.TempDir(), backend: fake.New(fake.Options{Script: func(s cairn.JobSpec) fake.Outcome {
+			return fake.Outcome{Hold: s.Path == "long", Steps: 2}
+		}})}
+		x := &bench{t: t, store: openStore(t, w.dir), backend: w.backend}
+		x.engine = run.New(run.Options{Store: x.store, Backend: w.backend, Resolver: resolver{}, Log: logger()})
+		ctx, cancel := context.WithCancel(context.Background())
+		gone := make(chan struct{})
+		go func() { defer close(gone); x.engine.Run(ctx) }()
+		w.id = x.submit(p).ID
+		x.until(w.id, "long runs", func(s *cairn.RunSnapshot) bool { return jobOf(s, "long").PID != 0 })
+		cancel()
+		<-gone
+		if err := x.engine.Cancel(context.Background(), w.id, "ben"); err != nil {
+			t.Fatal(err)
+		}
+		x.store.Close()
+		ended, at := w.life(n)
+		if !ended {
+			points++
+			w.life(0)
+		}
+		st := openStore(t, w.dir)
+		jobs, err := st.Jobs(context.Background(), w.id, 0, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := map[string]cairn.Conclusion{"long": cairn.Cancelled, "clean": cairn.Success, "never": cairn.Cancelled}
+		for _, j := range jobs {
+			if j.Conclusion != want[j.Path] || j.Epoch > 1 {
+				t.Errorf("%s: %s, lease %d", j.Path, j.Conclusion, j.Epoch)
+			}
+		}
+		if got := len(w.backend.Started()); got != 2 || w.backend.Alives() != 0 {
+			t.Errorf("%d started, %d alive", got, w.backend.Alives())
+		}
+		checkFold(t, st, w.id)
+		st.Close()
+		if t.Failed() {
+			t.Fatalf("killed %s (point %d)", at, n)
+		}
+		if at == "" {
+			break
+		}
+	}
+	t.Logf("killed at %d points", points)
+	if points < 20 {
+		t.Errorf("only %d points", points)
+	}
+}

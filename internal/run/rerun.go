@@ -102,7 +102,7 @@ func (w *rerunner) choose(r RerunRequest) error {
 				w.again[path] = true
 			}
 		}
-		if len(w.again) == 0 {
+		if len(w.again) == 0 && len(w.state.Jobs) > 0 {
 			return cairn.Errorf(cairn.CodeConflict, "run %d has no failed job", r.Run).WithHint("run all of it again, or name a job")
 		}
 		return nil

@@ -219,6 +219,9 @@ func (e *Engine) Cancel(ctx context.Context, id cairn.RunID, by string) error {
 // Approve decides on an environment of a run's current attempt.
 func (e *Engine) Approve(ctx context.Context, id cairn.RunID, environment string, approve bool, by, comment string) error {
 	_, err := e.change(ctx, id, func(snap *cairn.RunSnapshot) (b cairn.RunBatch, ch cairn.Change, err error) {
+		if snap.Run.Status == cairn.StatusCompleted {
+			return b, ch, cairn.Errorf(cairn.CodeConflict, "run %d is completed already (%s)", id, snap.Run.Conclusion)
+		}
 		i := slices.IndexFunc(snap.Approvals, func(a cairn.Approval) bool { return strings.EqualFold(a.Environment, environment) })
 		if i < 0 {
 			var asked []string
