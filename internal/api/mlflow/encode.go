@@ -76,10 +76,10 @@ func (h *handler) runInfo(r *cairn.MLRun) runInfoJSON {
 }
 
 type runJSON struct {
-	Info    runInfoJSON `json:"info"`
-	Data    runDataJSON `json:"data"`
-	Inputs  inputsJSON  `json:"inputs"`
-	Outputs outputsJSON `json:"outputs"`
+	Info    runInfoJSON  `json:"info"`
+	Data    runDataJSON  `json:"data"`
+	Inputs  inputsJSON   `json:"inputs"`
+	Outputs *outputsJSON `json:"outputs,omitempty"` // nil in the reply to runs/create
 }
 
 type runDataJSON struct {
@@ -128,6 +128,7 @@ func (h *handler) run(r *cairn.MLRun) runJSON {
 	for _, id := range r.ModelInputs {
 		out.Inputs.Models = append(out.Inputs.Models, modelInputJSON{id})
 	}
+	out.Outputs = &outputsJSON{}
 	for _, o := range r.ModelOutputs {
 		out.Outputs.Models = append(out.Outputs.Models, modelOutputJSON{o.Model, flexInt(o.Step)})
 	}
@@ -256,7 +257,7 @@ type versionJSON struct {
 	RunID       string     `json:"run_id,omitempty"`
 	Status      string     `json:"status"`
 	Tags        []keyValue `json:"tags,omitempty"`
-	RunLink     string     `json:"run_link,omitempty"`
+	RunLink     string     `json:"run_link"`
 	Aliases     []string   `json:"aliases,omitempty"`
 	ModelID     string     `json:"model_id,omitempty"`
 }

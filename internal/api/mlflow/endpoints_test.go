@@ -91,7 +91,7 @@ func TestWireShapes(t *testing.T) {
 	if h.Get("Content-Type") != "application/json" {
 		t.Errorf("Content-Type %q", h.Get("Content-Type"))
 	}
-	for _, want := range []string{`"start_time":17`, `"experiment_id":"0"`, `"status":"RUNNING"`, `"lifecycle_stage":"active"`, `"inputs":{}`, `"outputs":{}`} {
+	for _, want := range []string{`"start_time":17`, `"experiment_id":"0"`, `"status":"RUNNING"`, `"lifecycle_stage":"active"`, `"inputs":{}`} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %s in %s", want, text)
 		}

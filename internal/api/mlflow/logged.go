@@ -62,7 +62,8 @@ func (h *handler) setLoggedTags(c *call) (any, error) {
 	if c.err != nil {
 		return nil, c.err
 	}
-	return h.loggedReply(h.track.AddToLoggedModel(c.r.Context(), c.rest[0], nil, tags))
+	_, err := h.track.AddToLoggedModel(c.r.Context(), c.rest[0], nil, tags)
+	return nil, err
 }
 
 func (h *handler) deleteLoggedTag(c *call) (any, error) {

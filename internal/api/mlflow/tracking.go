@@ -150,7 +150,9 @@ func (h *handler) createRun(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return object{"run": h.run(r)}, nil
+	reply := h.run(r)
+	reply.Outputs = nil
+	return object{"run": reply}, nil
 }
 
 func (h *handler) getRun(c *call) (any, error) {
