@@ -186,8 +186,13 @@ func TestRegistry(t *testing.T) {
 	if code, text, _ := w.send("GET", "/model-versions/get-artifact?name=my%20digits&version=1&path=MLmodel", "", ""); code != 200 || text != "bytes of MLmodel" {
 		t.Errorf("%d %s", code, text)
 	}
-	if got := w.models.Used(); len(got) != 1 || got[0] != "my digits:1 by job/7" {
-		t.Errorf("used: %v", got)
+	links, err := w.store.LinksFrom(t.Context(), "job/7")
+	if err != nil || len(links) != 1 || links[0].Relation != cairn.RelUsed || links[0].To != "model/my digits:1" {
+		t.Errorf("links of the job that asked: %v %v", links, err)
+	}
+	links, err = w.store.LinksFrom(t.Context(), "model/my digits:1")
+	if err != nil || len(links) != 1 || links[0].Relation != cairn.RelDerived || links[0].To != cairn.NewRef(cairn.KindMLRun, run) {
+		t.Errorf("links of the version: %v %v", links, err)
 	}
 
 	w.ok("DELETE", api+"model-versions/delete", `{"name":"my digits","version":"3"}`)

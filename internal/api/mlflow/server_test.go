@@ -13,10 +13,10 @@ import (
 
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/api/mlflow"
+	"github.com/cairn-ml/cairn/internal/asset"
 	"github.com/cairn-ml/cairn/internal/cas"
 	"github.com/cairn-ml/cairn/internal/store"
 	"github.com/cairn-ml/cairn/internal/track"
-	"github.com/cairn-ml/cairn/internal/track/tracktest"
 )
 
 type principalKey struct{}
@@ -32,7 +32,7 @@ type world struct {
 	t      testing.TB
 	store  *store.Store
 	track  *track.Service
-	models *tracktest.Models
+	models models
 	log    *bytes.Buffer
 }
 
@@ -50,9 +50,34 @@ func (jobs) JobInfo(_ context.Context, id cairn.JobID) (track.JobInfo, error) {
 		Run: cairn.Run{ID: 3, Commit: cairn.Commit{SHA: strings.Repeat("a1", 20)}}}, nil
 }
 
+// models are the registered models as the server plugs them together.
+type models struct{ *asset.Service }
+
+func (m models) CreateModel(ctx context.Context, v track.NewModelVersion, actor cairn.Principal) (*cairn.AssetVersion, error) {
+	return m.Create(ctx, asset.NewVersion{Kind: cairn.AssetModel, Name: v.Name, Type: "folder", Digest: v.Digest, Size: v.Size, Files: v.Files,
+		Description: v.Description, Tags: v.Tags, Properties: v.Properties, SourceRun: v.SourceRun, SourceURI: v.SourceURI}, actor)
+}
+
+func (m models) PatchName(ctx context.Context, name string, p track.ModelPatch, actor cairn.Principal) (*cairn.Asset, error) {
+	return m.UpdateName(ctx, cairn.AssetModel, name, asset.Update{Description: p.Description, SetTags: p.SetTags, DeleteTags: p.DeleteTags}, actor)
+}
+
+func (m models) PatchModel(ctx context.Context, name, version string, p track.ModelPatch, actor cairn.Principal) (*cairn.AssetVersion, error) {
+	return m.UpdateVersion(ctx, cairn.AssetModel, name, version,
+		asset.Update{Description: p.Description, Stage: p.Stage, SetTags: p.SetTags, DeleteTags: p.DeleteTags}, actor)
+}
+
+func (m models) UseModel(ctx context.Context, name, version string, actor cairn.Principal) error {
+	if actor.Job == 0 {
+		return nil
+	}
+	_, err := m.Resolve(ctx, cairn.AssetModel, name+":"+version, actor)
+	return err
+}
+
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{t: t, models: tracktest.NewModels(), log: &bytes.Buffer{}}
+	w := &world{t: t, log: &bytes.Buffer{}}
 	var err error
 	if w.store, err = store.Open(t.Context(), store.Options{Dir: t.TempDir()}); err != nil {
 		t.Fatal(err)
@@ -61,6 +86,7 @@ func newWorld(t testing.TB) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.models = models{asset.New(asset.Options{Store: w.store, Trees: blobs, Workspace: "default"})}
 	w.track = track.New(track.Options{Store: w.store, Blobs: blobs, Models: w.models, Jobs: jobs{}, Principal: who})
 	if err := w.track.Start(t.Context()); err != nil {
 		t.Fatal(err)
