@@ -84,8 +84,8 @@ func failing() *tape {
 	job(1, "data-preparing", cairn.StatusRunning, "", 0, -1, "")
 	step(1, 1, "Set up job", cairn.StatusCompleted, cairn.Success, 0, 0.2, 0)
 	step(1, 2, "Prepare", cairn.StatusRunning, "", 0.2, 0, 0)
-	step(1, 2, "Prepare", cairn.StatusCompleted, cairn.Success, 0.2, 2.5, 0)
 	job(1, "data-preparing", cairn.StatusCompleted, cairn.Success, 0, 2.6, "")
+	step(1, 2, "Prepare", cairn.StatusCompleted, cairn.Success, 0.2, 2.5, 0) // of the same transaction
 	job(2, "ai-training", cairn.StatusWaiting, "", -1, -1, "no runner has the label gpu")
 	job(2, "ai-training", cairn.StatusRunning, "", 3, -1, "")
 	step(2, 1, "Set up job", cairn.StatusCompleted, cairn.Success, 3, 3.1, 0)

@@ -47,11 +47,11 @@ func NewPrinter(t *term.Term, mode string, now func() time.Time) (Printer, error
 		if t.Live() {
 			return &ttyPrinter{t: t, now: now}, nil
 		}
-		return &plainPrinter{view{t, t.ErrStyle()}, now}, nil
+		return &plainPrinter{view: view{t, t.ErrStyle()}, now: now}, nil
 	case TTY:
 		return &ttyPrinter{t: t, now: now}, nil
 	case Plain:
-		return &plainPrinter{view{t, t.ErrStyle()}, now}, nil
+		return &plainPrinter{view: view{t, t.ErrStyle()}, now: now}, nil
 	case JSON:
 		return jsonPrinter{t.Err}, nil
 	case Quiet:
@@ -65,29 +65,67 @@ func NewPrinter(t *term.Term, mode string, now func() time.Time) (Printer, error
 }
 
 // plainPrinter appends lines and never moves the cursor.
+//
+// The last steps of a job are told in the same transaction as its end, after
+// it. So lines of jobs wait for the next tick, and steps go before them, save
+// before the start of their own job.
 type plainPrinter struct {
 	view
-	now func() time.Time
+	now   func() time.Time
+	queue []jobLine
+}
+
+type jobLine struct {
+	job   cairn.JobID
+	start bool
+	text  string
 }
 
 func (p *plainPrinter) line(format string, args ...any) { fmt.Fprintf(p.t.Err, format+"\n", args...) }
+
+// flush writes the first n lines that wait.
+func (p *plainPrinter) flush(n int) {
+	for _, l := range p.queue[:n] {
+		p.line("%s", l.text)
+	}
+	p.queue = p.queue[n:]
+}
+
+// flushTo writes what waits up to the start of a job.
+func (p *plainPrinter) flushTo(job cairn.JobID) {
+	for i, l := range p.queue {
+		if l.job == job && l.start {
+			p.flush(i + 1)
+			return
+		}
+	}
+}
 
 func (p *plainPrinter) Start(m *Model) { p.line("%s", Header(p.t, p.s, m.Run)) }
 
 func (p *plainPrinter) News(m *Model, _ cairn.Event, c *Change) {
 	switch {
 	case c.Job != nil && c.Job.Status != cairn.StatusBlocked && c.Job.Status != cairn.StatusQueued:
-		p.line("%s", p.job(c.Job, p.now()))
+		p.queue = append(p.queue, jobLine{c.Job.ID, c.Job.Status == cairn.StatusRunning, p.job(c.Job, p.now())})
 	case c.Step != nil && c.Step.Status == cairn.StatusCompleted && c.Step.Conclusion != cairn.Skipped:
+		p.flushTo(c.Of.ID)
 		p.line("    %s  %s", p.step(*c.Step, p.now()), p.s.Dim("("+jobName(c.Of)+")"))
 	case c.Run != nil && c.Run.CancelBy != "" && c.Run.Status != cairn.StatusCompleted:
 		p.line("cancelled by %s: jobs are ending", term.Clean(c.Run.CancelBy))
 	}
 }
 
-func (p *plainPrinter) Tick(*Model)     {}
-func (p *plainPrinter) Say(text string) { p.line("%s", text) }
-func (p *plainPrinter) End(m *Model)    { p.line("%s", Summary(p.t, p.s, m.Run, p.now())) }
+func (p *plainPrinter) Tick(*Model) { p.flush(len(p.queue)) }
+
+func (p *plainPrinter) Say(text string) {
+	p.flush(len(p.queue))
+	p.line("%s", text)
+}
+
+func (p *plainPrinter) End(m *Model) {
+	p.flush(len(p.queue))
+	p.line("%s", Summary(p.t, p.s, m.Run, p.now()))
+}
 
 // jsonPrinter writes each event as it came: one line, the API's own encoding.
 type jsonPrinter struct{ w io.Writer }

@@ -55,7 +55,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
 			e.Setenv("HOME", home)
 			e.Setenv("CAIRN_HOME", filepath.Join(e.WorkDir, "home"))
-			e.Setenv("TERM", "dumb")
+			e.Setenv("TERM", "xterm")
 			e.Setenv("LANG", "C.UTF-8")
 			e.Setenv("GIT_CONFIG_GLOBAL", os.DevNull)
 			e.Setenv("GIT_CONFIG_NOSYSTEM", "1")
