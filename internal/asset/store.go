@@ -33,8 +33,9 @@ type Store interface {
 	// DeleteAsset removes a name with its labels and marks its versions deleted.
 	DeleteAsset(ctx context.Context, workspace string, kind cairn.AssetKind, name string, ch cairn.Change) error
 
-	// SetAssetLabel moves a label to a version that exists.
-	SetAssetLabel(ctx context.Context, l cairn.Label, ch cairn.Change) error
+	// SetAssetLabel moves a label to a version that exists; run and attempt are
+	// those of the job that moves it, 0 by hand.
+	SetAssetLabel(ctx context.Context, l cairn.Label, run cairn.RunID, attempt int, ch cairn.Change) error
 	DeleteAssetLabel(ctx context.Context, workspace string, kind cairn.AssetKind, name, label string, ch cairn.Change) error
 	AssetLabels(ctx context.Context, workspace string, kind cairn.AssetKind, name string) ([]cairn.Label, error)
 
@@ -48,7 +49,7 @@ type Store interface {
 	// answered; another one under its name is a conflict unless overwrite.
 	CreateArtifact(ctx context.Context, a cairn.Artifact, overwrite bool, ch cairn.Change) (cairn.Artifact, error)
 	Artifacts(ctx context.Context, run cairn.RunID) ([]cairn.Artifact, error)
-	// Change writes links and events that belong to no row of this room.
+	// AddLinks writes links and events that belong to no row of this room.
 	AddLinks(ctx context.Context, ch cairn.Change) error
 
 	// TreesUnindexed answers which of the trees are not in the file index.

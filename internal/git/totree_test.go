@@ -79,7 +79,7 @@ func TestToTree(t *testing.T) {
 	must(t, err)
 	var got strings.Builder
 	k.list(root, "", &got)
-	want := `.gitignore 644 19 0
+	want := `.gitignore 644 18 0
 README.md 644 6 0
 a 40000 8 2
 a/b 40000 4 1

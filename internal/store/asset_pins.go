@@ -1,0 +1,158 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+
+	"github.com/cairn-ml/cairn"
+)
+
+// PinAsset reads what is known, lets choose decide and writes the answer down,
+// all in one transaction; see asset.Store.
+func (s *Store) PinAsset(ctx context.Context, ask cairn.PinAsk, choose func(cairn.PinFacts) (cairn.AssetVersion, error),
+	change func(cairn.AssetVersion) cairn.Change) (cairn.AssetVersion, error) {
+	var v cairn.AssetVersion
+	err := s.write(ctx, func(tx *Tx) error {
+		facts, err := pinFacts(ctx, tx, ask)
+		if err != nil {
+			return err
+		}
+		if v, err = choose(facts); err != nil {
+			return err
+		}
+		id, err := tx.Next("asset_pin", 1)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec(`INSERT INTO asset_pins (id, run, attempt, job, asked, path, workspace, kind, name, version, digest)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+			ON CONFLICT (run, attempt, job, asked) DO UPDATE SET version = excluded.version, digest = excluded.digest`,
+			id, ask.Run, ask.Attempt, ask.Job, ask.Asked, ask.Path, v.Workspace, v.Kind, v.Name, v.Version, string(v.Digest)); err != nil {
+			return err
+		}
+		return tx.Change(change(v))
+	})
+	return v, err
+}
+
+func pinFacts(ctx context.Context, tx *Tx, ask cairn.PinAsk) (f cairn.PinFacts, err error) {
+	r := txReader{tx}
+	if f.Made, err = bodies[cairn.AssetVersion](ctx, r, `SELECT body FROM asset_versions WHERE workspace = ? AND kind = ? AND name = ?
+		AND run = ? AND archived = 0 AND deleted = 0 ORDER BY seq`, ask.Workspace, ask.Kind, ask.Name, ask.Run); err != nil {
+		return f, err
+	}
+	if f.Pins, err = earlierPins(ctx, r, ask); err != nil {
+		return f, err
+	}
+	version := ask.Version
+	if version == "" && ask.Label != "latest" {
+		err := tx.Row(`SELECT version, run, attempt FROM asset_labels WHERE workspace = ? AND kind = ? AND name = ? AND label = ?`,
+			ask.Workspace, ask.Kind, ask.Name, ask.Label).Scan(&version, &f.LabelRun, &f.LabelAttempt)
+		if errors.Is(err, sql.ErrNoRows) {
+			return f, nil
+		}
+		if err != nil {
+			return f, err
+		}
+	}
+	var now cairn.AssetVersion
+	if version != "" {
+		now, err = body[cairn.AssetVersion](ctx, r, versionByName, ask.Workspace, ask.Kind, ask.Name, version)
+	} else {
+		now, err = body[cairn.AssetVersion](ctx, r, latestByName, ask.Workspace, ask.Kind, ask.Name)
+	}
+	if errors.Is(err, sql.ErrNoRows) {
+		return f, nil
+	}
+	if err != nil {
+		return f, err
+	}
+	f.Now = &now
+	return f, nil
+}
+
+func earlierPins(ctx context.Context, r assetReader, ask cairn.PinAsk) ([]cairn.PinnedVersion, error) {
+	rows, err := r.query(ctx, `SELECT p.attempt, p.job, p.path, p.digest, v.body FROM asset_pins p JOIN asset_versions v
+		ON v.workspace = p.workspace AND v.kind = p.kind AND v.name = p.name AND v.version = p.version
+		WHERE p.run = ? AND p.asked = ? ORDER BY p.attempt, p.id`, ask.Run, ask.Asked)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []cairn.PinnedVersion
+	for rows.Next() {
+		p := cairn.PinnedVersion{Pin: cairn.Pin{Run: ask.Run, Asked: ask.Asked}}
+		var text string
+		if err := rows.Scan(&p.Pin.Attempt, &p.Pin.Job, &p.Path, &p.Pin.Digest, &text); err != nil {
+			return nil, err
+		}
+		if err := json.Unmarshal([]byte(text), &p.Asset); err != nil {
+			return nil, cairn.Errorf(cairn.CodeInternal, "a stored row is damaged: %w", err)
+		}
+		p.Pin.Version = p.Asset.Ref()
+		out = append(out, p)
+	}
+	return out, rows.Err()
+}
+
+// Pins lists what labels and versions meant to the jobs of a run.
+func (s *Store) Pins(ctx context.Context, run cairn.RunID) ([]cairn.Pin, error) {
+	rows, err := s.reads.QueryContext(ctx, `SELECT attempt, job, asked, kind, name, version, digest FROM asset_pins
+		WHERE run = ? ORDER BY attempt, id`, run)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []cairn.Pin
+	for rows.Next() {
+		p := cairn.Pin{Run: run}
+		var kind cairn.AssetKind
+		var name, version string
+		if err := rows.Scan(&p.Attempt, &p.Job, &p.Asked, &kind, &name, &version, &p.Digest); err != nil {
+			return nil, err
+		}
+		p.Version = cairn.AssetRef(kind, name, version)
+		out = append(out, p)
+	}
+	return out, rows.Err()
+}
+
+// CreateArtifact adds an artifact; see asset.Store.
+func (s *Store) CreateArtifact(ctx context.Context, a cairn.Artifact, overwrite bool, ch cairn.Change) (cairn.Artifact, error) {
+	err := s.write(ctx, func(tx *Tx) error {
+		old, err := body[cairn.Artifact](ctx, txReader{tx}, `SELECT body FROM artifacts WHERE run = ? AND attempt = ? AND name = ?`, a.Run, a.Attempt, a.Name)
+		switch {
+		case err == nil && old.Job == a.Job && old.Digest == a.Digest:
+			a = old
+			return nil
+		case err == nil && !overwrite:
+			return cairn.Errorf(cairn.CodeConflict, "this attempt has an artifact %q already: %s of job %d", a.Name, old.Digest, old.Job).
+				WithHint("choose another name (a matrix needs one for each instance), or set overwrite: true")
+		case err != nil && !errors.Is(err, sql.ErrNoRows):
+			return err
+		}
+		text, err := toJSON(a)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec(`INSERT INTO artifacts (run, attempt, name, job, digest, body) VALUES (?, ?, ?, ?, ?, ?)
+			ON CONFLICT (run, attempt, name) DO UPDATE SET job = excluded.job, digest = excluded.digest, body = excluded.body`,
+			a.Run, a.Attempt, a.Name, a.Job, string(a.Digest), text); err != nil {
+			return err
+		}
+		return tx.Change(ch)
+	})
+	return a, err
+}
+
+// Artifacts lists a run's artifacts, newest attempt first.
+func (s *Store) Artifacts(ctx context.Context, run cairn.RunID) ([]cairn.Artifact, error) {
+	return bodies[cairn.Artifact](ctx, poolReader{s.reads}, `SELECT body FROM artifacts WHERE run = ? ORDER BY attempt DESC, name`, run)
+}
+
+// AddLinks writes links and events that belong to no row.
+func (s *Store) AddLinks(ctx context.Context, ch cairn.Change) error {
+	return s.write(ctx, func(tx *Tx) error { return tx.Change(ch) })
+}
