@@ -7,17 +7,20 @@ import (
 	"github.com/cairn-ml/cairn/internal/api/client"
 )
 
-type runID struct {
+// RunPath is the run that a path names. It is exported because parameters of
+// embedded types are only found in exported ones.
+type RunPath struct {
 	ID int64 `path:"id" minimum:"1" doc:"number of the run"`
 }
 
-func (r runID) run() cairn.RunID { return cairn.RunID(r.ID) }
+func (r RunPath) run() cairn.RunID { return cairn.RunID(r.ID) }
 
-type jobID struct {
+// JobPath is the job that a path names.
+type JobPath struct {
 	ID int64 `path:"id" minimum:"1" doc:"number of the job"`
 }
 
-func (j jobID) job() cairn.JobID { return cairn.JobID(j.ID) }
+func (j JobPath) job() cairn.JobID { return cairn.JobID(j.ID) }
 
 // runBodyLimit bounds a request for a run: an env file and a payload.
 const runBodyLimit = 8 << 20
@@ -33,10 +36,10 @@ func (a *API) runRoutes() {
 		})
 	route(a, op{method: "GET", path: "/runs", id: "list-runs", summary: "Runs, newest first", need: readers}, a.listRuns)
 	route(a, op{method: "GET", path: "/runs/{id}", id: "get-run", summary: "One run", need: readers},
-		func(ctx context.Context, in *runID) (cairn.Run, error) { return a.o.Rows.Run(ctx, in.run()) })
+		func(ctx context.Context, in *RunPath) (cairn.Run, error) { return a.o.Rows.Run(ctx, in.run()) })
 	route(a, op{method: "GET", path: "/runs/{id}/jobs", id: "list-jobs", summary: "Jobs of an attempt with their steps", need: readers},
 		func(ctx context.Context, in *struct {
-			runID
+			RunPath
 			Attempt int `query:"attempt" minimum:"0" doc:"0: the latest"`
 		}) ([]cairn.Job, error) {
 			r, err := a.o.Rows.Run(ctx, in.run())
@@ -52,21 +55,21 @@ func (a *API) runRoutes() {
 			return orEmpty(a.o.Rows.Jobs(ctx, in.run(), in.Attempt, true))
 		})
 	route(a, op{method: "GET", path: "/runs/{id}/attempts", id: "list-attempts", summary: "Attempts of a run", need: readers},
-		func(ctx context.Context, in *runID) ([]cairn.Attempt, error) {
+		func(ctx context.Context, in *RunPath) ([]cairn.Attempt, error) {
 			return orEmpty(a.o.Rows.Attempts(ctx, in.run()))
 		})
 	route(a, op{method: "GET", path: "/runs/{id}/plan", id: "get-plan", summary: "The plan of a run", need: readers}, a.plan)
 	route(a, op{method: "GET", path: "/runs/{id}/artifacts", id: "list-artifacts", summary: "Artifacts of a run, all attempts", need: readers},
-		func(ctx context.Context, in *runID) ([]cairn.Artifact, error) {
+		func(ctx context.Context, in *RunPath) ([]cairn.Artifact, error) {
 			return orEmpty(a.o.Assets.Artifacts(ctx, in.run()))
 		})
 	route(a, op{method: "GET", path: "/runs/{id}/approvals", id: "list-approvals", summary: "Approvals that a run asked for", need: readers},
-		func(ctx context.Context, in *runID) ([]cairn.Approval, error) {
+		func(ctx context.Context, in *RunPath) ([]cairn.Approval, error) {
 			return orEmpty(a.o.Rows.Approvals(ctx, in.run()))
 		})
 	routeDo(a, op{method: "POST", path: "/runs/{id}/cancel", id: "cancel-run", summary: "End a run", need: writers},
 		func(ctx context.Context, in *struct {
-			runID
+			RunPath
 			Body struct {
 				Force bool `json:"force,omitempty"`
 			}
@@ -75,14 +78,14 @@ func (a *API) runRoutes() {
 		})
 	route(a, op{method: "POST", path: "/runs/{id}/rerun", id: "rerun", summary: "Another attempt", need: writers},
 		func(ctx context.Context, in *struct {
-			runID
+			RunPath
 			Body client.RerunRequest
 		}) (*cairn.Run, error) {
 			return a.o.Control.Rerun(ctx, in.run(), in.Body)
 		})
 	routeDo(a, op{method: "POST", path: "/runs/{id}/approvals", id: "approve", summary: "Decide on an environment of a run", need: writers},
 		func(ctx context.Context, in *struct {
-			runID
+			RunPath
 			Body struct {
 				Environment string `json:"environment" minLength:"1" maxLength:"255"`
 				Decision    string `json:"decision" enum:"approved,rejected"`
@@ -92,7 +95,7 @@ func (a *API) runRoutes() {
 			return a.o.Control.Approve(ctx, in.run(), in.Body.Environment, in.Body.Decision == "approved", in.Body.Comment)
 		})
 	route(a, op{method: "GET", path: "/jobs/{id}", id: "get-job", summary: "One job with its steps", need: readers},
-		func(ctx context.Context, in *jobID) (cairn.Job, error) {
+		func(ctx context.Context, in *JobPath) (cairn.Job, error) {
 			j, err := a.o.Rows.Job(ctx, in.job())
 			if err != nil {
 				return j, err
@@ -101,15 +104,15 @@ func (a *API) runRoutes() {
 			return j, err
 		})
 	route(a, op{method: "GET", path: "/jobs/{id}/hold", id: "step-held", summary: "The step that a held job stands before", need: writers},
-		func(ctx context.Context, in *jobID) (*client.StepHold, error) {
+		func(ctx context.Context, in *JobPath) (*client.StepHold, error) {
 			return a.o.Control.StepHeld(ctx, in.job())
 		})
 	routeDo(a, op{method: "POST", path: "/jobs/{id}/hold", id: "step-go", summary: "Let a held job go on", need: writers},
 		func(ctx context.Context, in *struct {
-			jobID
+			JobPath
 			Body struct {
 				Step   int    `json:"step" minimum:"1"`
-				Action string `json:"action" enum:"go,skip,all"`
+				Action string `json:"action" enum:"go,skip,all,abort"`
 			}
 		}) error {
 			return a.o.Control.StepGo(ctx, in.job(), in.Body.Step, in.Body.Action)
@@ -160,7 +163,7 @@ func (a *API) listRuns(ctx context.Context, in *runQuery) ([]cairn.Run, error) {
 	return orEmpty(rs, err)
 }
 
-func (a *API) plan(ctx context.Context, in *runID) (*anyPlan, error) {
+func (a *API) plan(ctx context.Context, in *RunPath) (*anyPlan, error) {
 	r, err := a.o.Rows.Run(ctx, in.run())
 	if err != nil {
 		return nil, err
