@@ -389,3 +389,12 @@ func TestEnvironmentName(t *testing.T) {
 		}
 	}
 }
+
+func TestOnlySomeHavePost(t *testing.T) {
+	t.Parallel()
+	for uses, want := range map[string]bool{"actions/checkout@v4": false, "actions/upload-artifact@v4": false, "actions/setup-python@v5": true} {
+		if _, ok := act(t, uses, Deps{}).(runner.PostAction); ok != want {
+			t.Errorf("%s has a post step: %v", uses, ok)
+		}
+	}
+}

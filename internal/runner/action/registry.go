@@ -72,7 +72,11 @@ func (r *Registry) Action(uses string) (runner.Action, error) {
 	if err != nil {
 		return nil, err
 	}
-	return checked{d, d.make(r.deps, major)}, nil
+	a := checked{d, d.make(r.deps, major)}
+	if p, ok := a.Action.(runner.PostAction); ok {
+		return checkedPost{a, p}, nil
+	}
+	return a, nil
 }
 
 // Supported reports why an action cannot be met, or nil.
@@ -162,12 +166,15 @@ func (a checked) Run(ctx context.Context, c *runner.StepContext) error {
 	return a.Action.Run(ctx, c)
 }
 
-// Post does what the action has to do at the end of the job, if anything.
-func (a checked) Post(ctx context.Context, c *runner.StepContext) error {
-	if p, ok := a.Action.(runner.PostAction); ok {
-		return p.Post(ctx, c)
-	}
-	return nil
+// checkedPost is a checked action with something to do at the end of the job.
+type checkedPost struct {
+	checked
+	post runner.PostAction
+}
+
+// Post does it.
+func (a checkedPost) Post(ctx context.Context, c *runner.StepContext) error {
+	return a.post.Post(ctx, c)
 }
 
 // boolInput reads a boolean as the toolkit does (YAML 1.2 core schema).
