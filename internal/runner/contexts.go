@@ -113,9 +113,11 @@ func githubVariables() []string {
 }
 
 // prepareEnv evaluates the env of workflow, called workflow and job, each with
-// the ones before it.
+// the ones before it. Below them all lies what an env file gave: it fills the
+// names that the workflow leaves open.
 func (x *executor) prepareEnv() error {
 	x.jobEnv = map[string]string{}
+	maps.Copy(x.jobEnv, x.Secrets.Env)
 	for _, layer := range x.Spec.Env {
 		env := x.env(nil, "")
 		values := map[string]string{}
