@@ -86,8 +86,21 @@ func (g *Guard) Wrap(next http.Handler) http.Handler {
 		case t.socket, t.same:
 			ctx = With(ctx, g.Local)
 		}
+		if r.Header.Get("Authorization") != "" {
+			ctx = context.WithValue(ctx, askedKey{}, true)
+		}
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
+}
+
+type askedKey struct{}
+
+// Asked reports whether the request says itself who asks, be it with an empty
+// password. Git sends the token that it has only after it was asked for one, so
+// a push that is to be recorded for the right person has to be asked.
+func Asked(ctx context.Context) bool {
+	asked, _ := ctx.Value(askedKey{}).(bool)
+	return asked
 }
 
 // Trusted reports whether the peer of the request is the owner of the home
@@ -117,7 +130,7 @@ func credentials(r *http.Request) (string, bool) {
 		}
 	}
 	if _, password, ok := r.BasicAuth(); ok {
-		return password, true
+		return password, password != ""
 	}
 	return h, true
 }

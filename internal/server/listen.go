@@ -33,7 +33,7 @@ func (s *Server) listen(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	old := s.readRecorded()
+	old := readRecorded(s.o.Home)
 	l, err := s.bind(addr, chosen, old, len(active) > 0)
 	if err != nil {
 		return err

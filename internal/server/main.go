@@ -125,16 +125,26 @@ func supervise(ctx context.Context, p Process) int {
 	})
 }
 
+// wakeLooks is how often a supervisor looks for an owner before it starts one:
+// the one that leaves in good order says last whether one is needed.
+const wakeLooks = 10
+
 // wake makes sure that an owner takes in the end of a job: where none runs, one
 // is started, so that the jobs after it begin.
 func wake(ctx context.Context, home, exe string, env []string) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	c, err := client.Connect(ctx, client.Options{Home: home, AutoStart: true, Exec: exe, Env: env})
-	if err != nil {
-		return // the next command starts one
+	for try := range wakeLooks {
+		if !readRecorded(home).needed() {
+			return
+		}
+		o := client.Options{Home: home, AutoStart: try == wakeLooks-1, Exec: exe, Env: env, Patience: 10 * time.Second}
+		if c, err := client.Connect(ctx, o); err == nil {
+			c.Close()
+			return
+		}
+		time.Sleep(30 * time.Millisecond)
 	}
-	c.Close()
 }
 
 // serve is `cairn serve`.

@@ -2,7 +2,9 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/cairn-ml/cairn"
@@ -12,13 +14,45 @@ import (
 	"github.com/cairn-ml/cairn/internal/plan"
 )
 
-// allowGit decides who may fetch and push.
+// allowGit decides who may fetch and push. A push is asked who it is from even
+// where the connection is trusted: the run is that person's. The user of this
+// machine may answer with an empty name and password.
 func allowGit(ctx context.Context, _ string, write bool) error {
-	need := auth.Need{Role: cairn.RoleReader, Jobs: true}
-	if write {
-		need = auth.Need{Role: cairn.RoleWriter}
+	if !write {
+		return auth.Check(ctx, auth.Need{Role: cairn.RoleReader, Jobs: true})
 	}
-	return auth.Check(ctx, need)
+	if !auth.Asked(ctx) {
+		return cairn.Errorf(cairn.CodeUnauthenticated, "a push needs a token").
+			WithHint("make one with: cairn token create; any user name, the token as the password")
+	}
+	return auth.Check(ctx, auth.Need{Role: cairn.RoleWriter})
+}
+
+// pushNotes keeps what a push started until it is told to who pushed.
+type pushNotes struct {
+	mu sync.Mutex
+	of map[string][]string
+}
+
+func (n *pushNotes) add(push, line string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.of == nil || len(n.of) > 1000 { // pushes found at start are told to nobody
+		n.of = map[string][]string{}
+	}
+	n.of[push] = append(n.of[push], line)
+}
+
+// message is shown to who pushed.
+func (s *Server) message(_ context.Context, pushes []git.Push) string {
+	s.notes.mu.Lock()
+	defer s.notes.mu.Unlock()
+	var lines []string
+	for _, p := range pushes {
+		lines = append(lines, s.notes.of[p.ID]...)
+		delete(s.notes.of, p.ID)
+	}
+	return strings.Join(lines, "\n")
 }
 
 // createRepository notes a repository that a first push makes.
@@ -111,6 +145,7 @@ func (s *Server) runPushed(ctx context.Context, c *code, w *candidate, p git.Pus
 	log := s.log.With("repository", p.Repo, "ref", p.Ref, "commit", p.New, "workflow", w.path)
 	if w.workflow == nil || cairn.HasErrors(w.problems) {
 		log.Warn("a pushed workflow is not valid", "problems", len(w.problems), "first", firstProblem(w.problems))
+		s.notes.add(p.ID, "not valid: "+firstProblem(w.problems))
 		return
 	}
 	if ok, why := w.workflow.Matches("push", p.Ref, changed, ""); !ok {
@@ -128,10 +163,14 @@ func (s *Server) runPushed(ctx context.Context, c *code, w *candidate, p git.Pus
 	if err == nil {
 		var payload []byte
 		if payload, err = pushPayload(p); err == nil {
-			_, err = s.start(ctx, c, w, planned, client.RunRequest{Payload: payload}, key)
+			var created *cairn.Run
+			if created, err = s.start(ctx, c, w, planned, client.RunRequest{Payload: payload}, key); err == nil {
+				s.notes.add(p.ID, fmt.Sprintf("run %d started: %s (%s/runs/%d)", created.ID, created.Workflow, s.url, created.ID))
+			}
 		}
 	}
 	if err != nil {
+		s.notes.add(p.ID, w.path+" started no run: "+err.Error())
 		log.Error("a push started no run", "error", err, "problems", cairn.AsError(err).Problems)
 	}
 }

@@ -56,6 +56,7 @@ type Server struct {
 	tracer  *trace.Tracer
 	pushes  *git.Server
 	tools   python.Tools
+	notes   pushNotes
 
 	url       string
 	http      *http.Server
@@ -197,7 +198,7 @@ func (s *Server) wire(ctx context.Context) error {
 	s.engine = run.New(run.Options{Store: s.store, Backend: s.backend, Resolver: &resolver{s}, Log: s.log})
 	s.pushes = s.host.Server(git.HandlerOptions{
 		Refs: s.store, Principal: func(ctx context.Context) string { return auth.Actor(ctx).Name },
-		Allow: allowGit, Create: s.createRepository, OnPush: s.onPush,
+		Allow: allowGit, Create: s.createRepository, OnPush: s.onPush, Message: s.message,
 	})
 	s.http = &http.Server{
 		Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
@@ -343,7 +344,7 @@ func (s *Server) close() error {
 		errs = append(errs, s.backend.Close())
 	}
 	if s.store != nil {
-		errs = append(errs, s.store.Close())
+		errs = append(errs, s.recordLeft(), s.store.Close())
 	}
 	if len(s.listeners) > 0 {
 		os.Remove(client.SocketPath(s.o.Home)) // still ours: the home is locked
@@ -366,13 +367,20 @@ type recorded struct {
 	PID    int    `json:"pid"`
 	Listen string `json:"listen"`
 	URL    string `json:"url"`
+	// Left says that the owner ended in good order, and how many runs it left
+	// under way: a supervisor starts an owner only when there is need for one.
+	Left   bool `json:"left,omitempty"`
+	Active int  `json:"active,omitempty"`
 }
+
+// needed reports whether somebody waits for an owner.
+func (r recorded) needed() bool { return r.PID != 0 && (!r.Left || r.Active > 0) }
 
 func (s *Server) recordedPath() string { return filepath.Join(s.o.Home, "server.json") }
 
-func (s *Server) readRecorded() recorded {
+func readRecorded(home string) recorded {
 	var r recorded
-	if b, err := os.ReadFile(s.recordedPath()); err == nil {
+	if b, err := os.ReadFile(filepath.Join(home, "server.json")); err == nil {
 		// A damaged file says nothing; it is written anew.
 		_ = json.Unmarshal(b, &r)
 	}
@@ -389,6 +397,20 @@ func (s *Server) writeRecorded(r recorded) error {
 		return cairn.Errorf(cairn.CodeUnavailable, "cannot write to the home of Cairn: %w", err)
 	}
 	return os.Rename(tmp, s.recordedPath())
+}
+
+// recordLeft notes what is under way when the owner leaves.
+func (s *Server) recordLeft() error {
+	if s.url == "" {
+		return nil // it never answered: the record is of the owner before
+	}
+	active, err := s.store.ActiveRuns(context.Background())
+	if err != nil {
+		return err
+	}
+	r := readRecorded(s.o.Home)
+	r.Left, r.Active = true, len(active)
+	return s.writeRecorded(r)
 }
 
 func lookup(env []string, name string) string {

@@ -86,7 +86,7 @@ func (w *walk) node(ref cairn.Ref, via *cairn.Link, from cairn.Ref, depth int) (
 		n.Relation, n.Inverse, n.Note = via.Relation, via.To == from && via.From != from, via.Note
 	}
 	// Upwards a commit is where a path ends: each path shows its own in full.
-	if w.seen[ref] && (w.down || ref.Kind() != cairn.KindCommit) {
+	if w.seen[ref] && (w.down || ref.Kind() != cairn.KindCommit && ref.Kind() != cairn.KindUser) {
 		n.Seen = true
 		n.Title = w.title(ref)
 		return n, nil
@@ -111,6 +111,11 @@ func (w *walk) node(ref cairn.Ref, via *cairn.Link, from cairn.Ref, depth int) (
 		next, err = w.run(n)
 	case cairn.KindCommit:
 		next, err = w.commit(n)
+	case cairn.KindUser:
+		n.Title = w.title(ref)
+		if w.down {
+			next, err = w.made(ref)
+		}
 	case cairn.KindTree, cairn.KindFile:
 		n.Digest = cairn.Digest(ref.ID())
 		next, err = w.plain(n)
@@ -167,6 +172,12 @@ func (w *walk) plain(n *cairn.TraceNode) ([]cairn.Link, error) {
 		return w.Reader.LinksTo(w.ctx, n.Ref)
 	}
 	return w.Reader.LinksFrom(w.ctx, n.Ref)
+}
+
+// made lists what somebody registered by hand.
+func (w *walk) made(ref cairn.Ref) ([]cairn.Link, error) {
+	ls, err := w.Reader.LinksFrom(w.ctx, ref)
+	return pick(ls, cairn.RelMade), err
 }
 
 func fact(n *cairn.TraceNode, name, value string) {
