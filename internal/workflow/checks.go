@@ -222,6 +222,9 @@ func (r *reader) unknownName(u use, i int, names []string, what, hint string) bo
 }
 
 func (r *reader) warnUse(u use, i int, hint, format string, args ...any) {
+	if r.full(cairn.SeverityWarning) {
+		return
+	}
 	span := u.ref.Spans[i]
 	r.report(cairn.SeverityWarning, "undeclared", r.src.within(u.node, u.offset+span[0], u.offset+span[1]), hint, format, args...)
 }

@@ -49,6 +49,9 @@ func (r *reader) expression(n *yaml.Node, text string, offset int, scope *expr.S
 }
 
 func (r *reader) badExpression(n *yaml.Node, offset int, err error) {
+	if r.full(cairn.SeverityError) {
+		return // the place costs more than the message is worth
+	}
 	var e *expr.Error
 	if !errors.As(err, &e) {
 		r.fail("expression", n, "", "%s", err)
@@ -72,6 +75,10 @@ func (r *reader) badExpression(n *yaml.Node, offset int, err error) {
 // condition reads an if: text with or without ${{ }} around it.
 func (r *reader) condition(v value) Condition {
 	n := v.node
+	if !r.enter(n) {
+		return Condition{}
+	}
+	defer r.leave()
 	val := scalar(n)
 	text := val.ToString()
 	if val.Kind() != expr.KindString {

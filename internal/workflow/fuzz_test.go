@@ -93,6 +93,25 @@ func TestTooLarge(t *testing.T) {
 	}
 }
 
+// A hostile file costs little: one huge scalar with many expressions, and one
+// that is aliased many times.
+func TestHostileIsBounded(t *testing.T) {
+	t.Parallel()
+	many := strings.Repeat("${{ secrets.A }} ", 20000)
+	w, ps := Parse("f.yml", []byte("on: push\njobs: {a: {runs-on: x, steps: [{run: echo, env: {A: '"+many+"'}}]}}\n"))
+	if cairn.HasErrors(ps) || len(w.References()) != 20000 {
+		t.Errorf("%d references, %s", len(w.References()), Render(ps, nil))
+	}
+	last := w.References()[19999].Pos
+	if want := strings.LastIndex("jobs: {a: {runs-on: x, steps: [{run: echo, env: {A: '"+many, "secrets") + 1; last.Column != want || last.Line != 2 {
+		t.Errorf("%+v, want column %d", last, want)
+	}
+	src := "on: push\nname: &a '" + strings.ReplaceAll(many, "secrets", "github") + "'\njobs: {a: {runs-on: x, steps: [{run: echo}], strategy: {matrix: {x: [" + strings.Repeat("*a,", 50000) + "]}}}}\n"
+	if _, ps = Parse("f.yml", []byte(strings.Replace(src, "name:", "run-name:", 1))); !strings.Contains(Render(ps, nil), "more than 10485760 bytes of text") {
+		t.Error(Render(ps, nil))
+	}
+}
+
 // The places of expressions in every style of scalar.
 func TestExpressionPlaces(t *testing.T) {
 	t.Parallel()

@@ -15,6 +15,22 @@ type source struct {
 	path  string
 	text  string
 	lines []int // byte offset of each line
+	last  cursor
+	col   column
+}
+
+// column remembers the last column that position counted.
+type column struct {
+	start, from int // offsets of the line and of the place
+	column      int
+}
+
+// cursor remembers the last place that within found, so that places asked for
+// in order cost one pass over a long scalar, not one each.
+type cursor struct {
+	node *yaml.Node
+	from int // offset in the node's value
+	at   int // where that is in the file
 }
 
 func newSource(path string, src []byte) *source {
@@ -75,9 +91,21 @@ func (s *source) position(from, to int) cairn.Position {
 			hi = mid
 		}
 	}
-	start := s.lines[lo]
-	end := start + len(s.line(lo+1))
-	p := cairn.Position{File: s.path, Line: lo + 1, Column: utf8.RuneCountInString(s.text[start:min(from, len(s.text))]) + 1}
+	start, end := s.lines[lo], len(s.text)
+	if lo+1 < len(s.lines) {
+		end = s.lines[lo+1] - 1
+	}
+	if end > start && s.text[end-1] == '\r' {
+		end--
+	}
+	from = min(from, len(s.text))
+	// Places in one long line mostly come in order: count on from the last one.
+	if s.col.start != start || s.col.from > from || s.col.column == 0 {
+		s.col = column{start: start, from: start, column: 1}
+	}
+	s.col.column += utf8.RuneCountInString(s.text[s.col.from:from])
+	s.col.from = from
+	p := cairn.Position{File: s.path, Line: lo + 1, Column: s.col.column}
 	if to = min(to, end); to > from {
 		p.EndColumn = p.Column + utf8.RuneCountInString(s.text[from:to])
 	}
@@ -143,14 +171,20 @@ func (s *source) within(n *yaml.Node, from, to int) cairn.Position {
 		}
 		return count
 	}
-	before, length := solid(n.Value[:from]), solid(n.Value[from:to])
-	at := s.body(n)
+	known, at := 0, 0
+	if s.last.node == n && s.last.from <= from {
+		known, at = s.last.from, s.last.at
+	} else {
+		at = s.body(n)
+	}
+	before, length := solid(n.Value[known:from]), solid(n.Value[from:to])
 	start := -1
 	for at < len(s.text) {
 		width, visible := s.unit(n, at)
 		if visible {
 			if before == 0 && start < 0 {
 				start = at
+				s.last = cursor{node: n, from: from, at: at}
 			}
 			if start >= 0 {
 				if length--; length <= 0 {

@@ -32,16 +32,20 @@ func Parse(path string, src []byte) (*Workflow, []cairn.Problem) {
 	return w, r.done()
 }
 
+func newReader(path string, src []byte) *reader {
+	return &reader{src: newSource(path, src), counts: map[cairn.Severity]int{}, job: -1, step: -1}
+}
+
 // open parses the YAML of a file and checks what holds for every map in it.
 // The root is nil when there is nothing to read.
 func open(path string, src []byte, what string) (*reader, *yaml.Node) {
 	if len(src) > maxFile {
-		r := &reader{src: newSource(path, nil), job: -1, step: -1}
+		r := newReader(path, nil)
 		r.report(cairn.SeverityError, "too-large", cairn.Position{File: path}, "",
 			"the file has %d bytes; at most %d are allowed", len(src), maxFile)
 		return r, nil
 	}
-	r := &reader{src: newSource(path, src), job: -1, step: -1}
+	r := newReader(path, src)
 	if !utf8.Valid(src) {
 		at := 0
 		for at < len(src) {

@@ -15,9 +15,11 @@ import (
 // Limits of a file.
 const (
 	maxFile  = 1 << 20
-	maxDepth = 50     // nesting of maps and lists, aliases followed
-	maxNodes = 200000 // values read, aliases followed
-	// maxProblems keeps a hopeless file from flooding the terminal.
+	maxDepth = 50       // nesting of maps and lists, aliases followed
+	maxNodes = 200000   // values read, aliases followed
+	maxText  = 10 << 20 // bytes of scalars read, aliases followed
+	// maxProblems keeps a hopeless file from flooding the terminal; it holds for
+	// errors and for warnings.
 	maxProblems = 100
 	// maxRun is the longest script of a step, in characters.
 	maxRun = 21000
@@ -105,24 +107,33 @@ type use struct {
 type reader struct {
 	src      *source
 	problems []cairn.Problem
+	counts   map[cairn.Severity]int
 	uses     []use
 	job      int
 	step     int
 	depth    int
 	nodes    int
+	bytes    int // of scalars
 	stopped  bool
 }
 
 // report adds a finding.
 func (r *reader) report(sev cairn.Severity, code string, at cairn.Position, hint, format string, args ...any) {
-	if len(r.problems) >= maxProblems {
+	if r.full(sev) {
 		return
+	}
+	if r.counts[sev]++; sev == cairn.SeverityError && r.full(sev) {
+		r.stopped = true // a hopeless file is not read to its end
 	}
 	r.problems = append(r.problems, cairn.Problem{
 		Position: at, Severity: sev, Code: "workflow." + code,
 		Message: fmt.Sprintf(format, args...), Hint: hint, Snippet: r.src.line(at.Line),
 	})
 }
+
+// full reports whether enough was said. Errors and warnings count apart, so that
+// no number of warnings hides an error.
+func (r *reader) full(sev cairn.Severity) bool { return r.counts[sev] >= maxProblems }
 
 func (r *reader) fail(code string, n *yaml.Node, hint, format string, args ...any) {
 	r.report(cairn.SeverityError, code, r.src.place(n), hint, format, args...)
@@ -144,21 +155,28 @@ func (r *reader) deref(n *yaml.Node) *yaml.Node {
 func (r *reader) enter(n *yaml.Node) bool {
 	r.depth++
 	r.nodes++
+	r.bytes += len(n.Value)
 	if r.stopped {
 		r.depth--
 		return false
 	}
-	if r.depth > maxDepth || r.nodes > maxNodes {
-		r.depth--
-		r.stopped = true
-		if r.nodes > maxNodes {
-			r.fail("too-large", n, "aliases count each time they are used", "the file stands for more than %d values", maxNodes)
-		} else {
-			r.fail("too-large", n, "", "maps and lists are nested deeper than %d levels", maxDepth)
-		}
-		return false
+	const aliases = "aliases count each time they are used"
+	if r.depth > maxDepth || r.nodes > maxNodes || r.bytes > maxText {
+		delete(r.counts, cairn.SeverityError) // this one is said in any case
 	}
-	return true
+	switch {
+	case r.depth > maxDepth:
+		r.fail("too-large", n, "", "maps and lists are nested deeper than %d levels", maxDepth)
+	case r.nodes > maxNodes:
+		r.fail("too-large", n, aliases, "the file stands for more than %d values", maxNodes)
+	case r.bytes > maxText:
+		r.fail("too-large", n, aliases, "the file stands for more than %d bytes of text", maxText)
+	default:
+		return true
+	}
+	r.depth--
+	r.stopped = true
+	return false
 }
 
 func (r *reader) leave() { r.depth-- }
@@ -187,6 +205,9 @@ func readMap[T any](r *reader, n, owner *yaml.Node, what string, s *schema[T], t
 			continue
 		}
 		seen[at] = true
+		if r.stopped {
+			return
+		}
 		d := &s.keys[at]
 		v := value{key: k, node: r.deref(n.Content[i+1]), scope: d.scope}
 		if r.accepts(v.node, name, d.want, d.scope) && d.set != nil {
