@@ -82,7 +82,7 @@ func (v view) job(j *Job, now time.Time) string {
 	case j.Tolerated && j.Conclusion.Bad():
 		line += v.s.Dim("  continue-on-error")
 	}
-	if j.Reason != "" && (j.Status == cairn.StatusWaiting || j.Status == cairn.StatusQueued || j.Status == cairn.StatusCompleted && j.Conclusion != cairn.Success) {
+	if j.Reason != "" && j.wantsReason() {
 		line += "  " + v.s.Dim(term.Clean(j.Reason))
 	}
 	return line
@@ -97,11 +97,28 @@ func (v view) step(s cairn.StepRow, now time.Time) string {
 		if s.ExitCode != nil {
 			line += "  " + v.s.Dim(fmt.Sprintf("exit %d", *s.ExitCode))
 		}
-		if s.Reason != "" {
+		if s.Reason != "" && (s.ExitCode == nil || !strings.Contains(s.Reason, "exit code")) {
 			line += "  " + v.s.Dim(term.Clean(s.Reason))
 		}
 	}
 	return line
+}
+
+// wantsReason reports whether the reason says more than what is shown anyway:
+// a failing step speaks for itself.
+func (j *Job) wantsReason() bool {
+	switch {
+	case j.Status == cairn.StatusWaiting || j.Status == cairn.StatusQueued:
+		return true
+	case j.Status != cairn.StatusCompleted || j.Conclusion == cairn.Success:
+		return false
+	}
+	for _, s := range j.steps {
+		if s.Conclusion.Bad() {
+			return false
+		}
+	}
+	return true
 }
 
 func jobName(j *Job) string {

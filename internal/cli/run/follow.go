@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/cairn-ml/cairn"
@@ -116,13 +117,24 @@ func showFailure(ctx context.Context, cl *kit.Client, t *term.Term, f live.Failu
 		fmt.Fprintf(t.Err, "  %s\n", s.Dim("the log cannot be read: "+cairn.AsError(err).Message))
 	}
 	for _, l := range lines {
-		fmt.Fprintf(t.Err, "  %s\n", l)
+		fmt.Fprintf(t.Err, "  %s\n", commandLine(s, l))
 	}
 	for _, a := range f.Step.Annotations {
-		if a.Severity == "error" {
+		if a.Severity == "error" && !slices.ContainsFunc(lines, func(l string) bool { return strings.Contains(l, a.Message) }) {
 			fmt.Fprintf(t.Err, "  %s %s\n", s.Red("error:"), term.CleanText(a.Message))
 		}
 	}
+}
+
+// commandLine shows a line that a workflow command left in the log as it is
+// meant.
+func commandLine(s term.Style, line string) string {
+	for prefix, word := range map[string]string{"##[error]": s.Red("error:"), "##[warning]": s.Yellow("warning:"), "##[notice]": s.Cyan("notice:"), "##[group]": s.Bold("▸")} {
+		if text, ok := strings.CutPrefix(line, prefix); ok {
+			return word + " " + text
+		}
+	}
+	return line
 }
 
 // tailLog reads the last n lines of a step's log, without their times.
@@ -138,14 +150,23 @@ func tailLog(ctx context.Context, cl *kit.Client, job cairn.JobID, step cairn.St
 }
 
 // lastOf keeps the last n lines of a log; cut says that the first line may be
-// the rest of one.
+// the rest of one. What the runner itself says before the step (its script and
+// environment, as a first group) is left out.
 func lastOf(r io.Reader, n int, cut bool) ([]string, error) {
 	br := bufio.NewReader(r)
 	var lines []string
+	first, head := !cut, false
 	for {
 		line, err := br.ReadString('\n')
 		if line != "" && !cut {
-			lines = append(lines, term.Clean(stamp(strings.TrimRight(line, "\r\n"), false)))
+			text := term.Clean(stamp(strings.TrimRight(line, "\r\n"), false))
+			head = head || first && strings.HasPrefix(text, "##[group]Run ")
+			first = false
+			end := text == "##[endgroup]"
+			if !head && !end {
+				lines = append(lines, text)
+			}
+			head = head && !end
 			if len(lines) > n {
 				lines = lines[1:]
 			}

@@ -111,6 +111,11 @@ func TestLogLines(t *testing.T) {
 	if err != nil || strings.Join(got, "|") != "|three" {
 		t.Errorf("%q %v", got, err)
 	}
+	head := "2026-05-01T12:00:00Z ##[group]Run false\n2026-05-01T12:00:00Z false\n2026-05-01T12:00:00Z ##[endgroup]\n"
+	got, err = lastOf(strings.NewReader(head+"2026-05-01T12:00:00Z ##[group]mine\n2026-05-01T12:00:00Z ##[error]bad\n"), 9, false)
+	if err != nil || strings.Join(got, "|") != "##[group]mine|##[error]bad" {
+		t.Errorf("%q %v", got, err)
+	}
 	for in, want := range map[string]string{
 		"2026-05-01T12:00:00Z text Z": "text Z", "no time here": "no time here", "2026-05-01T12:00:00Z": "", "": "",
 	} {
