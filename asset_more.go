@@ -89,3 +89,9 @@ type RecordedRef struct {
 	SHA     string `json:"sha"` // 40 zeros: deleted
 	Version int64  `json:"version"`
 }
+
+// TreeDir is one directory object.
+type TreeDir struct {
+	Digest  Digest
+	Entries []TreeEntry
+}

@@ -135,9 +135,20 @@ func (s *Service) index(ctx context.Context, root cairn.Digest) error {
 	if s.o.Trees == nil {
 		return nil
 	}
-	left := maxIndexed
+	var dirs []cairn.TreeDir
+	left, held := maxIndexed, 0
+	seen := map[cairn.Digest]bool{}
+	flush := func() error {
+		err := s.o.Store.IndexTrees(ctx, dirs)
+		dirs, held = nil, 0
+		return err
+	}
 	var visit func(d cairn.Digest, depth int) error
 	visit = func(d cairn.Digest, depth int) error {
+		if seen[d] {
+			return nil
+		}
+		seen[d] = true
 		missing, err := s.o.Store.TreesUnindexed(ctx, []cairn.Digest{d})
 		if err != nil || len(missing) == 0 {
 			return err
@@ -156,14 +167,21 @@ func (s *Service) index(ctx context.Context, root cairn.Digest) error {
 				}
 			}
 		}
-		return s.o.Store.IndexTree(ctx, d, es)
+		dirs = append(dirs, cairn.TreeDir{Digest: d, Entries: es})
+		if held += len(es); held > 20_000 {
+			return flush()
+		}
+		return nil
 	}
 	err := visit(root, 0)
 	if err == errIndexFull {
 		s.o.Log.Warn("a tree is too large for the file index", "root", root, "limit", maxIndexed)
 		return nil
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return flush()
 }
 
 var errIndexFull = cairn.Errorf(cairn.CodeTooLarge, "too large for the file index")

@@ -54,8 +54,8 @@ type Store interface {
 
 	// TreesUnindexed answers which of the trees are not in the file index.
 	TreesUnindexed(ctx context.Context, trees []cairn.Digest) ([]cairn.Digest, error)
-	// IndexTree adds what one directory holds; the directories in it come first.
-	IndexTree(ctx context.Context, tree cairn.Digest, entries []cairn.TreeEntry) error
+	// IndexTrees adds what directories hold, each behind those that it holds.
+	IndexTrees(ctx context.Context, dirs []cairn.TreeDir) error
 	// Holding lists versions and artifacts that are the digest or hold it.
 	Holding(ctx context.Context, workspace string, d cairn.Digest, limit int) ([]cairn.Holder, error)
 }

@@ -82,19 +82,16 @@ func TestIndexTreeLarge(t *testing.T) {
 	}
 	tree := cairn.SumBytes([]byte("tree"))
 	for range 2 {
-		if err := s.IndexTree(ctx, tree, es); err != nil {
+		if err := s.IndexTrees(ctx, []cairn.TreeDir{{Digest: cairn.SumBytes([]byte("small")), Entries: es[:3]}, {Digest: tree, Entries: es}, {Digest: cairn.SumBytes([]byte("empty"))}}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if missing, err := s.TreesUnindexed(ctx, []cairn.Digest{tree, cairn.SumBytes(nil)}); err != nil || len(missing) != 1 {
+	if missing, err := s.TreesUnindexed(ctx, []cairn.Digest{tree, cairn.SumBytes(nil), cairn.SumBytes([]byte("empty")), cairn.SumBytes([]byte("small"))}); err != nil || len(missing) != 1 {
 		t.Errorf("%v, %v", missing, err)
 	}
 	var n int
-	if err := s.reads.QueryRow(`SELECT COUNT(*) FROM tree_entries`).Scan(&n); err != nil || n != len(es) {
+	if err := s.reads.QueryRow(`SELECT COUNT(*) FROM tree_entries`).Scan(&n); err != nil || n != len(es)+3 {
 		t.Errorf("%d rows, %v", n, err)
-	}
-	if err := s.IndexTree(ctx, cairn.SumBytes([]byte("empty")), nil); err != nil {
-		t.Error(err)
 	}
 }
 
@@ -104,7 +101,7 @@ func BenchmarkHolding(b *testing.B) {
 	shared := cairn.SumBytes([]byte("shared"))
 	for i := range 200 {
 		root := cairn.SumBytes(fmt.Append(nil, "root", i))
-		if err := s.IndexTree(ctx, root, []cairn.TreeEntry{{Name: "f", Digest: shared}}); err != nil {
+		if err := s.IndexTrees(ctx, []cairn.TreeDir{{Digest: root, Entries: []cairn.TreeEntry{{Name: "f", Digest: shared}}}}); err != nil {
 			b.Fatal(err)
 		}
 		if _, _, err := s.CreateAssetVersion(ctx, cairn.AssetVersion{Workspace: "w", Kind: cairn.AssetData, Name: "n", Type: "folder", Digest: root}, false,

@@ -26,35 +26,49 @@ func (s *Store) TreesUnindexed(ctx context.Context, trees []cairn.Digest) ([]cai
 	return out, nil
 }
 
-// IndexTree adds what one directory holds. It is marked as indexed at the end:
-// an interruption before that is made good by the next call.
-func (s *Store) IndexTree(ctx context.Context, tree cairn.Digest, entries []cairn.TreeEntry) error {
-	for {
-		part := entries[:min(len(entries), indexChunk)]
-		entries = entries[len(part):]
-		err := s.write(ctx, func(tx *Tx) error {
-			for len(part) > 0 {
-				group := part[:min(len(part), 200)]
-				part = part[len(group):]
-				args := make([]any, 0, 3*len(group))
-				for _, e := range group {
-					args = append(args, string(e.Digest), string(tree), strings.ToValidUTF8(e.Name, "\uFFFD"))
-				}
-				if _, err := tx.Exec(`INSERT INTO tree_entries (child, parent, name) VALUES (?, ?, ?)`+
-					strings.Repeat(", (?, ?, ?)", len(group)-1)+` ON CONFLICT DO NOTHING`, args...); err != nil {
-					return err
-				}
+// IndexTrees adds what directories hold, each behind those that it holds. A
+// directory is marked as indexed with its last row: an interruption before that
+// is made good by the next call.
+func (s *Store) IndexTrees(ctx context.Context, dirs []cairn.TreeDir) error {
+	for len(dirs) > 0 {
+		// One transaction takes part of a large directory, or many small ones.
+		var rows []any
+		var whole []cairn.Digest
+		for len(dirs) > 0 && len(rows) < 3*indexChunk {
+			d := &dirs[0]
+			part := d.Entries[:min(len(d.Entries), indexChunk-len(rows)/3)]
+			for _, e := range part {
+				rows = append(rows, string(e.Digest), string(d.Digest), strings.ToValidUTF8(e.Name, "\uFFFD"))
 			}
-			if len(entries) > 0 {
-				return nil
+			if len(part) < len(d.Entries) {
+				dirs = append([]cairn.TreeDir{{Digest: d.Digest, Entries: d.Entries[len(part):]}}, dirs[1:]...)
+				continue
 			}
-			_, err := tx.Exec(`INSERT INTO tree_dirs (tree) VALUES (?) ON CONFLICT DO NOTHING`, string(tree))
-			return err
-		})
-		if err != nil || len(entries) == 0 {
+			whole = append(whole, d.Digest)
+			dirs = dirs[1:]
+		}
+		if err := s.write(ctx, func(tx *Tx) error { return indexRows(tx, rows, whole) }); err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+func indexRows(tx *Tx, rows []any, whole []cairn.Digest) error {
+	for len(rows) > 0 {
+		group := rows[:min(len(rows), 600)]
+		rows = rows[len(group):]
+		if _, err := tx.Exec(`INSERT INTO tree_entries (child, parent, name) VALUES (?, ?, ?)`+
+			strings.Repeat(", (?, ?, ?)", len(group)/3-1)+` ON CONFLICT DO NOTHING`, group...); err != nil {
+			return err
+		}
+	}
+	for _, d := range whole {
+		if _, err := tx.Exec(`INSERT INTO tree_dirs (tree) VALUES (?) ON CONFLICT DO NOTHING`, string(d)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // holdingSteps bounds the directories that Holding climbs through: an empty file
