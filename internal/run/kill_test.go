@@ -275,12 +275,12 @@ func TestKillAtEveryPoint(t *testing.T) {
 		if at == "" {
 			break
 		}
-		if testing.Short() {
-			n += 4
+		if slow || testing.Short() {
+			n += 6
 		}
 	}
 	t.Logf("killed at %d points", points)
-	if points < 20 && !testing.Short() {
+	if points < 20 && !slow && !testing.Short() {
 		t.Errorf("only %d points", points)
 	}
 }
@@ -288,7 +288,11 @@ func TestKillAtEveryPoint(t *testing.T) {
 // Every process is killed after a few contacts, again and again.
 func TestKillAgainAndAgain(t *testing.T) {
 	t.Parallel()
-	for _, n := range []int{5, 7, 11} {
+	lengths := []int{5, 7, 11}
+	if slow || testing.Short() {
+		lengths = []int{11}
+	}
+	for _, n := range lengths {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
@@ -358,9 +362,12 @@ func TestKillWhileCancelling(t *testing.T) {
 		if at == "" {
 			break
 		}
+		if slow || testing.Short() {
+			n += 6
+		}
 	}
 	t.Logf("killed at %d points", points)
-	if points < 20 {
+	if points < 20 && !slow && !testing.Short() {
 		t.Errorf("only %d points", points)
 	}
 }
