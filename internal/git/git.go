@@ -103,9 +103,10 @@ func (g *Git) run(ctx context.Context, c call) ([]byte, error) {
 		cmd.Env = append(cmd.Env, ownConfig[:]...)
 	}
 	cmd.Stdin = c.stdin
-	// Its helpers (upload-pack, index-pack) end with it.
+	// Its helpers (upload-pack, index-pack) end with it; on SIGTERM git removes its
+	// temporary files.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = 3 * time.Second
 	stderr := &bounded{limit: 16 << 10}
 	cmd.Stderr = stderr

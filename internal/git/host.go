@@ -21,14 +21,31 @@ type Host struct {
 	create sync.Mutex
 }
 
-// OpenHost opens the folder of hosted repositories; it is made when the first
-// one is.
+// OpenHost opens the folder of hosted repositories, which is made when the first
+// one is, and removes what a killed process left unfinished there. One process
+// owns the folder.
 func (g *Git) OpenHost(dir string) (*Host, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, err
 	}
+	for _, left := range []string{"index-*", ".new-*", "objects/tmp_objdir-*", "objects/pack/tmp_*"} {
+		paths, err := filepath.Glob(filepath.Join(globEscape(dir), "*", "*.git", left))
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range paths {
+			if err := os.RemoveAll(p); err != nil {
+				return nil, fileError(err)
+			}
+		}
+	}
 	return &Host{g: g, dir: dir}, nil
+}
+
+// globEscape makes a path mean itself in a pattern.
+func globEscape(p string) string {
+	return strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(p)
 }
 
 // Dir is where a repository lies; it may not exist yet.
