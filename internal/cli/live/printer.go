@@ -76,9 +76,9 @@ type plainPrinter struct {
 }
 
 type jobLine struct {
-	job   cairn.JobID
+	job   *Job
 	start bool
-	text  string
+	text  string // "" for a job that ended: told when it is written, with its last steps known
 }
 
 func (p *plainPrinter) line(format string, args ...any) { fmt.Fprintf(p.t.Err, format+"\n", args...) }
@@ -86,6 +86,9 @@ func (p *plainPrinter) line(format string, args ...any) { fmt.Fprintf(p.t.Err, f
 // flush writes the first n lines that wait.
 func (p *plainPrinter) flush(n int) {
 	for _, l := range p.queue[:n] {
+		if l.text == "" {
+			l.text = p.job(l.job, p.now())
+		}
 		p.line("%s", l.text)
 	}
 	p.queue = p.queue[n:]
@@ -94,7 +97,7 @@ func (p *plainPrinter) flush(n int) {
 // flushTo writes what waits up to the start of a job.
 func (p *plainPrinter) flushTo(job cairn.JobID) {
 	for i, l := range p.queue {
-		if l.job == job && l.start {
+		if l.job.ID == job && l.start {
 			p.flush(i + 1)
 			return
 		}
@@ -106,7 +109,11 @@ func (p *plainPrinter) Start(m *Model) { p.line("%s", Header(p.t, p.s, m.Run)) }
 func (p *plainPrinter) News(m *Model, _ cairn.Event, c *Change) {
 	switch {
 	case c.Job != nil && c.Job.Status != cairn.StatusBlocked && c.Job.Status != cairn.StatusQueued:
-		p.queue = append(p.queue, jobLine{c.Job.ID, c.Job.Status == cairn.StatusRunning, p.job(c.Job, p.now())})
+		l := jobLine{job: c.Job, start: c.Job.Status == cairn.StatusRunning}
+		if c.Job.Status != cairn.StatusCompleted {
+			l.text = p.job(c.Job, p.now())
+		}
+		p.queue = append(p.queue, l)
 	case c.Step != nil && c.Step.Status == cairn.StatusCompleted && c.Step.Conclusion != cairn.Skipped:
 		p.flushTo(c.Of.ID)
 		p.line("    %s  %s", p.step(*c.Step, p.now()), p.s.Dim("("+jobName(c.Of)+")"))
