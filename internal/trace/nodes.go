@@ -216,13 +216,7 @@ func (w *walk) job(n *cairn.TraceNode) ([]cairn.Link, error) {
 	if used, err = w.explainSkips(r, &j, used); err != nil {
 		return nil, err
 	}
-	// What the job resolved for itself (its packages) stands beside what it used.
-	for _, l := range pick(from, cairn.RelMade) {
-		if l.To.Kind() == cairn.KindEnvironment {
-			l.Note = cmp.Or(l.Note, "packages")
-			used = append(used, l)
-		}
-	}
+	used = packages(used, pick(from, cairn.RelMade))
 	ran := pick(from, cairn.RelRan)
 	if len(ran) == 0 && j.Conclusion != cairn.Skipped {
 		if r.Commit.SHA != "" {
@@ -236,6 +230,22 @@ func (w *walk) job(n *cairn.TraceNode) ([]cairn.Link, error) {
 		fact(n, "code", "uncommitted changes on top of the commit (tree "+cmp.Or(r.TreeDigest.Short(), short(r.TreeGit))+")")
 	}
 	return append(used, ran...), nil
+}
+
+// packages adds what a job resolved for itself, its environment, to what it
+// used: that is made and used by the same job, and shown once.
+func packages(used, made []cairn.Link) []cairn.Link {
+	for _, l := range made {
+		if l.To.Kind() != cairn.KindEnvironment {
+			continue
+		}
+		i := slices.IndexFunc(used, func(u cairn.Link) bool { return u.To == l.To })
+		if i < 0 {
+			i, used = len(used), append(used, l)
+		}
+		used[i].Note = cmp.Or(used[i].Note, "packages")
+	}
+	return used
 }
 
 // explainSkips says of each version that was made in another run whether a job

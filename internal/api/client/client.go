@@ -269,6 +269,10 @@ func (c *Client) wrap(ctx context.Context, err error) error {
 	case ctx.Err() != nil && errors.Is(ctx.Err(), context.Canceled):
 		return cairn.Errorf(cairn.CodeCanceled, "interrupted: %w", ctx.Err())
 	}
+	var ue *url.Error
+	if errors.As(err, &ue) {
+		err = ue.Err // its own text repeats the method and the address of the request
+	}
 	where := c.base
 	if c.o.URL == "" {
 		where = SocketPath(c.o.Home)

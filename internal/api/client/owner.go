@@ -44,14 +44,14 @@ func (c *Client) reach(ctx context.Context) error {
 		if errors.As(err, &ce) {
 			return err // it answers, and says no
 		}
-		if ctx.Err() != nil || time.Now().After(deadline) {
+		switch {
+		case ctx.Err() == nil && c.o.URL == "" && !c.o.AutoStart && neverSent(err):
+			return &cairn.Error{Code: cairn.CodeUnavailable, Message: "no Cairn server runs for " + c.o.Home,
+				Hint: "start one with: cairn serve", Err: err}
+		case ctx.Err() != nil || time.Now().After(deadline):
 			return c.wrap(ctx, err)
 		}
-		if c.o.URL == "" {
-			if !c.o.AutoStart {
-				return cairn.Errorf(cairn.CodeUnavailable, "no Cairn server runs for %s: %w", c.o.Home, err).
-					WithHint("start one with: cairn serve")
-			}
+		if c.o.URL == "" && c.o.AutoStart {
 			if err := c.start(ctx); err != nil {
 				return err
 			}
