@@ -7,17 +7,31 @@ stop_owner() {
   if [ -f "$CAIRN_HOME/server.json" ]; then
     pid=$(sed -n 's/.*"pid"[^0-9]*\([0-9][0-9]*\).*/\1/p' "$CAIRN_HOME/server.json" | head -n 1)
   fi
-  # A server that is gone already must not be started again only to be stopped.
-  [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null || return 0
+  # A server that is gone already must not be started again only to be stopped,
+  # and its number may belong to another program by now.
+  [ -n "$pid" ] || return 0
+  case $(ps -o args= -p "$pid" 2>/dev/null || true) in *cairn*) ;; *) return 0 ;; esac
   for id in $("$cairn" run list --all --status running --json --jq '.[].id' 2>/dev/null); do
     "$cairn" run cancel "$id" --force >/dev/null 2>&1 || true
   done
   "$cairn" serve --stop >/dev/null 2>&1 || true
-  for _ in $(seq 50); do
-    kill -0 "$pid" 2>/dev/null || return 0
+  wait_gone "$pid" || kill "$pid" 2>/dev/null || true
+  # Supervisors clear their workspaces before they leave.
+  local file
+  for file in "$CAIRN_HOME"/jobs/*/pid; do
+    [ -f "$file" ] || continue
+    wait_gone "$(sed -n 's/[^0-9]*\([0-9][0-9]*\).*/\1/p;q' "$file")" || true
+  done
+}
+
+# wait_gone waits up to 10 s until a process has ended.
+wait_gone() {
+  local _
+  for _ in $(seq 100); do
+    [ -n "$1" ] && kill -0 "$1" 2>/dev/null || return 0
     sleep 0.1
   done
-  kill "$pid" 2>/dev/null || true
+  return 1
 }
 
 # get_uv sets $uv: the one on PATH, else the one that Cairn would fetch, fetched
