@@ -122,6 +122,9 @@ type Reference struct {
 	// Open says that more follows that only evaluation knows: secrets[x].
 	Open        bool
 	Offset, End int
+	// Guarded says that the expression itself deals with an empty value: the use
+	// is compared, negated, or followed by && or ||, as in vars.X || 'latest'.
+	Guarded bool
 	// Spans are the places of the parts of Path.
 	Spans [][2]int
 }
@@ -143,19 +146,27 @@ func References(n *Node) []string {
 // References lists every use of a context in n with its place.
 func (n *Node) References() []Reference {
 	var out []Reference
-	n.references(&out)
+	n.references(&out, false)
 	slices.SortStableFunc(out, func(a, b Reference) int { return a.Offset - b.Offset })
 	return out
 }
 
-func (n *Node) references(out *[]Reference) {
+func (n *Node) references(out *[]Reference, guarded bool) {
 	if r, ok := n.path(); ok {
+		r.Guarded = guarded
 		*out = append(*out, r)
 		n.inner(out)
 		return
 	}
-	for _, a := range n.args {
-		a.references(out)
+	for i, a := range n.args {
+		switch n.kind {
+		case nodeLogical:
+			a.references(out, guarded || i < len(n.args)-1)
+		case nodeNot, nodeBinary:
+			a.references(out, true)
+		default:
+			a.references(out, guarded && n.kind == nodeGroup)
+		}
 	}
 }
 
@@ -166,7 +177,7 @@ func (n *Node) inner(out *[]Reference) {
 	}
 	n.args[0].inner(out)
 	if n.kind == nodeIndex && n.args[1].kind != nodeLiteral {
-		n.args[1].references(out)
+		n.args[1].references(out, false)
 	}
 }
 

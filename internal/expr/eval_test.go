@@ -265,3 +265,26 @@ func BenchmarkParse(b *testing.B) {
 		}
 	}
 }
+
+func TestGuardedReferences(t *testing.T) {
+	t.Parallel()
+	for src, want := range map[string]bool{
+		"vars.X":                     false,
+		"vars.X || 'latest'":         true,
+		"(vars.X) || 'latest'":       true,
+		"'a' || vars.X":              false,
+		"vars.X == ''":               true,
+		"!vars.X":                    true,
+		"vars.X && 'yes'":            true,
+		"format('{0}', vars.X)":      false,
+		"format('{0}', vars.X) || 1": false,
+	} {
+		n, err := Parse(src)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rs := n.References(); len(rs) != 1 || rs[0].Guarded != want {
+			t.Errorf("%s: %+v, want guarded = %v", src, rs, want)
+		}
+	}
+}

@@ -269,6 +269,9 @@ func (c *collector) expression(src string, at cairn.Template) {
 		return
 	}
 	for _, r := range n.References() {
+		if r.Guarded {
+			continue // the file says itself what an empty value means
+		}
 		name := "*"
 		if len(r.Path) > 1 {
 			name = r.Path[1]
