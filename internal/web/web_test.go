@@ -1,0 +1,93 @@
+package web_test
+
+import (
+	"context"
+	"io"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/web"
+)
+
+type fake struct{ empty bool }
+
+var at = time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC)
+
+const nasty = `<img src=x onerror="alert(1)">`
+
+func (f fake) run() cairn.Run {
+	return cairn.Run{ID: 3, Title: nasty, Workflow: nasty, Actor: nasty, Event: "push", Attempt: 2, Status: cairn.StatusCompleted, Conclusion: cairn.Failure,
+		Commit: cairn.Commit{SHA: strings.Repeat("a", 40), Author: nasty, Subject: nasty, Date: at}, Dirty: true, CreatedAt: at, StartedAt: at, FinishedAt: at.Add(time.Minute)}
+}
+func (f fake) Run(_ context.Context, id cairn.RunID) (cairn.Run, error) {
+	if id != 3 {
+		return cairn.Run{}, cairn.Errorf(cairn.CodeNotFound, "there is no run %d", id)
+	}
+	return f.run(), nil
+}
+func (f fake) Runs(context.Context, cairn.RunFilter) ([]cairn.Run, error) {
+	if f.empty {
+		return nil, nil
+	}
+	active := f.run()
+	active.Status, active.Conclusion, active.FinishedAt = cairn.StatusRunning, "", time.Time{}
+	return []cairn.Run{f.run(), active}, nil
+}
+func (f fake) Job(context.Context, cairn.JobID) (cairn.Job, error) {
+	return cairn.Job{ID: 8, Run: 3, Name: nasty, Status: cairn.StatusCompleted}, nil
+}
+func (f fake) Jobs(context.Context, cairn.RunID, int, bool) ([]cairn.Job, error) {
+	j, _ := f.Job(context.Background(), 8)
+	j.Conclusion = cairn.Failure
+	j.Steps = []cairn.StepRow{{Job: 8, Number: 2, Name: nasty, Status: cairn.StatusCompleted, Conclusion: cairn.Failure, LogSize: 10}}
+	return []cairn.Job{j}, nil
+}
+func (f fake) Names(_ context.Context, q cairn.AssetFilter) ([]cairn.Asset, int64, error) {
+	if f.empty {
+		return nil, 0, nil
+	}
+	return []cairn.Asset{{Name: nasty}, {Name: string(q.Kind), Latest: &cairn.AssetVersion{Version: "3", Digest: cairn.SumBytes(nil), Size: 12345, CreatedAt: at}}}, 0, nil
+}
+func (f fake) Artifacts(context.Context, cairn.RunID) ([]cairn.Artifact, error) {
+	return []cairn.Artifact{{Name: nasty, Digest: cairn.SumBytes(nil)}}, nil
+}
+func (f fake) StepLog(context.Context, cairn.Job, int, int64) (io.ReadCloser, error) {
+	return io.NopCloser(strings.NewReader("2026-05-04T10:00:00.1Z " + nasty + "\n\xff\n")), nil
+}
+
+func TestEveryPage(t *testing.T) {
+	t.Parallel()
+	for _, empty := range []bool{false, true} {
+		f := fake{empty}
+		p := web.New(web.Options{Rows: f, Assets: f, Logs: f, URL: func() string { return "http://127.0.0.1:7077" }, Now: func() time.Time { return at.Add(time.Hour) }})
+		for path, want := range map[string]string{
+			"/": "Commands", "/runs/3": "failed at step", "/jobs/8/steps/2": "whole log", "/runs/4": "there is no run 4", "/x": "no page",
+		} {
+			w := httptest.NewRecorder()
+			p.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+			b := w.Body.String()
+			if !strings.Contains(b, want) || strings.Contains(b, "<img") || !strings.Contains(b, "</html>") {
+				t.Errorf("%s: %d\n%s", path, w.Code, b)
+			}
+			if !strings.Contains(w.Header().Get("Content-Security-Policy"), "default-src 'none'") {
+				t.Errorf("%s has no policy", path)
+			}
+		}
+	}
+}
+
+func TestNobodyIsAsked(t *testing.T) {
+	t.Parallel()
+	f := fake{}
+	p := web.New(web.Options{Rows: f, Assets: f, Logs: f, URL: func() string { return "" }, Allowed: func(context.Context) error {
+		return cairn.Errorf(cairn.CodeUnauthenticated, "who are you?")
+	}})
+	w := httptest.NewRecorder()
+	p.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+	if w.Code != 401 || w.Header().Get("WWW-Authenticate") == "" || strings.Contains(w.Body.String(), "Commands") {
+		t.Errorf("%d\n%s", w.Code, w.Body)
+	}
+}
