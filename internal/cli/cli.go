@@ -45,8 +45,8 @@ type Options struct {
 type ServeOptions = serve.Request
 
 // Main runs one command line and returns the exit code. The first interrupt
-// ends the command's context, and the command says what that means; the second
-// leaves at once.
+// ends the command's context, and the command says what that means; at the second
+// it leaves, after what Kit.OnInsist asked for.
 func Main(ctx context.Context, o Options) int {
 	if o.Environ == nil {
 		o.Environ = os.Environ()
@@ -99,6 +99,9 @@ func Main(ctx context.Context, o Options) int {
 			return kit.ExitCode(err)
 		case <-interrupts:
 			if interrupted {
+				insist, stop := context.WithTimeout(context.WithoutCancel(ctx), insistFor)
+				k.Insist(insist)
+				stop()
 				k.ShowError(cairn.Errorf(cairn.CodeCanceled, "left at once"))
 				return kit.ExitInterrupted
 			}
@@ -107,6 +110,9 @@ func Main(ctx context.Context, o Options) int {
 		}
 	}
 }
+
+// insistFor bounds what a second interrupt may still do.
+const insistFor = 3 * time.Second
 
 // lookup finds variables in an environment; the last of several wins, as it
 // does for programs that are started with it.

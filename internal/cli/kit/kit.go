@@ -36,6 +36,24 @@ type Kit struct {
 	client *Client
 	// wantJSON is set once a command's --json or --jq is seen: errors are JSON too.
 	wantJSON bool
+	insist   func(context.Context)
+}
+
+// OnInsist says what a second interrupt does before the command leaves.
+func (k *Kit) OnInsist(f func(context.Context)) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.insist = f
+}
+
+// Insist does what OnInsist said, if anything.
+func (k *Kit) Insist(ctx context.Context) {
+	k.mu.Lock()
+	f := k.insist
+	k.mu.Unlock()
+	if f != nil {
+		f(ctx)
+	}
 }
 
 // Client connects once and then gives the same client.

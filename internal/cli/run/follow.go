@@ -77,9 +77,15 @@ func (w *watcher) follow(ctx context.Context, out *kit.JSON) error {
 	return kit.Exit(kit.ExitFailed)
 }
 
-// cancel ends the run that this command started and follows it to its end.
+// cancel ends the run that this command started and follows it to its end. Jobs
+// with if: always() still run, as they do on GitHub; a second interrupt ends them
+// too.
 func (w *watcher) cancel(ctx context.Context) error {
-	w.p.Say(fmt.Sprintf("interrupted: cancelling run %d (Ctrl-C again leaves at once)", w.m.Run.ID))
+	w.p.Say(fmt.Sprintf("interrupted: cancelling run %d (Ctrl-C again ends everything at once)", w.m.Run.ID))
+	w.k.OnInsist(func(ctx context.Context) {
+		// The command leaves in any case; a failure shows in cairn run view.
+		_ = w.cl.Cancel(ctx, w.m.Run.ID, true)
+	})
 	if err := w.cl.Cancel(ctx, w.m.Run.ID, false); err != nil && cairn.CodeOf(err) != cairn.CodeConflict {
 		return err
 	}
