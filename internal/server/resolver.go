@@ -53,4 +53,12 @@ func (r *resolver) Code(_ context.Context, run *cairn.Run) (cairn.CodeRef, error
 
 func (r *resolver) Addresses() (server, api string) { return r.s.url, r.s.url + "/api/v1" }
 
-func cutEnv(kv string) (name, value string, ok bool) { return strings.Cut(kv, "=") }
+// lookup reads a variable of an environment; the last one counts.
+func lookup(env []string, name string) string {
+	for i := len(env) - 1; i >= 0; i-- {
+		if k, v, ok := strings.Cut(env[i], "="); ok && k == name {
+			return v
+		}
+	}
+	return ""
+}
