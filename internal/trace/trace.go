@@ -58,6 +58,9 @@ func (t *Tracer) Trace(ctx context.Context, asked string, down bool) (*cairn.Tra
 		if f.Note != "" {
 			n.Note = f.Note
 		}
+		if down && len(n.Children) == 0 && n.Missing == "" {
+			n.Missing = "nothing came of it yet"
+		}
 		out.Roots = append(out.Roots, *n)
 	}
 	out.Gaps = w.gaps
