@@ -8,8 +8,12 @@ import (
 
 type principalKey struct{}
 
-// With returns a context in which p acts.
+// With returns a context in which p acts. What a job writes in it counts only
+// while the job's lease holds.
 func With(ctx context.Context, p cairn.Principal) context.Context {
+	if p.Job != 0 {
+		ctx = cairn.WithLease(ctx, cairn.Lease{Job: p.Job, Epoch: p.Epoch})
+	}
 	return context.WithValue(ctx, principalKey{}, p)
 }
 

@@ -218,11 +218,12 @@ func (s *Store) Submission(ctx context.Context, key string) (cairn.RunID, error)
 	return id, err
 }
 
-// PutSubmission notes the run that a key stands for. Keys older than a day are
-// dropped: no client tries for so long.
+// PutSubmission notes the run that a key stands for. Keys older than 30 days
+// are dropped: no client tries for so long, and no push stays half handled while
+// its owner is away.
 func (s *Store) PutSubmission(ctx context.Context, key string, id cairn.RunID) error {
 	return s.write(ctx, func(tx *Tx) error {
-		if _, err := tx.Exec(`DELETE FROM submissions WHERE created < ?`, Micros(tx.now().Add(-24*time.Hour))); err != nil {
+		if _, err := tx.Exec(`DELETE FROM submissions WHERE created < ?`, Micros(tx.now().Add(-30*24*time.Hour))); err != nil {
 			return err
 		}
 		_, err := tx.Exec(`INSERT INTO submissions (key, run, created) VALUES (?, ?, ?)

@@ -291,19 +291,26 @@ func (s *Store) Approvals(ctx context.Context, run cairn.RunID) ([]cairn.Approva
 	return rowBodies[cairn.Approval](ctx, s.reads, `SELECT body FROM approvals WHERE run = ? ORDER BY attempt, name_key`, run)
 }
 
-// CheckEpoch refuses whoever holds an older lease of a job than the current one,
-// or the lease of a job that is no longer running.
-func (s *Store) CheckEpoch(ctx context.Context, job cairn.JobID, epoch int64) error {
+const leaseQuery = `SELECT epoch, status FROM jobs WHERE id = ?`
+
+// CheckLease refuses whoever holds an older lease of a job than the current one,
+// or the lease of a job that is no longer running. It is for what is written
+// outside of cairn.db; all other writes look in their own transaction.
+func (s *Store) CheckLease(ctx context.Context, l cairn.Lease) error {
+	return leaseHolds(s.reads.QueryRowContext(ctx, leaseQuery, l.Job), l)
+}
+
+func leaseHolds(row *sql.Row, l cairn.Lease) error {
 	var now int64
 	var status string
-	err := s.reads.QueryRowContext(ctx, `SELECT epoch, status FROM jobs WHERE id = ?`, job).Scan(&now, &status)
+	err := row.Scan(&now, &status)
 	switch {
 	case err != nil:
-		return notFound(err, "job %d is not there", job)
-	case now != epoch:
-		return cairn.Errorf(cairn.CodeForbidden, "job %d was handed out again since (lease %d, now %d)", job, epoch, now)
+		return notFound(err, "job %d is not there", l.Job)
+	case now != l.Epoch:
+		return cairn.Errorf(cairn.CodeForbidden, "job %d was handed out again since (lease %d, now %d)", l.Job, l.Epoch, now)
 	case status != string(cairn.StatusRunning):
-		return cairn.Errorf(cairn.CodeForbidden, "job %d is %s: its token has ended", job, status)
+		return cairn.Errorf(cairn.CodeForbidden, "job %d is %s: its token has ended", l.Job, status)
 	}
 	return nil
 }

@@ -105,17 +105,17 @@ func TestApplyRunRefusesOldVersionsAndEpochs(t *testing.T) {
 	if events, err := s.Events(ctx, r.ID, 0, 0); err != nil || len(events) != 3 {
 		t.Errorf("what was refused left events: %d %v", len(events), err)
 	}
-	if err := s.CheckEpoch(ctx, 1, 2); err != nil {
+	if err := s.CheckLease(ctx, cairn.Lease{Job: 1, Epoch: 2}); err != nil {
 		t.Error(err)
 	}
-	if err := s.CheckEpoch(ctx, 1, 1); cairn.CodeOf(err) != cairn.CodeForbidden {
+	if err := s.CheckLease(ctx, cairn.Lease{Job: 1, Epoch: 1}); cairn.CodeOf(err) != cairn.CodeForbidden {
 		t.Errorf("an old lease: %v", err)
 	}
 	job.Status, job.Conclusion = cairn.StatusCompleted, cairn.Success
 	if err := s.ApplyRun(ctx, cairn.RunBatch{ID: r.ID, Version: 2, Jobs: []cairn.Job{job}}, cairn.Change{}); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.CheckEpoch(ctx, 1, 2); cairn.CodeOf(err) != cairn.CodeForbidden {
+	if err := s.CheckLease(ctx, cairn.Lease{Job: 1, Epoch: 2}); cairn.CodeOf(err) != cairn.CodeForbidden {
 		t.Errorf("the lease of a job that ended: %v", err)
 	}
 }

@@ -134,9 +134,16 @@ func (s *Store) committed() {
 
 // write runs fn in a transaction of its own (a savepoint of a group commit) and
 // returns when that is durable. fn must only use tx and may be cut short by ctx.
+// What a job writes is refused unless its lease holds in that very transaction.
 func (s *Store) write(ctx context.Context, fn func(tx *Tx) error) error {
+	lease := cairn.LeaseOf(ctx)
 	return s.writer.do(ctx, func(tx *Tx) error {
 		tx.now = s.now
+		if lease.Job != 0 {
+			if err := leaseHolds(tx.Row(leaseQuery, lease.Job), lease); err != nil {
+				return err
+			}
+		}
 		return fn(tx)
 	})
 }

@@ -31,6 +31,11 @@ func (s *Store) LogMetrics(ctx context.Context, run string, points []cairn.Metri
 	if len(points) == 0 {
 		return nil
 	}
+	if lease := cairn.LeaseOf(ctx); lease.Job != 0 {
+		if err := s.CheckLease(ctx, lease); err != nil {
+			return err
+		}
+	}
 	pending, err := s.metrics.append(ctx, run, points)
 	if err != nil {
 		return err
@@ -41,8 +46,10 @@ func (s *Store) LogMetrics(ctx context.Context, run string, points []cairn.Metri
 			latest[p.Key] = p
 		}
 	}
-	// The points are durable: a caller that leaves now must not cut this short.
-	if err := s.saveLatest(context.WithoutCancel(ctx), run, latest, points); err != nil {
+	// The points are durable: neither a caller that leaves now nor the end of its
+	// job must cut this short.
+	rest := cairn.WithLease(context.WithoutCancel(ctx), cairn.Lease{})
+	if err := s.saveLatest(rest, run, latest, points); err != nil {
 		return err
 	}
 	s.metrics.settle(pending)

@@ -123,7 +123,14 @@ func (w *writer) commit(group []*request) {
 	}
 	signal := false
 	for _, r := range group {
-		r.err = w.one(r, &signal)
+		var gone error
+		if r.err, gone = w.one(r, &signal); gone != nil {
+			// SQLite has rolled back all of it (a full disk does that): what would follow
+			// here would be a transaction of its own, and those before would be lost.
+			w.conn.ExecContext(bg, "ROLLBACK")
+			fail(writeError(gone))
+			return
+		}
 	}
 	if _, err := w.conn.ExecContext(bg, "COMMIT"); err != nil {
 		w.conn.ExecContext(bg, "ROLLBACK")
@@ -138,13 +145,15 @@ func (w *writer) commit(group []*request) {
 	}
 }
 
-func (w *writer) one(r *request, signal *bool) (err error) {
+// one runs one caller's part. gone says that the transaction of the whole group
+// is not there any more, and why.
+func (w *writer) one(r *request, signal *bool) (err, gone error) {
 	if err := r.ctx.Err(); err != nil {
-		return err
+		return err, nil
 	}
 	bg := context.Background()
 	if _, err := w.conn.ExecContext(bg, "SAVEPOINT caller"); err != nil {
-		return writeError(err)
+		return nil, err
 	}
 	tx := &Tx{conn: w.conn, ctx: bg}
 	func() {
@@ -159,13 +168,16 @@ func (w *writer) one(r *request, signal *bool) (err error) {
 	if err != nil {
 		end = "ROLLBACK TO caller; RELEASE caller"
 	}
-	if _, e := w.conn.ExecContext(bg, end); e != nil && err == nil {
-		err = e
+	if _, e := w.conn.ExecContext(bg, end); e != nil {
+		if err == nil {
+			err = e
+		}
+		return nil, err
 	}
 	if err == nil && tx.signal {
 		*signal = true
 	}
-	return writeError(err)
+	return writeError(err), nil
 }
 
 // writeError gives driver errors a meaning where there is one.
