@@ -19,29 +19,30 @@ type part struct {
 // calls settles the instances of a called workflow.
 func (d *decider) calls(sc *scope, s *nodeState, path string, x cairn.Expansion) {
 	parts := make([]part, len(x.Instances))
-	active := 0
-	for i, in := range x.Instances {
-		parts[i].path = instancePath(path, in)
-		if x.MaxParallel > 0 && d.hasJobs(parts[i].path) {
+	stop, active := sc.stop, 0
+	enter := func(i int) {
+		p := &parts[i]
+		d.body(sc, s, p, &x, i, stop)
+		if !p.done {
 			active++
+		} else if p.result == cairn.Failure && x.FailFast && len(parts) > 1 && stop == "" {
+			stop = "fail-fast: " + p.path + " failed"
 		}
 	}
-	stop := sc.stop
-	for i := range parts {
-		p := &parts[i]
-		if x.MaxParallel > 0 && !d.hasJobs(p.path) && stop == "" {
-			if active >= x.MaxParallel {
-				continue
-			}
-			active++
-			d.entered[p.path] = true
+	// First those that are under way or done: only what is left of max-parallel
+	// then is room for others. In a rerun these may stand in any order.
+	var others []int
+	for i, in := range x.Instances {
+		parts[i].path = instancePath(path, in)
+		if x.MaxParallel > 0 && !d.hasJobs(parts[i].path) {
+			others = append(others, i)
+			continue
 		}
-		d.body(sc, s, p, &x, i, stop)
-		if p.done && x.MaxParallel > 0 {
-			active--
-		}
-		if p.done && p.result == cairn.Failure && x.FailFast && len(parts) > 1 && stop == "" {
-			stop = "fail-fast: " + p.path + " failed"
+		enter(i)
+	}
+	for _, i := range others {
+		if active < x.MaxParallel || stop != "" {
+			enter(i)
 		}
 	}
 	if stop != sc.stop { // those before the one that failed

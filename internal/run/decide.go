@@ -3,6 +3,8 @@ package run
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -57,7 +59,34 @@ func (d *decider) decide() {
 		d.do(FinishRun{Conclusion: c, Reason: reason})
 	} else if !d.wake.IsZero() {
 		d.do(Wake{At: d.wake})
+	} else if d.stuck() {
+		d.unstick()
 	}
+}
+
+// stuck reports that nothing runs and nothing waits, and yet the run is not at
+// its end. No plan may come to this.
+func (d *decider) stuck() bool {
+	for _, j := range d.st.Jobs {
+		switch j.Status {
+		case cairn.StatusRunning, cairn.StatusWaiting, cairn.StatusQueued:
+			return false
+		}
+	}
+	return true
+}
+
+// defect begins the reason of a run that was ended because it was stuck.
+const defect = "a defect of Cairn: nothing runs and nothing waits, but not all is done"
+
+// unstick ends a stuck run: one that says why is better than one that hangs.
+func (d *decider) unstick() {
+	for _, path := range slices.Sorted(maps.Keys(d.st.Jobs)) {
+		if d.st.Jobs[path].Status != cairn.StatusCompleted {
+			d.do(Finish{Path: path, Conclusion: cairn.Failure, Reason: defect})
+		}
+	}
+	d.do(FinishRun{Conclusion: cairn.Failure, Reason: defect})
 }
 
 // maxRounds is far beyond what any plan takes: each round brings some job nearer

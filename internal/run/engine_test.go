@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -122,13 +123,13 @@ func TestLostSupervisor(t *testing.T) {
 
 func TestStartThatFails(t *testing.T) {
 	t.Parallel()
-	tries := 0
+	var tries atomic.Int64
 	x := newBench(t, fake.New(fake.Options{Script: func(s cairn.JobSpec) fake.Outcome {
 		switch s.Path {
 		case "never":
 			return fake.Outcome{StartErr: cairn.Errorf(cairn.CodeFailed, "no such interpreter")}
 		default:
-			if tries++; tries < 3 {
+			if tries.Add(1) < 3 {
 				return fake.Outcome{StartErr: cairn.Errorf(cairn.CodeUnavailable, "too many processes")}
 			}
 			return fake.Outcome{}
@@ -138,8 +139,8 @@ func TestStartThatFails(t *testing.T) {
 	if j := jobOf(s, "never"); j.Conclusion != cairn.Failure || j.Reason != "the job could not be started: no such interpreter" {
 		t.Errorf("%+v", j)
 	}
-	if j := jobOf(s, "later"); j.Conclusion != cairn.Success || tries != 3 {
-		t.Errorf("%+v after %d tries", j, tries)
+	if j := jobOf(s, "later"); j.Conclusion != cairn.Success || tries.Load() != 3 {
+		t.Errorf("%+v after %d tries", j, tries.Load())
 	}
 }
 

@@ -164,32 +164,44 @@ func matchRef(pattern, ref string) bool {
 	return glob(pattern, ref)
 }
 
+// glob goes back to the last star of each kind alone, so that no pattern takes
+// longer than its length times that of s, squared.
 func glob(p, s string) bool {
-	for len(p) > 0 {
-		switch p[0] {
-		case '*':
-			deep := strings.HasPrefix(p, "**")
-			rest := strings.TrimLeft(p, "*")
-			for i := 0; ; i++ {
-				if glob(rest, s[i:]) {
-					return true
+	// Where to go on when nothing fits: behind a star, one character further.
+	type mark struct{ p, s int }
+	none := mark{-1, -1}
+	shallow, deep := none, none
+	i, j := 0, 0
+	for i < len(p) || j < len(s) {
+		if i < len(p) {
+			switch {
+			case p[i] == '*':
+				n := len(p[i:]) - len(strings.TrimLeft(p[i:], "*"))
+				i += n
+				if n == 1 {
+					shallow = mark{i, j}
+				} else {
+					deep, shallow = mark{i, j}, none
 				}
-				if i == len(s) || s[i] == '/' && !deep {
-					return false
-				}
-			}
-		case '?':
-			if s == "" || s[0] == '/' {
-				return false
-			}
-		default:
-			if s == "" || s[0] != p[0] {
-				return false
+				continue
+			case j < len(s) && (p[i] == s[j] || p[i] == '?' && s[j] != '/'):
+				i, j = i+1, j+1
+				continue
 			}
 		}
-		p, s = p[1:], s[1:]
+		switch {
+		case shallow != none && shallow.s < len(s) && s[shallow.s] != '/':
+			shallow.s++
+			i, j = shallow.p, shallow.s
+		case deep != none && deep.s < len(s):
+			deep.s++
+			shallow = none
+			i, j = deep.p, deep.s
+		default:
+			return false
+		}
 	}
-	return s == ""
+	return true
 }
 
 // groupView is how a member stands in its concurrency group.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -133,7 +134,11 @@ func (x *bench) until(id cairn.RunID, what string, cond func(*cairn.RunSnapshot)
 
 func (x *bench) ended(id cairn.RunID) *cairn.RunSnapshot {
 	x.t.Helper()
-	return x.until(id, "its end", func(s *cairn.RunSnapshot) bool { return s.Run.Status == cairn.StatusCompleted })
+	s := x.until(id, "its end", func(s *cairn.RunSnapshot) bool { return s.Run.Status == cairn.StatusCompleted })
+	if strings.HasPrefix(s.Run.Reason, "a defect") {
+		x.t.Errorf("run %d: %s", id, s.Run.Reason)
+	}
+	return s
 }
 
 func jobOf(s *cairn.RunSnapshot, path string) cairn.Job {

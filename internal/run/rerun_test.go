@@ -77,3 +77,29 @@ func TestRerunProperties(t *testing.T) {
 		}
 	})
 }
+
+// Instances of a call that are kept take no place of max-parallel, wherever they
+// stand: counting them once left the one to be done again waiting for ever.
+func TestRerunOfOneInstanceOfACall(t *testing.T) {
+	t.Parallel()
+	x := newBench(t, fake.New(fake.Options{Script: func(s cairn.JobSpec) fake.Outcome {
+		if s.Attempt == 1 && s.Path == "call[b]/x" {
+			return fake.Outcome{Conclusion: cairn.Failure}
+		}
+		return fake.Outcome{}
+	}}))
+	call := cairn.Node{ID: "call", Kind: cairn.NodeCall, Body: []cairn.Node{node("x")}, Strategy: genFixedStrategy("a", "b", "c")}
+	call.Strategy.FailFast = cairn.Template{Kind: cairn.TemplateBool}
+	call.Strategy.MaxParallel = cairn.Template{Kind: cairn.TemplateNumber, Num: 1}
+	id := x.submit(planOf(call)).ID
+	if s := x.ended(id); s.Run.Conclusion != cairn.Failure || len(s.Jobs) != 3 {
+		t.Fatalf("%+v", s.Jobs)
+	}
+	if _, err := x.engine.Rerun(context.Background(), run.RerunRequest{Run: id, Mode: run.RerunFailed, By: "ben"}); err != nil {
+		t.Fatal(err)
+	}
+	s := x.ended(id)
+	if s.Run.Conclusion != cairn.Success || jobOf(s, "call[b]/x").Attempt != 2 || len(s.Attempt.Kept) != 2 {
+		t.Errorf("%+v kept %v", s.Run, s.Attempt.Kept)
+	}
+}

@@ -249,6 +249,9 @@ func (s *sim) run() {
 		s.state.Fold(run.Finish{Path: path, Conclusion: e.conclusion}, s.now)
 		s.state.Edit(path, func(j *cairn.Job) { j.Outputs = e.outputs })
 	}
+	if strings.HasPrefix(s.state.Run.Reason, "a defect") {
+		s.t.Fatalf("%s:\n%s", s.state.Run.Reason, s.describeJobs())
+	}
 	for p, j := range s.state.Jobs {
 		if j.Status != cairn.StatusCompleted || j.Conclusion == "" || j.FinishedAt.IsZero() {
 			s.t.Fatalf("the run is completed, %s is %s %q", p, j.Status, j.Conclusion)
