@@ -173,6 +173,11 @@ func (e *Engine) takeResults(ctx context.Context) {
 		switch {
 		case r.err != nil:
 			e.retry(ctx, r)
+		case r.effect.Kind == effectStart && !r.stale:
+			// Its run has to be read again first: who runs the job must not be lost. The
+			// effect is carried out once more, and finds the supervisor.
+			e.forget([]string{r.effect.ID})
+			e.later(time.Second, looks{all: true})
 		case a != nil:
 			a.done = append(a.done, r.effect.ID)
 		default:
