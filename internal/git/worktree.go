@@ -282,6 +282,12 @@ func (g *Git) Ignored(ctx context.Context, workdir, path string) (bool, error) {
 	return err == nil, err
 }
 
+// Rev reads the commit that a revision (HEAD, a branch, a tag, HEAD~2) means in
+// the repository that dir lies in. One that means nothing is CodeNotFound.
+func (g *Git) Rev(ctx context.Context, dir, rev string) (cairn.Commit, error) {
+	return g.commit(ctx, call{dir: dir}, rev)
+}
+
 // commitFormat are the fields of a commit, each ended by a NUL.
 const commitFormat = "%H%x00%T%x00%P%x00%an%x00%ae%x00%aI%x00%cn%x00%s%x00%B%x00"
 

@@ -121,7 +121,7 @@ type StepHold struct {
 	Step int         `json:"step"`
 	Name string      `json:"name"`
 	Dir  string      `json:"dir"` // its workspace
-	// Env is a file of NAME=value lines with the step's environment, without secrets.
+	// Env is a shell script that exports the environment of the step.
 	Env string `json:"env,omitempty"`
 }
 

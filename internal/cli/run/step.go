@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"fmt"
-	"os"
 	"os/exec"
 	"strings"
 	"time"
@@ -90,9 +89,11 @@ func (s *stepper) shell(ctx context.Context, h *client.StepHold) {
 	if name == "" {
 		name = "/bin/sh"
 	}
-	cmd := exec.CommandContext(ctx, name)
+	// The script exports the step's environment; it is read by a shell because its
+	// values may hold anything.
+	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", `[ -z "$1" ] || . "$1"; exec "$2"`, "sh", h.Env, name)
 	cmd.Dir = h.Dir
-	cmd.Env = shellEnv(s.k.Environ, h.Env)
+	cmd.Env = terminalEnv(s.k.Environ)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.k.Term.In, s.k.Term.Err, s.k.Term.Err
 	fmt.Fprintf(s.k.Term.Err, "%s in %s; exit comes back\n", name, h.Dir)
 	if err := cmd.Run(); err != nil {
@@ -100,16 +101,14 @@ func (s *stepper) shell(ctx context.Context, h *client.StepHold) {
 	}
 }
 
-// shellEnv is the step's environment, with the terminal of this one.
-func shellEnv(own []string, file string) []string {
-	b, err := os.ReadFile(file)
-	if file == "" || err != nil {
-		return own
-	}
-	env := strings.Split(strings.TrimRight(string(b), "\n"), "\n")
+// terminalEnv is what a shell needs of this one's environment besides the step's.
+func terminalEnv(own []string) []string {
+	var env []string
 	for _, kv := range own {
-		if strings.HasPrefix(kv, "TERM=") || strings.HasPrefix(kv, "LANG=") || strings.HasPrefix(kv, "LC_") {
-			env = append(env, kv)
+		for _, p := range []string{"TERM=", "LANG=", "LC_", "PATH=", "COLORTERM="} {
+			if strings.HasPrefix(kv, p) {
+				env = append(env, kv)
+			}
 		}
 	}
 	return env

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	_ "github.com/cairn-ml/cairn/internal/server" // the scripts run it: go test must not reuse results from before a change
 )
 
 var update = flag.Bool("update", false, "write what was printed into the scripts")

@@ -3,6 +3,7 @@
 package trace
 
 import (
+	"context"
 	"crypto/sha256"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/cli/kit"
 	"github.com/cairn-ml/cairn/internal/cli/term"
+	"github.com/cairn-ml/cairn/internal/git"
 	"github.com/spf13/cobra"
 )
 
@@ -24,11 +26,12 @@ func New(k *kit.Kit) *cobra.Command {
 		Long: `Tell where something comes from, back to bytes and commits; with --down, what came of it.
 
 REF is a model or data version (model/digits:1, digits@latest), a run (run/42), a job
-(job/108), an artifact, a commit (SHA or prefix), a digest, or a file on this machine,
-which is looked up by its digest. A link that is missing is named with the reason.`,
+(job/108), an artifact, a commit (SHA or prefix; HEAD or a branch of the repository that
+this is typed in), a digest, or a file on this machine, which is looked up by its digest.
+A link that is missing is named with the reason.`,
 		Example: `cairn trace model/digits:1
 cairn trace ./model.joblib
-cairn trace 3f2a91c --down
+cairn trace HEAD --down
 cairn trace run/42 --json=roots,gaps`,
 		Args: kit.Args(1, 1, "REF"),
 	}
@@ -45,6 +48,11 @@ cairn trace run/42 --json=roots,gaps`,
 			return err
 		}
 		t, err := cl.Trace(c.Context(), asked, down)
+		if err != nil && file == "" {
+			if sha, ok := revision(c.Context(), k, asked, err); ok {
+				t, err = cl.Trace(c.Context(), sha, down)
+			}
+		}
 		if err != nil {
 			if file != "" && cairn.CodeOf(err) == cairn.CodeNotFound {
 				return cairn.Errorf(cairn.CodeNotFound, "no version holds %s (%s)", file, asked).
@@ -61,6 +69,16 @@ cairn trace run/42 --json=roots,gaps`,
 		return Write(k.Term.Out, k.Term, k.Term.OutStyle(), t, all)
 	}
 	return cmd
+}
+
+// revision reads what no version, run or commit is called as a revision of the
+// repository that the command was typed in: HEAD, a branch, a tag.
+func revision(ctx context.Context, k *kit.Kit, asked string, err error) (sha string, ok bool) {
+	if code := cairn.CodeOf(err); code != cairn.CodeNotFound && code != cairn.CodeInvalid {
+		return "", false
+	}
+	c, err := git.New(git.Options{Env: k.Environ, Now: k.Now}).Rev(ctx, k.Dir, asked)
+	return c.SHA, err == nil
 }
 
 // local turns the name of a file into its digest. Refs that look like files
