@@ -55,6 +55,16 @@ type Registry interface {
 	Action(uses string) (Action, error)
 }
 
+// JobHooks is what a Registry may do besides the steps of a job.
+type JobHooks interface {
+	// Prepare runs while the job is set up; what it leaves in the context holds for
+	// all steps. It must cost next to nothing.
+	Prepare(ctx context.Context, c *StepContext) error
+	// Complete returns what is still to do after all steps, and its name; nil when
+	// there is nothing. It gets the context of Prepare.
+	Complete(c *StepContext) (PostAction, string)
+}
+
 // Dirs are the folders of a job, as its steps see them.
 type Dirs struct {
 	Workspace string // GITHUB_WORKSPACE: the code; empty until something checks it out

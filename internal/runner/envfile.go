@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"syscall"
 	"unicode/utf16"
 
 	"github.com/cairn-ml/cairn"
@@ -31,7 +32,8 @@ func envFiles() []string { return []string{filePath, fileEnv, fileSummary, fileS
 // readEnvFile reads at most limit bytes. A step may remove its files: then they
 // are empty.
 func readEnvFile(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path)
+	// A step may have put a FIFO there, whose opening would wait for a writer.
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}
@@ -43,11 +45,11 @@ func readEnvFile(path string, limit int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if fi.Size() == 0 {
-		return nil, nil
-	}
 	if !fi.Mode().IsRegular() {
 		return nil, cairn.Errorf(cairn.CodeInvalid, "it is no longer a regular file")
+	}
+	if fi.Size() == 0 {
+		return nil, nil
 	}
 	if fi.Size() > limit {
 		return nil, cairn.Errorf(cairn.CodeTooLarge, "it holds %s; at most %s are allowed", sizeText(fi.Size()), sizeText(limit))

@@ -59,6 +59,7 @@ const (
 const (
 	defaultCancelGrace = 5 * time.Minute
 	defaultJobTimeout  = 360 // minutes
+	maxJobTimeout      = 366 * 24 * 60
 )
 
 var (
@@ -84,6 +85,7 @@ type executor struct {
 	actions  map[string]Action
 	results  []stepResult // the `steps` context
 	posts    []*post
+	prepared *StepContext   // of the registry's hooks; nil without them
 	number   int            // of the last row
 	pending  []cairn.Report // not given to the reporter yet
 	hold     bool
@@ -147,6 +149,7 @@ func Execute(ctx context.Context, j Job) []cairn.Report {
 		for i := len(x.posts) - 1; i >= 0; i-- {
 			x.post(x.posts[i])
 		}
+		x.complete()
 	}
 	return x.finish()
 }
@@ -155,8 +158,11 @@ func Execute(ctx context.Context, j Job) []cairn.Report {
 // the steps see.
 func (x *executor) watch(done <-chan struct{}) {
 	minutes := x.Spec.TimeoutMinutes
-	if minutes <= 0 {
+	switch {
+	case !(minutes > 0):
 		minutes = defaultJobTimeout
+	case minutes > maxJobTimeout:
+		minutes = maxJobTimeout // more than a Duration may hold
 	}
 	timeout := time.NewTimer(time.Duration(minutes * float64(time.Minute)))
 	defer timeout.Stop()

@@ -67,6 +67,8 @@ func (x *executor) scriptHint(tail string, code int, dir string) string {
 		return "this machine has no `python`: add actions/setup-python before this step, or write python3"
 	case regexp.MustCompile(`\bpip3?: (command )?not found`).MatchString(tail):
 		return "this machine has no `pip`: add actions/setup-python before this step, or write python3 -m pip"
+	case strings.Contains(tail, "Could not find an activated virtualenv"):
+		return "this pip would have changed a Python of this computer: use pip, python -m pip, a virtual environment or actions/setup-python; for a conda environment that the job makes, set PIP_REQUIRE_VIRTUALENV: 'false' in env"
 	case code == 137:
 		return "the process was killed (SIGKILL); often the machine ran out of memory"
 	case code == 126:

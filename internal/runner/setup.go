@@ -67,7 +67,35 @@ func (x *executor) prepare(log *stepLog) error {
 	if len(missing) > 0 {
 		return errors.Join(missing...)
 	}
-	return x.prepareContexts()
+	if err := x.prepareContexts(); err != nil {
+		return err
+	}
+	return x.hooks(log)
+}
+
+// hooks lets the registry do what it does for every job.
+func (x *executor) hooks(log *stepLog) error {
+	h, ok := x.Registry.(JobHooks)
+	if !ok {
+		return nil
+	}
+	st := &step{x: x, row: &cairn.StepRow{}, log: log, outputs: map[string]string{}}
+	c := st.context(nil)
+	err := protect(func() error { return h.Prepare(x.ctx, c) })
+	st.out.flush()
+	st.take(c)
+	x.prepared = c
+	return err
+}
+
+// complete does what the registry still has to do after all steps.
+func (x *executor) complete() {
+	if x.prepared == nil {
+		return
+	}
+	if a, name := x.Registry.(JobHooks).Complete(x.prepared); a != nil {
+		x.post(&post{action: a, ctx: x.prepared, name: name})
+	}
 }
 
 func (x *executor) findAction(uses string) (Action, error) {

@@ -154,14 +154,7 @@ func packageVariable(name string) bool {
 // passConfiguration lets the job's pip and uv reach packages as the user's do,
 // and hides the passwords in it from logs.
 func (a *setupPython) passConfiguration(c *runner.StepContext, t *python.Tools) {
-	get := func(name string) string {
-		for i := len(t.Environ) - 1; i >= 0; i-- {
-			if k, v, ok := strings.Cut(t.Environ[i], "="); ok && k == name {
-				return v
-			}
-		}
-		return ""
-	}
+	get := t.Getenv
 	for _, s := range python.LoadPipConfig(get, t.UserHome).Secrets() {
 		c.Mask(s)
 	}
@@ -216,11 +209,20 @@ func (a *setupPython) extraPip(ctx context.Context, c *runner.StepContext, venv 
 // Post records which packages the job had in the end.
 func (a *setupPython) Post(ctx context.Context, c *runner.StepContext) error {
 	dir := c.State[stateVenv]
-	if dir == "" || c.Server == nil {
+	if dir == "" {
 		return nil // it did not come that far
 	}
+	return a.record(ctx, c, dir, c.State[statePython])
+}
+
+// record keeps the packages of an environment as an asset, and the byte code of
+// what was imported for the next job.
+func (a *setupPython) record(ctx context.Context, c *runner.StepContext, dir, base string) error {
+	if c.Server == nil {
+		return nil
+	}
 	tools := a.tools(c)
-	v, py, err := tools.Describe(ctx, dir, c.State[statePython])
+	v, py, err := tools.Describe(ctx, dir, base)
 	if err != nil {
 		return err
 	}

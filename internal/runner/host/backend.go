@@ -213,7 +213,9 @@ func (b *Backend) follow(l layout, s *supervised, id *identity) {
 	}
 	b.watch.add(l)
 	go func() {
-		waitExit(id.PID, id.Start)
+		if id.alive() {
+			waitExit(id.PID, id.Start)
+		}
 		b.sweep(l, s, id)
 		b.signal()
 		b.mu.Lock()
@@ -230,8 +232,8 @@ func (b *Backend) follow(l layout, s *supervised, id *identity) {
 
 // sweep kills what a supervisor left that died without a result.
 func (b *Backend) sweep(l layout, s *supervised, id *identity) {
-	if l.finished() {
-		return
+	if l.finished() || !id.thisBoot() {
+		return // after a start of the machine its numbers are those of other processes
 	}
 	s.sweep.Do(func() {
 		if n := killOrphans(id); n > 0 {
@@ -249,7 +251,7 @@ func (b *Backend) Alive(job cairn.Job) bool {
 	if err != nil || id == nil {
 		return false
 	}
-	if processAlive(id.PID, id.Start) {
+	if id.alive() {
 		b.follow(l, s, id)
 		return true
 	}
@@ -277,7 +279,16 @@ func (b *Backend) Cancel(_ context.Context, job cairn.Job, force bool) error {
 	if err := writeFile(l.cancel(), []byte(how)); err != nil && !force {
 		return diskError(err)
 	}
-	err = signalProcess(id.PID, id.Start, syscall.SIGTERM)
+	return terminate(id)
+}
+
+// terminate makes a supervisor look at its cancel file. One that has ended is no
+// error.
+func terminate(id *identity) error {
+	if !id.alive() {
+		return nil
+	}
+	err := signalProcess(id.PID, id.Start, syscall.SIGTERM)
 	if errors.Is(err, syscall.ESRCH) {
 		return nil
 	}
@@ -292,8 +303,19 @@ func (b *Backend) Cleanup(_ context.Context, job cairn.Job) error {
 	if err != nil {
 		return err
 	}
-	if id != nil && processAlive(id.PID, id.Start) {
+	if id != nil && id.alive() {
 		// It is about to end, and removes its folders itself; what it leaves goes then.
+		// One without a result was given up: it may not have heard of that, such as
+		// one that took so long to start that its job was over. To one that has written
+		// its last report this changes nothing.
+		if !l.finishes() {
+			if err := writeFile(l.cancel(), []byte("force\n")); err != nil {
+				return diskError(err)
+			}
+			if err := terminate(id); err != nil {
+				return err
+			}
+		}
 		s := b.supervised(l)
 		b.mu.Lock()
 		s.clean = true

@@ -92,6 +92,8 @@ func jobEnviron(l layout, inherited []string, h handover, mark string) map[strin
 	setDefault(env, "PIP_CACHE_DIR", filepath.Join(h.Home, "cache", "pip"))
 	setDefault(env, "UV_CACHE_DIR", filepath.Join(h.Home, "cache", "uv"))
 	setDefault(env, "PIP_DISABLE_PIP_VERSION_CHECK", "1")
+	// The last fence before this computer's own Pythons: see python.OfferDefault.
+	setDefault(env, "PIP_REQUIRE_VIRTUALENV", "1")
 	setDefault(env, "PYTHONUNBUFFERED", "1") // so that logs can be followed
 	// Version managers look for their files in HOME, which is not the user's.
 	for name, dir := range map[string]string{"PYENV_ROOT": ".pyenv", "RUSTUP_HOME": ".rustup", "CARGO_HOME": ".cargo"} {

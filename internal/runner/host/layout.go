@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"github.com/cairn-ml/cairn"
 )
@@ -50,7 +51,14 @@ type identity struct {
 	PID   int    `json:"pid"`
 	Start int64  `json:"start"`
 	Mark  string `json:"mark"`
+	// Boot names the run of the machine in which PID and Start mean something; ""
+	// where that cannot be known.
+	Boot string `json:"boot,omitempty"`
 }
+
+func (id *identity) alive() bool { return id.thisBoot() && processAlive(id.PID, id.Start) }
+
+func (id *identity) thisBoot() bool { return id.Boot == "" || id.Boot == bootID() }
 
 // readIdentity returns nil when no supervisor was ever started.
 func (l layout) readIdentity() (*identity, error) {
@@ -71,6 +79,17 @@ func (l layout) readIdentity() (*identity, error) {
 func (l layout) finished() bool {
 	_, err := os.Stat(l.result())
 	return err == nil
+}
+
+// finishes is finished for a supervisor that may be writing its result just now.
+func (l layout) finishes() bool {
+	for range 50 {
+		if l.finished() {
+			return true
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+	return false
 }
 
 // writeFile writes a file that is either whole or not there.

@@ -228,12 +228,20 @@ func kill(ps []proc, killed map[int]int64) {
 func marked(ps []proc, id *identity) []proc {
 	mark := []byte(markVariable + "=" + id.Mark)
 	self := os.Getpid()
+	// While a process is left in a session, the kernel gives its number to no other
+	// one: a stranger with that number means that the session is the stranger's.
+	session := id.PID
+	for _, p := range ps {
+		if p.pid == id.PID && p.start != id.Start {
+			session = -1
+		}
+	}
 	var out []proc
 	for _, p := range ps {
 		if p.start < id.Start || p.pid == self || p.pid == id.PID && p.start == id.Start {
 			continue
 		}
-		if p.session == id.PID || carries(p.pid, mark) {
+		if p.session == session || carries(p.pid, mark) {
 			out = append(out, p)
 		}
 	}
@@ -251,6 +259,15 @@ func carries(pid int, mark []byte) bool {
 		}
 	}
 	return false
+}
+
+// bootID names the run of the machine, between two starts.
+func bootID() string {
+	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return string(bytes.TrimSpace(b))
 }
 
 // allocate reserves room on the disk.

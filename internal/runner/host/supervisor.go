@@ -107,7 +107,7 @@ func (s *supervisor) begin(stdin io.Reader) (*os.File, error) {
 		lock.Close()
 		return nil, err
 	}
-	s.id = identity{PID: os.Getpid(), Start: processStart(os.Getpid()), Mark: rand.Text()}
+	s.id = identity{PID: os.Getpid(), Start: processStart(os.Getpid()), Mark: rand.Text(), Boot: bootID()}
 	who, err := json.Marshal(s.id)
 	if err == nil {
 		err = writeFile(s.l.pid(), who)

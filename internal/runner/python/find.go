@@ -165,10 +165,15 @@ func isPython(name string) bool { return pythonNameRE.MatchString(name) }
 
 // ask runs the query.
 func ask(ctx context.Context, path string, environ []string) (*Interpreter, error) {
+	return askIn(ctx, path, "/", environ)
+}
+
+// askIn runs it in a folder, which decides what the shims of version managers do.
+func askIn(ctx context.Context, path, dir string, environ []string) (*Interpreter, error) {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, path, "-I", "-S", "-c", query)
-	cmd.Env, cmd.Dir = environ, "/"
+	cmd.Env, cmd.Dir = environ, dir
 	cmd.WaitDelay = time.Second
 	var out limited
 	cmd.Stdout = &out

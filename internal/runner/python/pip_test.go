@@ -38,7 +38,7 @@ func TestPlanPip(t *testing.T) {
 		{"install -U pip setuptools wheel", "", "pip itself"},
 		{"install pip==24.0", "", "pip itself"},
 		{"install pip-tools", "-- pip-tools", ""},
-		{"install --user x", "", "--user"},
+		{"install --user x", "-- x", ""},
 		{"install --report r.json x", "", "--report"},
 		{"install --prefer-binary x", "", "--prefer-binary"},
 		{"install --brand-new x", "", "--brand-new"},

@@ -46,7 +46,8 @@ var pipFlags = map[string]pipFlag{
 	"--use-feature": {value: true}, "--use-deprecated": {value: true}, "--disable-pip-version-check": {}, "--no-input": {},
 	"--no-warn-script-location": {}, "--no-warn-conflicts": {}, "--no-python-version-warning": {}, "--break-system-packages": {},
 	"--use-pep517": {}, "--require-virtualenv": {}, "--debug": {}, "--no-clean": {},
-	"--user": {pip: true}, "--prefix": {value: true, pip: true}, "--root": {value: true, pip: true}, "--src": {value: true, pip: true},
+	"--user":   {}, // the environment is the job's own already
+	"--prefix": {value: true, pip: true}, "--root": {value: true, pip: true}, "--src": {value: true, pip: true},
 	"--platform": {value: true, pip: true}, "--python-version": {value: true, pip: true}, "--implementation": {value: true, pip: true},
 	"--abi": {value: true, pip: true}, "--report": {value: true, pip: true}, "--log": {value: true, pip: true},
 	"--global-option": {value: true, pip: true}, "--install-option": {value: true, pip: true}, "--isolated": {pip: true},

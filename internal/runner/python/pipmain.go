@@ -15,6 +15,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/cairn-ml/cairn"
 )
 
 // venvState is what the pip of an environment needs to know. It lies inside the
@@ -44,6 +46,9 @@ func PipMain(ctx context.Context, args []string, environ []string, std Stdio) in
 	if len(args) == 0 {
 		fmt.Fprintln(std.Err, "usage: cairn _pip VENV ARGS...")
 		return 2
+	}
+	if args[0] == "--make" && len(args) == 2 {
+		return makeMain(ctx, args[1], environ, std)
 	}
 	venv, args := args[0], args[1:]
 	st, err := readState(venv)
@@ -101,6 +106,22 @@ func PipMain(ctx context.Context, args []string, environ []string, std Stdio) in
 		fmt.Fprintf(std.Err, "warning: the pip of this environment could not be renewed: %v\n", err)
 	}
 	return code
+}
+
+// makeMain is `cairn _pip --make LINK`: a pip was called where no environment is yet.
+func makeMain(ctx context.Context, link string, environ []string, std Stdio) int {
+	dir, err := os.Getwd()
+	if err != nil {
+		dir = "/"
+	}
+	if err := MakeDefault(ctx, link, dir, environ, std); err != nil {
+		fmt.Fprintf(std.Err, "ERROR: %v\n", err)
+		if hint := cairn.AsError(err).Hint; hint != "" {
+			fmt.Fprintf(std.Err, "Hint: %s\n", hint)
+		}
+		return 1
+	}
+	return 0
 }
 
 const sourcesFile = "cairn-pip-sources"

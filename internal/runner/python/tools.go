@@ -29,7 +29,9 @@ type Tools struct {
 	System []string
 }
 
-// env returns a variable of the user's environment.
+// Getenv returns a variable of the user's environment.
+func (t *Tools) Getenv(name string) string { return t.env(name) }
+
 func (t *Tools) env(name string) string {
 	for i := len(t.Environ) - 1; i >= 0; i-- {
 		if k, v, ok := strings.Cut(t.Environ[i], "="); ok && k == name {
