@@ -87,3 +87,14 @@ func TestStrangersAreLeftAlone(t *testing.T) {
 		os.Remove(l.pid()) // the end of the test waits for real ones only
 	}
 }
+
+// TestTimeoutBeyondAllTime: a time that no number of nanoseconds holds is long,
+// not over at once.
+func TestTimeoutBeyondAllTime(t *testing.T) {
+	t.Parallel()
+	spec := runnertest.Spec(1, "true")
+	spec.TimeoutMinutes = 1e300
+	if in := run(t, spec); in.end.Conclusion != cairn.Success {
+		t.Errorf("%+v", in.end)
+	}
+}
