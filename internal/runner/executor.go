@@ -60,7 +60,6 @@ const (
 	defaultCancelGrace = 5 * time.Minute
 	defaultJobTimeout  = 360 // minutes
 	maxJobTimeout      = 366 * 24 * 60
-	maxJobTimeout      = 366 * 24 * 60
 )
 
 var (
