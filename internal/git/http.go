@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -42,6 +41,8 @@ type Server struct {
 	o     HandlerOptions
 	mu    sync.Mutex
 	locks map[string]*sync.Mutex
+	// noting is held while a file of pushers is changed.
+	noting sync.Mutex
 }
 
 // Server makes the HTTP side of a host.
@@ -224,8 +225,12 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request, repo string) er
 	if s.o.Principal != nil {
 		by = s.o.Principal(r.Context())
 	}
-	if err := writeFile(filepath.Join(dir, pusherFile), by+"\n"); err != nil {
-		fail(w, fileError(err))
+	moves, in, err := commands(in)
+	if err == nil {
+		err = s.notePushers(dir, moves, by)
+	}
+	if err != nil {
+		fail(w, err)
 		return err
 	}
 	c := s.service(r, dir, "git-receive-pack")

@@ -60,6 +60,7 @@ type rig struct {
 	mu     sync.Mutex
 	pushes []git.Push
 	fail   error
+	bad    string // the only ref that fails; "" for all
 }
 
 func newRig(t *testing.T, u *user) *rig {
@@ -87,6 +88,9 @@ func newRig(t *testing.T, u *user) *rig {
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			r.pushes = append(r.pushes, p)
+			if r.bad != "" && r.bad != p.Ref {
+				return nil
+			}
 			return r.fail
 		},
 		Message: func(_ context.Context, ps []git.Push) string {
@@ -233,6 +237,27 @@ func TestReconcile(t *testing.T) {
 		if p != first[0] || p.By != "ana" {
 			t.Errorf("%+v, first %+v", p, first[0])
 		}
+	}
+}
+
+// A ref whose hook fails keeps no other one waiting, and stays that of who moved it.
+func TestPushesOfTwo(t *testing.T) {
+	t.Parallel()
+	u := newUser(t).repo()
+	r := newRig(t, u)
+	r.fail, r.bad = cairn.Errorf(cairn.CodeUnavailable, "the engine is down"), "refs/heads/a"
+	u.git("push", r.url+"local/digits", "main:a")
+	u.git("push", strings.Replace(r.url, "ana:", "bob:", 1)+"local/digits", "main:b", "main:c")
+	r.fail = nil
+	must(t, r.server.Reconcile(t.Context()))
+	must(t, r.server.Reconcile(t.Context()))
+	calls := map[string]int{}
+	for _, p := range r.take() {
+		calls[p.Ref+" of "+p.By]++
+	}
+	want := map[string]int{"refs/heads/a of ana": 3, "refs/heads/b of bob": 1, "refs/heads/c of bob": 1}
+	if !maps.Equal(calls, want) {
+		t.Errorf("%v, want %v", calls, want)
 	}
 }
 

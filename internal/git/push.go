@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -39,10 +40,6 @@ type RefStore interface {
 	SetRef(ctx context.Context, repo, ref, sha string, version int64, ch cairn.Change) error
 }
 
-// pusherFile says who pushed last, for pushes that are only seen at the next
-// start.
-const pusherFile = "cairn-pushed-by"
-
 // Reconcile finds pushes that were taken but not seen, because the process ended
 // between the two: call it at start.
 func (s *Server) Reconcile(ctx context.Context) error {
@@ -50,17 +47,19 @@ func (s *Server) Reconcile(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var errs []error
 	for _, repo := range repos {
 		if _, err := s.seen(ctx, repo); err != nil {
-			return err
+			errs = append(errs, fmt.Errorf("%s: %w", repo, err))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // seen compares the refs of a repository with the recorded ones, calls the hook
 // for each that moved, and records it then: a crash between the two calls the
-// hook again, with the same ID.
+// hook again, with the same ID. A ref whose hook fails is tried again with the
+// next push, and keeps no other one from being seen.
 func (s *Server) seen(ctx context.Context, repo string) ([]Push, error) {
 	lock := s.lock(repo)
 	lock.Lock()
@@ -69,22 +68,30 @@ func (s *Server) seen(ctx context.Context, repo string) ([]Push, error) {
 	if err != nil {
 		return nil, err
 	}
-	for i, p := range moved {
-		if s.o.OnPush != nil {
-			if err := s.o.OnPush(ctx, p); err != nil {
-				return moved[:i], err
-			}
-		}
-		data, err := json.Marshal(p)
-		if err != nil {
-			return moved[:i], err
-		}
-		ch := cairn.Change{By: p.By, Events: []cairn.Event{{Kind: cairn.EvRecorded, Subject: cairn.NewRef("ref", p.Repo+":"+p.Ref), Data: data}}}
-		if err := s.o.Refs.SetRef(ctx, repo, p.Ref, p.New, versions[p.Ref], ch); err != nil {
-			return moved[:i], err
+	var done []Push
+	var first error
+	for _, p := range moved {
+		if err := s.record(ctx, p, versions[p.Ref]); err == nil {
+			done = append(done, p)
+		} else if first == nil {
+			first = err
 		}
 	}
-	return moved, nil
+	return done, first
+}
+
+func (s *Server) record(ctx context.Context, p Push, version int64) error {
+	if s.o.OnPush != nil {
+		if err := s.o.OnPush(ctx, p); err != nil {
+			return err
+		}
+	}
+	data, err := json.Marshal(p)
+	if err != nil {
+		return err
+	}
+	ch := cairn.Change{By: p.By, Events: []cairn.Event{{Kind: cairn.EvRecorded, Subject: cairn.NewRef("ref", p.Repo+":"+p.Ref), Data: data}}}
+	return s.o.Refs.SetRef(ctx, p.Repo, p.Ref, p.New, version, ch)
 }
 
 // moved lists the refs that are not where they were recorded, branches first.
@@ -97,12 +104,15 @@ func (s *Server) moved(ctx context.Context, repo string) ([]Push, map[string]int
 	if err != nil {
 		return nil, nil, err
 	}
-	by := s.pusher(repo)
+	by, err := s.pushers(repo)
+	if err != nil {
+		return nil, nil, err
+	}
 	versions := map[string]int64{}
 	var out []Push
 	add := func(ref, old, now string) {
 		versions[ref] = recorded[ref].Version
-		out = append(out, Push{ID: pushID(repo, ref, old, now, recorded[ref].Version), Repo: repo, Ref: ref, Old: old, New: now, By: by})
+		out = append(out, Push{ID: pushID(repo, ref, old, now, recorded[ref].Version), Repo: repo, Ref: ref, Old: old, New: now, By: by(ref, now)})
 	}
 	for ref, id := range refs {
 		old := recorded[ref].SHA
@@ -125,18 +135,6 @@ func (s *Server) moved(ctx context.Context, repo string) ([]Push, map[string]int
 func pushID(repo, ref, old, now string, version int64) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%s\n%s\n%s\n%d", repo, ref, old, now, version))
 	return hex.EncodeToString(sum[:16])
-}
-
-func (s *Server) pusher(repo string) string {
-	dir, err := s.host.Dir(repo)
-	if err != nil {
-		return ""
-	}
-	b, err := os.ReadFile(filepath.Join(dir, pusherFile))
-	if err != nil {
-		return ""
-	}
-	return strings.TrimSpace(string(b))
 }
 
 // settleHead points HEAD at a branch that exists, so that a clone checks
