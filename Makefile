@@ -43,8 +43,13 @@ test-race: ## the concurrent rooms under the race detector (needs a C compiler)
 	@CGO_ENABLED=1 go test -race -short -timeout 20m ./internal/store/... ./internal/run/... ./internal/runner/... ./internal/cas/... ./internal/asset/... ./internal/server/...
 
 .PHONY: test-kill
-test-kill: build ## kill -9 of owner, supervisor and step at twenty points each
-	@CAIRN_TEST_KILL=1 go test -count=1 -timeout 15m -run 'Kill' ./internal/server/... ./internal/runner/...
+test-kill: ## kill -9 of owner, supervisor and step at twenty points each, three times over
+	@go test -count=3 -timeout 20m -run 'Kill' ./internal/run ./internal/runner/host ./internal/server
+
+.PHONY: test-web
+test-web: ## the pages in a real browser
+	@command -v chromium >/dev/null || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends chromium; } >/dev/null
+	@CAIRN_TEST_BROWSER=1 go test -count=1 -timeout 5m -run 'Browser' ./internal/server
 
 .PHONY: test-oracle
 test-oracle: ## expressions against GitHub's own npm package
