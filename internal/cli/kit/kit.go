@@ -5,6 +5,7 @@ package kit
 
 import (
 	"context"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -114,9 +115,18 @@ func (k *Kit) ReadFile(p string, limit int64) ([]byte, error) {
 	case fi.Size() > limit:
 		return nil, cairn.Errorf(cairn.CodeTooLarge, "%s is %s; at most %s are read", p, term.Size(fi.Size()), term.Size(limit))
 	}
-	b, err := os.ReadFile(path)
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, cairn.Errorf(cairn.CodeFailed, "cannot read %s: %w", p, err)
+	}
+	defer f.Close()
+	// A pipe, such as <(command), has no size beforehand.
+	b, err := io.ReadAll(io.LimitReader(f, limit+1))
+	switch {
+	case err != nil:
+		return nil, cairn.Errorf(cairn.CodeFailed, "cannot read %s: %w", p, err)
+	case int64(len(b)) > limit:
+		return nil, cairn.Errorf(cairn.CodeTooLarge, "%s is more than %s", p, term.Size(limit))
 	}
 	return b, nil
 }
@@ -207,8 +217,11 @@ func Pairs(flag string, given []string) (map[string]string, error) {
 		name, value, ok := strings.Cut(kv, "=")
 		name = strings.TrimSpace(name)
 		if !ok || name == "" {
-			return nil, cairn.Errorf(cairn.CodeInvalid, "--%s %q is not NAME=VALUE", flag, kv).
-				WithHint("--%s %s=VALUE", flag, strings.TrimSpace(kv))
+			e := cairn.Errorf(cairn.CodeInvalid, "--%s %q is not NAME=VALUE", flag, kv)
+			if ok || name == "" {
+				return nil, e.WithHint("the name before = is empty")
+			}
+			return nil, e.WithHint("--%s %s", flag, term.ShellQuote(name+"=VALUE"))
 		}
 		if _, twice := out[name]; twice {
 			return nil, cairn.Errorf(cairn.CodeInvalid, "--%s %s is given twice", flag, name)

@@ -2,6 +2,7 @@ package repo
 
 import (
 	"fmt"
+	"os"
 	"path"
 	"path/filepath"
 	"strings"
@@ -38,7 +39,7 @@ func Choose(root, dir, asked string, files []*File) (f *File, note string, err e
 		func(f *File) bool { return f.Path == asked },
 		func(f *File) bool { return path.Base(f.Path) == asked },
 		func(f *File) bool { return f.Workflow != nil && f.Workflow.Name == asked },
-		func(f *File) bool { return strings.TrimSuffix(path.Base(f.Path), path.Ext(f.Path)) == asked },
+		func(f *File) bool { return stem(path.Base(f.Path)) == asked },
 		func(f *File) bool { return f.Workflow != nil && strings.EqualFold(f.Workflow.Name, asked) },
 	}
 	for _, match := range tests {
@@ -56,10 +57,33 @@ func Choose(root, dir, asked string, files []*File) (f *File, note string, err e
 			return nil, "", &Ambiguous{asked, found}
 		}
 	}
-	if f := byTail(asked, files); f != nil {
+	if f := byTail(asked, files); f != nil && outside(root, dir, asked) == "" {
 		return f, fmt.Sprintf("%s is not in this repository: taking %s, which ends the same", asked, f.Path), nil
 	}
+	if name := outside(root, dir, asked); name != "" {
+		return nil, "", cairn.Errorf(cairn.CodeInvalid, "%s lies outside of the repository %s", asked, root).
+			WithHint("a run is of a commit, its workflow included: copy the file into %s", Folder)
+	}
 	return nil, "", notFound(asked, files)
+}
+
+// outside tells whether asked is a workflow file of this machine that lies in no
+// folder of the repository, and gives its path.
+func outside(root, dir, asked string) string {
+	if ext := path.Ext(asked); ext != ".yml" && ext != ".yaml" {
+		return ""
+	}
+	name := asked
+	if !filepath.IsAbs(name) {
+		name = filepath.Join(dir, filepath.FromSlash(asked))
+	}
+	if fi, err := os.Stat(name); err != nil || fi.IsDir() {
+		return ""
+	}
+	if rel, err := filepath.Rel(root, name); err == nil && filepath.IsLocal(rel) {
+		return ""
+	}
+	return name
 }
 
 func theOnly(files []*File) (*File, string, error) {
@@ -144,15 +168,20 @@ func byTail(asked string, files []*File) *File {
 func notFound(asked string, files []*File) error {
 	e := cairn.Errorf(cairn.CodeNotFound, "no workflow of this repository is called %q", asked)
 	var names, all []string
+	of := map[string]string{} // endings are no likeness: zz.yml is not near a.yml
 	for _, f := range files {
-		names = append(names, f.Name(), path.Base(f.Path))
-		all = append(all, path.Base(f.Path))
+		base := path.Base(f.Path)
+		of[stem(base)], of[f.Name()] = base, f.Name()
+		names = append(names, stem(base), f.Name())
+		all = append(all, base)
 	}
 	if len(files) == 0 {
 		return e.WithHint("there is no .yml file in %s", Folder)
 	}
-	if n := cairn.Nearest(path.Base(asked), names); n != "" {
-		return e.WithHint("did you mean %q? there are: %s", n, strings.Join(all, ", "))
+	if n := cairn.Nearest(stem(path.Base(strings.ReplaceAll(asked, `\`, "/"))), names); n != "" {
+		return e.WithHint("did you mean %q? there are: %s", of[n], strings.Join(all, ", "))
 	}
 	return e.WithHint("there are: %s", strings.Join(all, ", "))
 }
+
+func stem(base string) string { return strings.TrimSuffix(base, path.Ext(base)) }

@@ -20,7 +20,7 @@ func ShowChoice(k *kit.Kit, a *Ambiguous, command string) {
 	s := t.ErrStyle()
 	fmt.Fprintf(t.Err, "%s %s\n\n", s.Bold(s.Red("error:")), term.Clean(a.Error()))
 	writeTable(t.Err, k, a.Files, s, t.ErrTTY)
-	fmt.Fprintf(t.Err, "\n%s %s --workflow %s\n", s.Cyan("hint:"), command, path.Base(a.Files[0].Path))
+	fmt.Fprintf(t.Err, "\n%s %s --workflow %s\n", s.Cyan("hint:"), command, term.ShellQuote(path.Base(a.Files[0].Path)))
 }
 
 // WriteTable lists workflows with their names, files and triggers.
@@ -33,7 +33,7 @@ func writeTable(w io.Writer, k *kit.Kit, files []*File, s term.Style, clip bool)
 	for _, f := range files {
 		by := strings.Join(f.Events(), ", ")
 		if f.Workflow == nil {
-			by = "(cannot be read: cairn workflow lint " + f.Path + ")"
+			by = "(cannot be read: cairn workflow lint " + term.ShellQuote(f.Path) + ")"
 		}
 		tb.Row(term.Clean(f.Name()), term.Clean(f.Path), term.Clean(by))
 	}

@@ -5,6 +5,7 @@ package repo
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path"
 	"path/filepath"
@@ -87,7 +88,7 @@ func Read(root, rel string) (*File, error) {
 		return nil, cairn.Errorf(cairn.CodeNotFound, "there is no workflow file %s", rel)
 	}
 	if !fi.Mode().IsRegular() {
-		return nil, cairn.Errorf(cairn.CodeInvalid, "%s is not a file", rel)
+		return nil, cairn.Errorf(cairn.CodeInvalid, "%s is not a file (%s)", rel, fi.Mode().Type())
 	}
 	if fi.Size() > maxWorkflow {
 		return nil, cairn.Errorf(cairn.CodeTooLarge, "%s is %d bytes; a workflow file holds at most %d", rel, fi.Size(), maxWorkflow)
@@ -101,6 +102,16 @@ func Read(root, rel string) (*File, error) {
 		w = nil
 	}
 	return &File{rel, src, w, problems}, nil
+}
+
+// unreadable stands for a file that is there and cannot be read.
+func unreadable(root, rel string, err error) *File {
+	e := cairn.AsError(err)
+	p := cairn.Problem{Position: cairn.Position{File: rel}, Severity: cairn.SeverityError, Code: "workflow.unreadable", Message: e.Message, Hint: e.Hint}
+	if target, lerr := os.Readlink(filepath.Join(root, filepath.FromSlash(rel))); lerr == nil {
+		p.Message = fmt.Sprintf("%s is a symbolic link to %s, which is not there", rel, target)
+	}
+	return &File{Path: rel, Problems: []cairn.Problem{p}}
 }
 
 // Workflows reads all workflow files of a work tree, in the order of their names.
@@ -122,7 +133,8 @@ func Workflows(root string) ([]*File, error) {
 		}
 		f, err := Read(root, Folder+"/"+e.Name())
 		if err != nil {
-			return nil, err
+			// The others can still be used.
+			f = unreadable(root, Folder+"/"+e.Name(), err)
 		}
 		out = append(out, f)
 	}

@@ -166,7 +166,7 @@ func (o *Options) request(ctx context.Context, k *kit.Kit) (client.RunRequest, e
 	if o.Dirty == dirtyRefuse && wt.Dirty {
 		var names []string
 		for _, f := range wt.DirtyFiles[:min(len(wt.DirtyFiles), 5)] {
-			names = append(names, f.Path)
+			names = append(names, term.FileName(f.Path))
 		}
 		return r, cairn.Errorf(cairn.CodeFailed, "the working tree has %s: %s", term.Count(int64(wt.DirtyCount), "uncommitted change"), strings.Join(names, ", ")).
 			WithHint("commit them, or run without --dirty=refuse")

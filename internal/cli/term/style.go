@@ -1,6 +1,7 @@
 package term
 
 import (
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -194,4 +195,24 @@ func CleanText(s string) string {
 		lines[i] = Clean(lines[i])
 	}
 	return strings.Join(lines, "\n")
+}
+
+// ShellQuote writes a word of a command that people may type or paste.
+func ShellQuote(s string) string {
+	safe := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r > 0x7f && !control(r) || strings.ContainsRune("-_./:@=+,%", r)
+	}
+	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !safe(r) }) < 0 {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// FileName writes the name of a file within a sentence: one with line ends or
+// other controls in it in quotes.
+func FileName(s string) string {
+	if strings.ContainsFunc(s, control) || !utf8.ValidString(s) {
+		return strconv.Quote(s)
+	}
+	return s
 }

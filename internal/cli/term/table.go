@@ -119,5 +119,8 @@ func Count(n int64, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}
+	if stem, ok := strings.CutSuffix(noun, "y"); ok && !strings.HasSuffix(stem, "a") && !strings.HasSuffix(stem, "e") {
+		noun = stem + "ie"
+	}
 	return strconv.FormatInt(n, 10) + " " + noun + "s"
 }
