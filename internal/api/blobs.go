@@ -22,6 +22,8 @@ const (
 	batchBytes     = 32 << 20 // how much of an upload shares one durable point
 	batchBlobs     = 4096
 	streamDeadline = 2 * time.Minute // without a byte
+	treePathLimit  = 4096            // bytes of a path in a tree
+	treeFilesLimit = 2_000_000       // entries of one flat listing
 )
 
 type digestPath struct {
@@ -230,6 +232,9 @@ func (a *API) getBlob(w http.ResponseWriter, r *http.Request) error {
 func (a *API) treeFiles(ctx context.Context, root cairn.Digest) ([]client.TreeFile, error) {
 	out := []client.TreeFile{}
 	err := a.o.Blobs.WalkTree(ctx, root, func(p string, e cairn.TreeEntry) error {
+		if len(out) >= treeFilesLimit {
+			return cairn.Errorf(cairn.CodeTooLarge, "the tree has more than %d files", treeFilesLimit)
+		}
 		if e.Mode != cairn.ModeDir {
 			out = append(out, client.TreeFile{Path: p, Mode: e.Mode, Size: e.Size, Digest: e.Digest})
 		} else if e.Files == 0 {
@@ -260,6 +265,9 @@ func (a *API) putTree(ctx context.Context, files []client.TreeFile) (*client.Tre
 	root := &folder{}
 	var ds []cairn.Digest
 	for _, f := range files {
+		if len(f.Path) > treePathLimit {
+			return nil, cairn.Errorf(cairn.CodeInvalid, "%.40q… is a path of %d bytes; at most %d are allowed", f.Path, len(f.Path), treePathLimit)
+		}
 		if f.Path == "" || path.IsAbs(f.Path) || path.Clean(f.Path) != f.Path || f.Path == "." || f.Path == ".." || strings.HasPrefix(f.Path, "../") {
 			return nil, cairn.Errorf(cairn.CodeInvalid, "%q is not a path inside a folder", f.Path)
 		}

@@ -76,7 +76,7 @@ func (c *checkout) run(root cairn.Digest, dir string) (Result, error) {
 	c.g, c.ctx = errgroup.WithContext(c.ctx)
 	c.g.SetLimit(c.o.Workers)
 	c.sum.Root = root
-	err = walkTree(c.ctx, c.tree, root, "", 0, c.entry)
+	err = walkTree(c.ctx, c.tree, root, c.entry)
 	if werr := c.g.Wait(); werr != nil && (err == nil || errors.Is(err, context.Canceled)) {
 		err = werr
 	}

@@ -18,6 +18,9 @@ const (
 	MaxTreeDepth   = 128
 	MaxNameBytes   = 255
 	MaxLinkBytes   = 4096
+	// MaxTreeWalk bounds what a walk visits: a few small objects that hold each
+	// other twice are a tree of more files than there is time for.
+	MaxTreeWalk = 20_000_000
 )
 
 const treeHeader = "cairn-tree 1\n"

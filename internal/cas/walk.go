@@ -110,26 +110,44 @@ func (s *Store) Sum(ctx context.Context, root cairn.Digest) (Result, error) {
 // WalkTree visits everything below a root, folders before what they hold, in
 // the order of names. path is slash-separated and relative to the root.
 func (s *Store) WalkTree(ctx context.Context, root cairn.Digest, fn func(path string, e cairn.TreeEntry) error) error {
-	return walkTree(ctx, s.ReadTree, root, "", 0, fn)
+	return walkTree(ctx, s.ReadTree, root, fn)
 }
 
 type readTree func(ctx context.Context, d cairn.Digest) ([]cairn.TreeEntry, error)
 
-func walkTree(ctx context.Context, read readTree, d cairn.Digest, at string, depth int, fn func(string, cairn.TreeEntry) error) error {
+func walkTree(ctx context.Context, read readTree, root cairn.Digest, fn func(string, cairn.TreeEntry) error) error {
+	w := &treeWalk{ctx: ctx, read: read, fn: fn, left: MaxTreeWalk}
+	return w.walk(root, "", 0)
+}
+
+type treeWalk struct {
+	ctx  context.Context
+	read readTree
+	fn   func(string, cairn.TreeEntry) error
+	left int
+}
+
+func (w *treeWalk) walk(d cairn.Digest, at string, depth int) error {
 	if depth > MaxTreeDepth {
 		return badTree("it is deeper than %d folders", MaxTreeDepth)
 	}
-	entries, err := read(ctx, d)
+	if err := w.ctx.Err(); err != nil {
+		return err
+	}
+	entries, err := w.read(w.ctx, d)
 	if err != nil {
 		return err
 	}
+	if w.left -= len(entries); w.left < 0 {
+		return cairn.Errorf(cairn.CodeTooLarge, "the tree holds more than %d files and folders", MaxTreeWalk)
+	}
 	for _, e := range entries {
 		p := join(at, e.Name)
-		if err := fn(p, e); err != nil {
+		if err := w.fn(p, e); err != nil {
 			return err
 		}
 		if e.Mode == cairn.ModeDir {
-			if err := walkTree(ctx, read, e.Digest, p, depth+1, fn); err != nil {
+			if err := w.walk(e.Digest, p, depth+1); err != nil {
 				return err
 			}
 		}
