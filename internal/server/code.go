@@ -186,7 +186,11 @@ func (s *Server) workflows(ctx context.Context, c *code) ([]candidate, error) {
 			continue
 		}
 		w, err := s.readWorkflow(ctx, c, workflowDir+"/"+e.Name)
-		if err != nil {
+		if cairn.CodeOf(err) == cairn.CodeTooLarge {
+			// It keeps no other workflow from running.
+			file := workflowDir + "/" + e.Name
+			w = &candidate{path: file, problems: []cairn.Problem{unmet(cairn.Position{File: file}, "workflow.size", "", "%s", cairn.AsError(err).Message)}}
+		} else if err != nil {
 			return nil, err
 		}
 		out = append(out, *w)

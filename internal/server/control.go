@@ -20,6 +20,12 @@ func (s *Server) Submit(ctx context.Context, r client.RunRequest) (*client.RunCr
 	key := ""
 	if r.Key != "" {
 		key = auth.Actor(ctx).Name + ":" + r.Key
+		// A client that tries again may come while its first request is under way.
+		unlock, err := s.submits.lock(ctx, key)
+		if err != nil {
+			return nil, err
+		}
+		defer unlock()
 		if old, err := s.submitted(ctx, key); err != nil || old != nil {
 			return old, err
 		}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -85,7 +86,10 @@ func (s *Server) onPush(ctx context.Context, p git.Push) error {
 		return err
 	}
 	snap, err := s.host.Snapshot(ctx, p.Repo, p.New)
-	if err != nil {
+	if c := cairn.CodeOf(err); c == cairn.CodeInvalid || c == cairn.CodeNotFound {
+		s.log.Info("a push of something that is no commit starts nothing", "repository", p.Repo, "ref", p.Ref, "error", err)
+		return nil
+	} else if err != nil {
 		return err
 	}
 	snap.Ref = p.Ref
@@ -95,10 +99,11 @@ func (s *Server) onPush(ctx context.Context, p git.Push) error {
 		return err
 	}
 	changed := s.changed(ctx, p)
+	var errs []error
 	for i := range all {
-		s.runPushed(ctx, c, &all[i], p, changed)
+		errs = append(errs, s.runPushed(ctx, c, &all[i], p, changed))
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // firstBranch makes the first branch that is pushed the default one.
@@ -140,24 +145,22 @@ func (s *Server) changed(ctx context.Context, p git.Push) []string {
 }
 
 // runPushed starts one workflow if the push matches. What is wrong with one file
-// keeps no other from running; it is noted in the log.
-func (s *Server) runPushed(ctx context.Context, c *code, w *candidate, p git.Push, changed []string) {
+// keeps no other from running; it is noted in the log. An error is one that
+// passes: then the push is handled again.
+func (s *Server) runPushed(ctx context.Context, c *code, w *candidate, p git.Push, changed []string) error {
 	log := s.log.With("repository", p.Repo, "ref", p.Ref, "commit", p.New, "workflow", w.path)
 	if w.workflow == nil || cairn.HasErrors(w.problems) {
 		log.Warn("a pushed workflow is not valid", "problems", len(w.problems), "first", firstProblem(w.problems))
 		s.notes.add(p.ID, "not valid: "+firstProblem(w.problems))
-		return
+		return nil
 	}
 	if ok, why := w.workflow.Matches("push", p.Ref, changed, ""); !ok {
 		log.Debug("a push does not start a workflow", "why", why)
-		return
+		return nil
 	}
 	key := "push:" + p.ID + ":" + w.path
 	if old, err := s.submitted(ctx, key); err != nil || old != nil {
-		if err != nil {
-			log.Error("looking for the run of a push", "error", err)
-		}
-		return
+		return err
 	}
 	planned, err := s.plan(ctx, c, w, plan.Trigger{Event: "push", Ref: p.Ref, SHA: p.New})
 	if err == nil {
@@ -172,7 +175,17 @@ func (s *Server) runPushed(ctx context.Context, c *code, w *candidate, p git.Pus
 	if err != nil {
 		s.notes.add(p.ID, w.path+" started no run: "+err.Error())
 		log.Error("a push started no run", "error", err, "problems", cairn.AsError(err).Problems)
+		if passes(err) {
+			return err
+		}
 	}
+	return nil
+}
+
+// passes reports whether trying again later may help: a full disk, an owner that
+// is just ending.
+func passes(err error) bool {
+	return cairn.CodeOf(err) == cairn.CodeUnavailable || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
 func firstProblem(ps []cairn.Problem) string {
