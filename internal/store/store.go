@@ -88,6 +88,15 @@ func openSQLite(path string, n int) (*sql.DB, error) {
 		"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)",
 		"cache_size(-8000)", "temp_store(MEMORY)",
 	}}
+	// SQLite would make it readable by all, where the umask says no more; what it
+	// writes beside it has the same mode.
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err == nil {
+		err = errors.Join(f.Chmod(0o600), f.Close())
+	}
+	if err != nil {
+		return nil, openError(path, err)
+	}
 	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+q.Encode())
 	if err != nil {
 		return nil, openError(path, err)

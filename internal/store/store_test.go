@@ -116,6 +116,24 @@ func TestOneCallersFailureLeavesTheGroup(t *testing.T) {
 	}
 }
 
+func TestFilesArePrivate(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "metrics.db"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	openAt(t, dir)
+	files, err := os.ReadDir(dir)
+	if err != nil || len(files) < 2 {
+		t.Fatal(files, err)
+	}
+	for _, f := range files {
+		if fi, err := f.Info(); err != nil || fi.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s: %v %v", f.Name(), fi.Mode(), err)
+		}
+	}
+}
+
 func TestLinksAndEffectsAreIdempotent(t *testing.T) {
 	t.Parallel()
 	s := open(t)
