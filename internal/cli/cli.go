@@ -91,25 +91,32 @@ func Main(ctx context.Context, o Options) int {
 	defer signal.Stop(interrupts)
 	done := make(chan error, 1)
 	go func() { done <- root.ExecuteContext(ctx) }()
-	interrupted := false
+	var interrupted time.Time
 	for {
 		select {
 		case err := <-done:
 			k.ShowError(err)
 			return kit.ExitCode(err)
 		case <-interrupts:
-			if interrupted {
+			if !interrupted.IsZero() && o.Now().Sub(interrupted) < oneInterrupt {
+				continue
+			}
+			if !interrupted.IsZero() {
 				insist, stop := context.WithTimeout(context.WithoutCancel(ctx), insistFor)
 				k.Insist(insist)
 				stop()
 				k.ShowError(cairn.Errorf(cairn.CodeCanceled, "left at once"))
 				return kit.ExitInterrupted
 			}
-			interrupted = true
+			interrupted = o.Now()
 			cancel()
 		}
 	}
 }
+
+// oneInterrupt is how long further signals belong to the first: timeout(1) and
+// others send theirs to the process and then to its group.
+const oneInterrupt = 200 * time.Millisecond
 
 // insistFor bounds what a second interrupt may still do.
 const insistFor = 3 * time.Second

@@ -71,6 +71,9 @@ needs nothing for Cairn.`,
 
 func look(ctx context.Context, k *kit.Kit) (*Found, error) {
 	wt, err := repo.Find(ctx, k)
+	if err == nil {
+		err = repo.HasFiles(wt)
+	}
 	if err != nil {
 		return nil, err
 	}

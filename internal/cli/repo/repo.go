@@ -13,6 +13,7 @@ import (
 
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/cli/kit"
+	"github.com/cairn-ml/cairn/internal/cli/term"
 	"github.com/cairn-ml/cairn/internal/git"
 	"github.com/cairn-ml/cairn/internal/workflow"
 )
@@ -29,6 +30,15 @@ const maxWorkflows = 500
 // Find returns the work tree that Dir lies in.
 func Find(ctx context.Context, k *kit.Kit) (*git.WorkTree, error) {
 	return git.New(git.Options{Env: k.Environ, Now: k.Now}).Find(ctx, k.Dir)
+}
+
+// HasFiles refuses a bare repository, in which no files lie.
+func HasFiles(wt *git.WorkTree) error {
+	if !wt.Bare {
+		return nil
+	}
+	return cairn.Errorf(cairn.CodeInvalid, "%s is a bare repository: no files lie there", wt.Root).
+		WithHint("run one of its commits: cairn run --ref %s --workflow FILE", term.ShellQuote(wt.DefaultBranch))
 }
 
 // File is a workflow file; Workflow is nil where Problems holds an error.

@@ -163,6 +163,9 @@ func (o *Options) request(ctx context.Context, k *kit.Kit) (client.RunRequest, e
 	if o.Ref != "" {
 		return r, nil
 	}
+	if err := repo.HasFiles(wt); err != nil {
+		return r, err
+	}
 	if o.Dirty == dirtyRefuse && wt.Dirty {
 		var names []string
 		for _, f := range wt.DirtyFiles[:min(len(wt.DirtyFiles), 5)] {

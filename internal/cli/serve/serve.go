@@ -5,9 +5,12 @@ package serve
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/api/client"
 	"github.com/cairn-ml/cairn/internal/cli/kit"
 	"github.com/spf13/cobra"
 )
@@ -86,6 +89,48 @@ func stopOwner(ctx context.Context, k *kit.Kit) error {
 	if err := c.Handover(ctx); err != nil {
 		return err
 	}
+	if err := left(ctx, k, st.PID, st.Home); err != nil {
+		return err
+	}
 	fmt.Fprintf(k.Term.Err, "server %d ended\n", st.PID)
 	return nil
+}
+
+// leaveFor is how long an owner may take to write its last things.
+const leaveFor = 20 * time.Second
+
+// left returns when an owner has let go of its home: whoever stops one may copy
+// or remove the folder next.
+func left(ctx context.Context, k *kit.Kit, pid int, home string) error {
+	lock := filepath.Join(home, "owner.lock")
+	if _, err := os.Stat(lock); err != nil {
+		return nil // a home of another machine
+	}
+	deadline := time.NewTimer(leaveFor)
+	defer deadline.Stop()
+	for {
+		unlock, free, err := client.TryLockFile(lock)
+		if err != nil {
+			return err
+		}
+		if free {
+			unlock()
+			return nil
+		}
+		if c, err := k.Peek(ctx); err == nil {
+			st, err := c.Status(ctx)
+			c.Close()
+			if err == nil && st.PID != pid {
+				return nil // somebody started another one meanwhile
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-deadline.C:
+			return cairn.Errorf(cairn.CodeUnavailable, "server %d was asked to leave and has not yet", pid).
+				WithHint("its log: %s", filepath.Join(home, "server.log"))
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
 }

@@ -47,6 +47,9 @@ func newList(k *kit.Kit) *cobra.Command {
 	out := k.JSONFlags(cmd, Item{})
 	cmd.RunE = func(c *cobra.Command, _ []string) error {
 		wt, err := repo.Find(c.Context(), k)
+		if err == nil {
+			err = repo.HasFiles(wt)
+		}
 		if err != nil {
 			return err
 		}
