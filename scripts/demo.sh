@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The main job on real data, in a scratch folder: images become data versions, a
-# workflow prepares, trains and registers a model, and a trace leads back from the
-# model to bytes and commits. `make demo` builds the binary and calls this.
+# The main job on real data, in a scratch folder: a workflow makes images a data
+# version, another prepares, trains and registers a model, and a trace leads back
+# from the model to bytes and commits. `make demo` builds the binary and calls this.
 # Nothing outside .demo/ is written; `make demo-clean` removes it.
 set -euo pipefail
 
@@ -61,8 +61,8 @@ stop_owner || true
 if [ -d "$CAIRN_HOME" ]; then
   find "$CAIRN_HOME" -mindepth 1 -maxdepth 1 ! -name cache ! -name tools -exec rm -rf {} +
 fi
-rm -rf "$project" "$demo/images"
-mkdir -p "$demo" "$CAIRN_HOME/tools"
+rm -rf "$project"
+mkdir -p "$CAIRN_HOME"
 
 heading "A project: its own git repository, commits by two authors"
 cp -R "$root/examples/digits" "$project"
@@ -71,9 +71,9 @@ have=$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 if [ "$have" != 3.11 ] && ! python3.11 -c '' >/dev/null 2>&1; then
   case $have in
     3.1[2-9])
-      sed -i.bak "s/python-version: '3.11'/python-version: '$have'/" "$project/.github/workflows/mlops.yml"
-      rm -f "$project/.github/workflows/mlops.yml.bak"
-      note "this machine has Python $have, so the copy's workflow asks for $have instead of 3.11" ;;
+      sed -i.bak "s/python-version: '3.11'/python-version: '$have'/" "$project"/.github/workflows/*.yml
+      rm -f "$project"/.github/workflows/*.bak
+      note "this machine has Python $have, so the copy's workflows ask for $have instead of 3.11" ;;
     *) note "this machine has Python $have; 3.11 is looked for elsewhere, or fetched" ;;
   esac
 fi
@@ -85,29 +85,18 @@ commit() { # author, e-mail, message, paths
   git add -- "$@"
   git -c user.name="$name" -c user.email="$mail" -c commit.gpgsign=false -c core.hooksPath=/dev/null commit -q -m "$message"
 }
-commit 'Ana Nováková' ana@example.com 'Prepare data: resize, split, register' .gitignore requirements.txt tools steps/01_prepare.py .env.example
-commit 'Ben Okafor' ben@example.com 'Train and register the classifier' steps/02_train.py README.md .github
+commit 'Ana Nováková' ana@example.com 'Prepare data: resize, split, register' .gitignore requirements-data.txt tools steps/01_prepare.py .env.example .github/workflows/images.yml
+commit 'Ben Okafor' ben@example.com 'Train and register the classifier' requirements.txt steps/02_train.py README.md .github
 git --no-pager log --format='%h %<(14)%an %s'
 
 heading "The images: UCI handwritten digits, one folder of PNG files per class"
-get_uv
-tools=$CAIRN_HOME/tools/images
-if [ ! -x "$tools/bin/python" ] || ! "$tools/bin/python" -c 'import PIL' 2>/dev/null; then
-  rm -rf "$tools"
-  "$uv" venv -q --no-project --python "$(python3 -c 'import sys; print(sys.executable)')" "$tools"
-  # The data is inside the package; it need not be imported.
-  pip_env "$uv" pip install -q --python "$tools/bin/python" --no-deps scikit-learn pillow
-fi
-"$tools/bin/python" tools/make_images.py "$demo/images"
-run cairn data create digits "$demo/images" --description "UCI handwritten digits, 8x8 pixels"
+run cairn run --workflow images
 
 heading "The workflow: data-preparing, then ai-training"
 run cairn run --workflow mlops
 
 heading "The model, its metrics and its confusion matrix"
 run cairn model show digits:1
-run cairn artifact download 1 report --to "$demo/report" --force
-cat "$demo/report/metrics.json" "$demo/report/confusion_matrix.txt"
 
 heading "Where the model comes from"
 run cairn trace model/digits:1

@@ -40,6 +40,7 @@ printf '%s\n' "$cold"
 printf 'cold: %d s\n' $((SECONDS - started))
 has "$cold" 'model digits:1' "the trace starts at the model"
 has "$cold" 'ran commit [0-9a-f]{12}' "the trace ends at commits"
+has "$cold" 'made by job images' "the images have a job and a commit behind them"
 has "$cold" 'confusion matrix|predicted' "the confusion matrix is shown"
 
 say "the demo again"
@@ -73,8 +74,9 @@ has "$(in_project cairn trace model/digits:5)" 'used data digits-train:2' "attem
 
 say "downwards, and a file"
 has "$(in_project cairn trace data/digits:1 --down)" 'model digits:1' "what came of the images"
-png=$(find "$scratch/clone/.demo" -name '*.png' -path '*images*' | head -n 1)
-if [ -n "$png" ]; then has "$(in_project cairn trace "$png" --down)" 'digits:1' "a local file leads to the versions that hold it"; fi
+in_project cairn data download digits:1 --to "$scratch/images"
+png=$(find "$scratch/images" -name '*.png' | head -n 1)
+has "$(in_project cairn trace "$png" --down)" 'digits:1' "a local file leads to the versions that hold it"
 in_project cairn fsck
 ok "fsck finds nothing"
 

@@ -1,6 +1,6 @@
 """Writes the UCI handwritten digits that scikit-learn ships as PNG files, one folder per class.
 
-    pip install scikit-learn pillow
+    pip install --no-deps -r tools/requirements.txt
     python tools/make_images.py images
 """
 import csv
