@@ -48,6 +48,7 @@ func New(o Options) *API {
 	a.assetRoutes()
 	a.blobRoutes()
 	a.jobRoutes()
+	a.trackingRoutes()
 	a.peopleRoutes()
 	a.streamRoutes()
 	a.mux.HandleFunc(Prefix+"/", func(w http.ResponseWriter, r *http.Request) {

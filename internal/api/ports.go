@@ -102,6 +102,7 @@ type Options struct {
 	Assets    Assets
 	Blobs     Blobs
 	Tracer    Tracer
+	Tracking  Tracking
 	People    *auth.Service
 	System    System
 	// Leaving is closed when the owner begins to leave: streams are cut, and their

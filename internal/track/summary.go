@@ -57,6 +57,23 @@ func (s *Service) Summary(ctx context.Context, id string) (*Summary, error) {
 	return out, err
 }
 
+// maxRunFiles bounds the artifacts that RunFiles lists.
+const maxRunFiles = 10_000
+
+// RunFiles lists the artifacts of a run with paths below its root, at most
+// maxRunFiles.
+func (s *Service) RunFiles(ctx context.Context, id string) ([]cairn.MLFile, error) {
+	r, err := s.Run(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	files, err := s.store.MLFilesBelow(ctx, r.Root, maxRunFiles)
+	for i := range files {
+		files[i].Path = strings.TrimPrefix(files[i].Path, r.Root+"/")
+	}
+	return files, err
+}
+
 // confusionMatrix finds the file that most likely shows one: an image before a
 // table, and a test's before the training's.
 func confusionMatrix(paths []string) string {

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 
 	"github.com/cairn-ml/cairn"
 )
@@ -215,6 +216,11 @@ func (c *Client) ReadTree(ctx context.Context, root cairn.Digest) ([]cairn.TreeE
 // TreeFiles lists everything below a tree.
 func (c *Client) TreeFiles(ctx context.Context, root cairn.Digest) ([]TreeFile, error) {
 	return list[TreeFile](ctx, c, "/trees/"+string(root)+"/files", nil)
+}
+
+// TrackingFiles lists the artifacts of a tracking run.
+func (c *Client) TrackingFiles(ctx context.Context, run string) ([]TreeFile, error) {
+	return list[TreeFile](ctx, c, "/tracking/runs/"+url.PathEscape(run)+"/files", nil)
 }
 
 func fileSum(r io.Reader) (cairn.Digest, int64, error) {

@@ -228,4 +228,8 @@ func TestSummaries(t *testing.T) {
 		s.Run.Params[0].Value != "1" || s.Run.Metrics[0].Value != 0.9 {
 		t.Errorf("summary: %+v", s.Run)
 	}
+	files, err := w.track.RunFiles(t.Context(), run)
+	if err != nil || len(files) != 4 || files[0].Path != "confusion_matrix.json" || !files[0].Digest.Valid() {
+		t.Errorf("files: %+v %v", files, err)
+	}
 }

@@ -117,18 +117,17 @@ type modelFacts struct {
 }
 
 // readModelFacts gathers metrics from the trace, and a confusion matrix from the
-// model's own files or from the artifacts of the run that made it. All of it is
-// an addition: what cannot be read is left out.
+// model's own files, from what its tracking run logged or from the artifacts of
+// the workflow run that made it. All of it is an addition: what cannot be read is
+// left out.
 func readModelFacts(ctx context.Context, cl *kit.Client, d *client.AssetDetail) modelFacts {
 	var m modelFacts
 	tr, err := cl.Trace(ctx, string(d.Version.Ref()), false)
 	if err != nil {
 		return m
 	}
-	var run cairn.RunID
-	done := false
 	tr.Walk(func(depth int, n *cairn.TraceNode) {
-		if depth > 2 || done {
+		if depth > 2 {
 			return
 		}
 		for _, f := range n.Facts {
@@ -136,42 +135,45 @@ func readModelFacts(ctx context.Context, cl *kit.Client, d *client.AssetDetail) 
 				m.metrics = append(m.metrics, f)
 			}
 		}
-		if n.Kind == cairn.KindRun && run == 0 {
-			_, _ = fmt.Sscanf(n.Ref.ID(), "%d", &run)
-		}
 	})
-	if m.matrix = findMatrix(ctx, cl, d.Version.Digest); m.matrix != nil {
+	if m.matrix = treeMatrix(ctx, cl, d.Version.Digest); m.matrix != nil {
 		return m
 	}
-	if job, ok := strings.CutPrefix(string(d.MadeBy), cairn.KindJob+"/"); ok {
-		var id cairn.JobID
-		if _, err := fmt.Sscanf(job, "%d", &id); err == nil {
-			if j, err := cl.Job(ctx, id); err == nil {
-				run = j.Run
+	if d.Version.SourceRun != "" {
+		if files, err := cl.TrackingFiles(ctx, d.Version.SourceRun); err == nil {
+			if m.matrix = findMatrix(ctx, cl, files); m.matrix != nil {
+				return m
 			}
 		}
 	}
-	if run == 0 {
+	if d.Version.Run == 0 {
 		return m
 	}
-	arts, err := cl.Artifacts(ctx, run)
+	arts, err := cl.Artifacts(ctx, d.Version.Run)
 	if err != nil {
 		return m
 	}
 	for _, a := range arts {
-		if m.matrix = findMatrix(ctx, cl, a.Digest); m.matrix != nil {
+		if a.Attempt != d.Version.Attempt {
+			continue // another attempt trained another model
+		}
+		if m.matrix = treeMatrix(ctx, cl, a.Digest); m.matrix != nil {
 			break
 		}
 	}
 	return m
 }
 
-// findMatrix looks for confusion_matrix.json in a tree.
-func findMatrix(ctx context.Context, cl *kit.Client, root cairn.Digest) *matrix {
+func treeMatrix(ctx context.Context, cl *kit.Client, root cairn.Digest) *matrix {
 	files, err := cl.TreeFiles(ctx, root)
 	if err != nil {
 		return nil
 	}
+	return findMatrix(ctx, cl, files)
+}
+
+// findMatrix looks for confusion_matrix.json among files.
+func findMatrix(ctx context.Context, cl *kit.Client, files []client.TreeFile) *matrix {
 	for _, f := range files {
 		base := strings.ReplaceAll(filepath.Base(f.Path), "-", "_")
 		if base != "confusion_matrix.json" || f.Size > 1<<20 {
