@@ -70,6 +70,9 @@ func (l *stepLog) close() (int64, error) {
 	_ = l.mask.Flush()
 	if over := l.stamp.dropped; over > 0 && l.stamp.err == nil {
 		l.stamp.limit = 0
+		if !l.stamp.atStart {
+			_, _ = l.stamp.Write([]byte{'\n'})
+		}
 		fmt.Fprintf(l.stamp, "##[warning]the log was cut: %s more were printed\n", sizeText(over))
 	}
 	if err := l.file.Close(); err != nil && l.stamp.err == nil {
@@ -97,7 +100,8 @@ func (s *stampWriter) Write(p []byte) (int, error) {
 		s.dropped += int64(n)
 		return n, nil
 	}
-	if s.limit > 0 && s.size >= s.limit && s.atStart {
+	// The last line is let in to its end, unless it has none.
+	if s.limit > 0 && s.size >= s.limit && (s.atStart || s.size >= s.limit+maxLine) {
 		s.dropped += int64(n)
 		return n, nil
 	}
