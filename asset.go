@@ -73,30 +73,40 @@ type Artifact struct {
 	ExpiresAt time.Time `json:"expires_at,omitzero"` // 90 days unless the step asks otherwise
 }
 
-// Pin records which version a label meant for a run. Later attempts of the run
-// read it instead of resolving the label again.
-type Pin struct {
-	Run     RunID  `json:"run"`
-	Attempt int    `json:"attempt"`
-	Job     JobID  `json:"job"`
-	Asked   string `json:"asked"` // "data/digits@latest"
-	Version Ref    `json:"version"`
-	Digest  Digest `json:"digest"`
+// Asset is the name that versions belong to: a registered model, a dataset.
+type Asset struct {
+	Workspace   string            `json:"workspace"`
+	Kind        AssetKind         `json:"kind"`
+	Name        string            `json:"name"`
+	Description string            `json:"description,omitempty"`
+	Tags        map[string]string `json:"tags,omitempty"`
+	Archived    bool              `json:"archived,omitempty"`
+	By          string            `json:"by"`
+	CreatedAt   time.Time         `json:"created_at"`
+	UpdatedAt   time.Time         `json:"updated_at"`
+	// Latest is the version that @latest means now; filled by reads, nil
+	// without a live version. Versions counts those that are not deleted.
+	Latest   *AssetVersion `json:"latest,omitempty"`
+	Versions int64         `json:"versions"`
 }
 
-// TreeEntry is one line of a directory object.
-type TreeEntry struct {
-	Name   string `json:"name"`
-	Mode   uint32 `json:"mode"`            // 0644, 0755, 0120000 (symlink), 0040000 (directory)
-	Size   int64  `json:"size"`            // bytes; of a directory: of all files below
-	Files  int64  `json:"files,omitempty"` // of a directory: files below
-	Digest Digest `json:"digest"`
+// AssetFilter narrows a listing of assets or versions; zero fields do not.
+type AssetFilter struct {
+	Kind     AssetKind
+	Name     string
+	Digest   Digest
+	Run      RunID
+	Job      JobID
+	Archived bool // include archived ones
+	Deleted  bool // include deleted ones
+	Limit    int  // 0: 1000
+	// After is where a further page starts: the After of the previous one.
+	After int64
 }
 
-// The modes of tree entries.
-const (
-	ModeFile    uint32 = 0o644
-	ModeExec    uint32 = 0o755
-	ModeSymlink uint32 = 0o120000
-	ModeDir     uint32 = 0o040000
-)
+// Holder is a place where a digest lies: a version or an artifact, and the path
+// inside its tree ("" when it is the whole).
+type Holder struct {
+	Ref  Ref    `json:"ref"`
+	Path string `json:"path"`
+}

@@ -12,6 +12,14 @@ type Repository struct {
 	CreatedAt     time.Time `json:"created_at"`
 }
 
+// RecordedRef is a git ref of a hosted repository as the store knows it. Version
+// grows with each move, so that a ref that comes back to an earlier commit is
+// not taken for the same state.
+type RecordedRef struct {
+	SHA     string `json:"sha"` // 40 zeros: deleted
+	Version int64  `json:"version"`
+}
+
 // Environment is a stage of a repository: its rules, secrets and variables.
 type Environment struct {
 	Repository string        `json:"repository"`
