@@ -151,8 +151,9 @@ func (h *Host) hasRef(dir, ref string) bool {
 // change; objects go to the hosted store alone.
 func (h *Host) takeDirty(ctx context.Context, wt *WorkTree, s *Snapshot) error {
 	if wt.DirtyBytes > MaxDirtyBytes {
-		return cairn.Errorf(cairn.CodeTooLarge, "%d uncommitted files have %d MiB together; at most %d MiB are taken along", wt.DirtyCount, wt.DirtyBytes>>20, int64(MaxDirtyBytes)>>20).
-			WithHint("put data into .gitignore and register it: cairn data create")
+		return cairn.Errorf(cairn.CodeTooLarge, "uncommitted files hold %d MiB, %q alone %d; at most %d MiB are taken along",
+			wt.DirtyBytes>>20, wt.largest, wt.largestBytes>>20, int64(MaxDirtyBytes)>>20).
+			WithHint("put data into .gitignore and register it: cairn data create NAME PATH")
 	}
 	tmp, err := os.MkdirTemp(s.GitDir, "index-*")
 	if err != nil {

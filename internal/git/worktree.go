@@ -37,7 +37,9 @@ type WorkTree struct {
 	DirtyBytes    int64    // bytes that the dirty files have now
 	Submodules    []string // paths; the files inside are not taken along
 
-	staged []stagedEntry
+	staged       []stagedEntry
+	largest      string // of the dirty files
+	largestBytes int64
 }
 
 // MaxDirtyFiles bounds the list of dirty files; the count goes on.
@@ -46,7 +48,7 @@ const MaxDirtyFiles = 200
 // DirtyFile is one path that differs from the commit.
 type DirtyFile struct {
 	Path   string `json:"path"`
-	Status string `json:"status"` // modified, added, deleted, type, untracked, conflict, submodule
+	Status string `json:"status"` // modified, added, deleted, type, untracked, conflict, submodule, repository
 }
 
 // stagedEntry is content that may be in the user's object store alone.
@@ -194,7 +196,11 @@ func (wt *WorkTree) take(rec string) error {
 	}
 	switch {
 	case strings.HasPrefix(rec, "? "):
-		wt.dirty(rec[2:], "untracked")
+		what := "untracked"
+		if strings.HasSuffix(rec, "/") {
+			what = "repository" // git does not look into it
+		}
+		wt.dirty(rec[2:], what)
 	case strings.HasPrefix(rec, "1 "):
 		// 1 XY sub mH mI mW hH hI path
 		if f := strings.SplitN(rec, " ", 9); len(f) == 9 {
@@ -231,6 +237,9 @@ func (wt *WorkTree) dirty(path, what string) {
 	wt.DirtyCount++
 	if fi, err := os.Lstat(filepath.Join(wt.Root, path)); err == nil && fi.Mode().IsRegular() {
 		wt.DirtyBytes += fi.Size()
+		if fi.Size() > wt.largestBytes {
+			wt.largest, wt.largestBytes = path, fi.Size()
+		}
 	}
 	if len(wt.DirtyFiles) < MaxDirtyFiles {
 		wt.DirtyFiles = append(wt.DirtyFiles, DirtyFile{path, what})

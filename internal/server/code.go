@@ -33,13 +33,40 @@ func (c *code) workDir() string {
 func (c *code) notes() []string {
 	var out []string
 	if c.snap.Dirty {
-		out = append(out, fmt.Sprintf("%d uncommitted file(s) are part of this run", c.snap.DirtyCount))
+		out = append(out, dirtyNotes(c.snap)...)
 	}
 	if c.snap.Shallow {
 		out = append(out, "the repository is a shallow clone: older commits are not known")
 	}
 	for _, p := range c.snap.Submodules {
-		out = append(out, "the submodule "+p+" is not taken along: its files are absent")
+		out = append(out, "the submodule "+p+" is not taken along: actions/checkout fetches it where it has submodules: true")
+	}
+	return out
+}
+
+// bigDirty is from where on it is said how much uncommitted files hold.
+const bigDirty = 10 << 20
+
+func dirtyNotes(s *git.Snapshot) []string {
+	note := "1 uncommitted file is part of this run"
+	if s.DirtyCount != 1 {
+		note = fmt.Sprintf("%d uncommitted files are part of this run", s.DirtyCount)
+	}
+	if wt := s.WorkTree; wt != nil && wt.DirtyBytes >= bigDirty {
+		note += fmt.Sprintf(" (%d MiB; data belongs into .gitignore and cairn data create)", wt.DirtyBytes>>20)
+	}
+	out := []string{note}
+	conflicts := 0
+	for _, f := range s.DirtyFiles {
+		switch f.Status {
+		case "conflict":
+			conflicts++
+		case "repository":
+			out = append(out, f.Path+" is a git repository of its own: its files are not taken along")
+		}
+	}
+	if conflicts > 0 {
+		out = append(out, fmt.Sprintf("a merge is under way: %d of these files hold conflicts", conflicts))
 	}
 	return out
 }

@@ -209,12 +209,12 @@ const takeOverPatience = 20 * time.Second
 // takeOver starts an owner, after asking one that a command started to leave.
 // Commands that find none meanwhile wait: they start one under the same lock.
 func takeOver(ctx context.Context, o Options) (*Server, error) {
-	if err := os.MkdirAll(o.Home, 0o700); err != nil {
-		return nil, cairn.Errorf(cairn.CodeUnavailable, "cannot make the home of Cairn: %w", err)
+	if err := client.MakeHome(o.Home); err != nil {
+		return nil, err
 	}
 	unlock, err := client.LockFile(ctx, filepath.Join(o.Home, "start.lock"))
 	if err != nil {
-		return nil, err
+		return nil, client.HomeError(o.Home, err)
 	}
 	defer unlock()
 	ctx, cancel := context.WithTimeout(ctx, takeOverPatience)

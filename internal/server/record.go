@@ -42,6 +42,7 @@ func (s *Server) writeRecorded(r recorded) error {
 	}
 	tmp := s.recordedPath() + ".tmp"
 	if err := os.WriteFile(tmp, append(b, '\n'), 0o600); err != nil {
+		os.Remove(tmp) // half of it, where the disk is full
 		return cairn.Errorf(cairn.CodeUnavailable, "cannot write to the home of Cairn: %w", err)
 	}
 	return os.Rename(tmp, s.recordedPath())

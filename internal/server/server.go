@@ -79,16 +79,15 @@ type Server struct {
 // it with Close; jobs go on.
 func Start(ctx context.Context, o Options) (_ *Server, err error) {
 	s := &Server{o: o, started: time.Now(), leaving: make(chan struct{})}
-	if err := os.MkdirAll(o.Home, 0o700); err != nil {
-		return nil, cairn.Errorf(cairn.CodeUnavailable, "cannot make the home of Cairn: %w", err).
-			WithHint("set CAIRN_HOME to a folder that can be written")
+	if err := client.MakeHome(o.Home); err != nil {
+		return nil, err
 	}
 	if s.config, err = LoadConfig(filepath.Join(o.Home, "config.yaml")); err != nil {
 		return nil, err
 	}
 	unlock, ok, err := client.TryLockFile(filepath.Join(o.Home, "owner.lock"))
 	if err != nil {
-		return nil, err
+		return nil, client.HomeError(o.Home, err)
 	}
 	if !ok {
 		return nil, errOwned
@@ -96,7 +95,7 @@ func Start(ctx context.Context, o Options) (_ *Server, err error) {
 	s.unlock = unlock
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, s.Close())
+			err = errors.Join(client.HomeError(o.Home, err), s.Close())
 		}
 	}()
 	if err := s.openLog(); err != nil {

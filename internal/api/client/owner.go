@@ -87,13 +87,12 @@ func (c *Client) ping(ctx context.Context) error {
 // start starts an owner unless one answers by the time that this process is the
 // only one that starts. Two commands at once start one owner.
 func (c *Client) start(ctx context.Context) error {
-	if err := os.MkdirAll(c.o.Home, 0o700); err != nil {
-		return cairn.Errorf(cairn.CodeUnavailable, "cannot make the home of Cairn: %w", err).
-			WithHint("set CAIRN_HOME to a folder that can be written")
+	if err := MakeHome(c.o.Home); err != nil {
+		return err
 	}
 	unlock, err := LockFile(ctx, filepath.Join(c.o.Home, "start.lock"))
 	if err != nil {
-		return err
+		return HomeError(c.o.Home, err)
 	}
 	defer unlock()
 	if c.ping(ctx) == nil {
@@ -111,7 +110,7 @@ func (c *Client) start(ctx context.Context) error {
 	cmd.SysProcAttr = detached()
 	logFile, err := os.OpenFile(filepath.Join(c.o.Home, "server.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
-		return cairn.Errorf(cairn.CodeUnavailable, "cannot write to the home of Cairn: %w", err)
+		return HomeError(c.o.Home, cairn.Errorf(cairn.CodeUnavailable, "cannot write to the home of Cairn: %w", err))
 	}
 	defer logFile.Close()
 	cmd.Stderr = logFile
