@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -100,27 +101,10 @@ func (t *Tools) bootstrapUV(ctx context.Context, base Interpreter, dest string) 
 	}
 	defer os.RemoveAll(tmp)
 	t.logf("fetching uv once, with pip of %s", base.Path)
-	venv, ready := filepath.Join(tmp, "venv"), filepath.Join(tmp, "ready")
-	steps := [][]string{
-		{base.Path, "-I", "-m", "venv", venv},
-		{filepath.Join(venv, "bin", "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", uvRequirement},
-	}
-	bin := filepath.Join(venv, "bin", "uv")
-	if !base.HasVenv {
-		// Without venv a pip that is installed beside the interpreter serves as well.
-		target := filepath.Join(tmp, "target")
-		steps = [][]string{{base.Path, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--target", target, uvRequirement}}
-		bin = filepath.Join(target, "bin", "uv")
-	}
-	for _, args := range steps {
-		var out tail
-		cmd := exec.CommandContext(ctx, args[0], args[1:]...)
-		cmd.Env, cmd.Dir = t.ownEnviron(), tmp
-		cmd.Stdout, cmd.Stderr = &out, &out
-		cmd.WaitDelay = 2 * time.Second
-		if err := cmd.Run(); err != nil {
-			return t.bootstrapError(ctx, base, out.String(), err)
-		}
+	ready := filepath.Join(tmp, "ready")
+	bin, out, err := t.installUV(ctx, base, tmp)
+	if err != nil {
+		return t.bootstrapError(ctx, base, out, err)
 	}
 	if err := os.MkdirAll(ready, 0o755); err != nil {
 		return cairn.Errorf(cairn.CodeFailed, "no folder for uv: %w", err)
@@ -136,6 +120,43 @@ func (t *Tools) bootstrapUV(ctx context.Context, base Interpreter, dest string) 
 	}
 	t.logf("uv fetched in %.1f s", time.Since(start).Seconds())
 	return nil
+}
+
+// installUV installs uv below tmp and returns its path, or what pip said.
+func (t *Tools) installUV(ctx context.Context, base Interpreter, tmp string) (bin, said string, err error) {
+	run := func(args ...string) (string, error) {
+		var out tail
+		cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+		cmd.Env, cmd.Dir = t.ownEnviron(), tmp
+		cmd.Stdout, cmd.Stderr = &out, &out
+		cmd.WaitDelay = 2 * time.Second
+		err := cmd.Run()
+		return out.String(), err
+	}
+	install := []string{"install", "--quiet", "--disable-pip-version-check", "--no-input"}
+	if !base.HasVenv {
+		// Without venv a pip that is installed beside the interpreter serves as well.
+		target := filepath.Join(tmp, "target")
+		said, err = run(slices.Concat([]string{base.Path, "-m", "pip"}, install, []string{"--target", target, uvRequirement})...)
+		return filepath.Join(target, "bin", "uv"), said, err
+	}
+	// A pip that is there can install into an environment without one, whose
+	// making takes a twentieth of the time.
+	venv := filepath.Join(tmp, "venv")
+	python := filepath.Join(venv, "bin", "python")
+	bin = filepath.Join(venv, "bin", "uv")
+	if said, err = run(base.Path, "-I", "-m", "venv", "--without-pip", venv); err != nil {
+		return bin, said, err
+	}
+	said, err = run(slices.Concat([]string{base.Path, "-m", "pip", "--python", python}, install, []string{uvRequirement})...)
+	if err == nil || !strings.Contains(said, "No module named pip") && !strings.Contains(said, "no such option: --python") {
+		return bin, said, err
+	}
+	if said, err = run(base.Path, "-I", "-m", "venv", venv); err != nil {
+		return bin, said, err
+	}
+	said, err = run(slices.Concat([]string{python, "-m", "pip"}, install, []string{uvRequirement})...)
+	return bin, said, err
 }
 
 func (t *Tools) bootstrapError(ctx context.Context, base Interpreter, out string, cause error) error {
