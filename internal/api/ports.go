@@ -87,7 +87,7 @@ type Tracer interface {
 type System interface {
 	Status(ctx context.Context) (*client.Status, error)
 	Doctor(ctx context.Context) []client.Check
-	Fsck(ctx context.Context) (*client.FsckReport, error)
+	Fsck(ctx context.Context, repair bool) (*client.FsckReport, error)
 	// Handover lets the owner leave once the answer is out.
 	Handover(ctx context.Context) error
 }

@@ -19,7 +19,11 @@ func (a *API) systemRoutes() {
 	route(a, op{method: "GET", path: "/doctor", id: "doctor", summary: "Look at everything that Cairn needs", need: writers},
 		func(ctx context.Context, _ *none) ([]client.Check, error) { return a.o.System.Doctor(ctx), nil })
 	route(a, op{method: "POST", path: "/fsck", id: "fsck", summary: "Compare everything stored with its digests", need: admins},
-		func(ctx context.Context, _ *none) (*client.FsckReport, error) { return a.o.System.Fsck(ctx) })
+		func(ctx context.Context, in *struct {
+			Repair bool `query:"repair" doc:"Move damaged blobs aside"`
+		}) (*client.FsckReport, error) {
+			return a.o.System.Fsck(ctx, in.Repair)
+		})
 	routeDo(a, op{method: "POST", path: "/owner/handover", id: "handover", summary: "Let the owner leave; jobs go on", need: admins},
 		func(ctx context.Context, _ *none) error {
 			if !auth.Trusted(ctx) {

@@ -36,29 +36,23 @@ type CollectResult struct {
 func (s *Store) Collect(ctx context.Context, roots iter.Seq2[Root, error], o CollectOptions) (CollectResult, error) {
 	var res CollectResult
 	started := s.now()
-	live := map[reached]bool{}
+	live := newFollower(ctx, s)
 	for r, err := range roots {
 		if err != nil {
 			return res, err
 		}
-		var lost error
-		err := s.follow(ctx, r, live, func(d cairn.Digest, p string, err error) {
-			if lost == nil {
-				lost = cairn.Errorf(cairn.CodeConflict, "%s cannot be followed at %q: %w", r.Name, p, err).
-					WithHint("nothing was removed; cairn fsck tells what is missing")
-			}
-		})
-		if err != nil {
+		if err := live.root(r); err != nil {
 			return res, err
 		}
-		if lost != nil {
-			return res, lost
+		for _, lost := range live.found {
+			return res, cairn.Errorf(cairn.CodeConflict, "%s cannot be followed at %q: %s", r.Name, lost.Holders[0].Path, lost.Detail).
+				WithHint("nothing was removed; cairn fsck tells what is missing")
 		}
 	}
 	err := s.each(ctx, func(d cairn.Digest, fi fs.FileInfo) error {
 		gone := false
 		var err error
-		if !live[reached{d, false}] && !live[reached{d, true}] && started.Sub(fi.ModTime()) >= o.Grace {
+		if !live.reached(d) && started.Sub(fi.ModTime()) >= o.Grace {
 			gone, err = s.remove(d, started, o)
 		}
 		if err != nil {

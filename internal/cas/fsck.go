@@ -5,8 +5,10 @@ import (
 	"errors"
 	"io/fs"
 	"iter"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"github.com/cairn-ml/cairn"
@@ -25,10 +27,20 @@ type Finding struct {
 	Digest  cairn.Digest `json:"digest"`
 	Problem string       `json:"problem"` // corrupt, missing, foreign
 	Detail  string       `json:"detail"`
-	// Root and Path say what holds it, for what is reached from the roots.
-	Root string `json:"root,omitempty"`
-	Path string `json:"path,omitempty"`
+	// Holders are the roots that need it, at most MaxHolders of them; Held counts
+	// all. A corrupt blob that nothing needs has none.
+	Holders []Holder `json:"holders,omitempty"`
+	Held    int      `json:"held,omitempty"`
 }
+
+// Holder says where a root has something.
+type Holder struct {
+	Root string `json:"root"`
+	Path string `json:"path,omitempty"` // "": the root itself
+}
+
+// MaxHolders bounds what one finding lists.
+const MaxHolders = 20
 
 // The problems of findings.
 const (
@@ -55,11 +67,41 @@ type FsckResult struct {
 }
 
 // Fsck hashes every blob and follows every root. report is called for each
-// finding, never from two goroutines at once. Findings are not an error.
+// finding, at the end. Findings are not an error.
 func (s *Store) Fsck(ctx context.Context, o FsckOptions, report func(Finding)) (FsckResult, error) {
 	var res FsckResult
+	var foreign []Finding
+	f := newFollower(ctx, s)
+	if err := s.verifyAll(ctx, o.Quarantine, &res, f.found, func(path string) {
+		foreign = append(foreign, Finding{Problem: ProblemForeign, Detail: path})
+	}); err != nil {
+		return res, err
+	}
+	if o.Roots != nil {
+		for r, err := range o.Roots {
+			if err != nil {
+				return res, err
+			}
+			if err := f.root(r); err != nil {
+				return res, err
+			}
+		}
+	}
+	for _, d := range slices.Sorted(maps.Keys(f.found)) {
+		if f.found[d].Problem == ProblemMissing {
+			res.Missing++
+		}
+		report(*f.found[d])
+	}
+	for _, x := range foreign {
+		report(x)
+	}
+	return res, nil
+}
+
+// verifyAll hashes every blob and notes those that are not what they are named.
+func (s *Store) verifyAll(ctx context.Context, quarantine bool, res *FsckResult, found map[cairn.Digest]*Finding, foreign func(path string)) error {
 	var mu sync.Mutex
-	bad := map[cairn.Digest]bool{}
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(s.workers)
 	err := s.each(gctx, func(d cairn.Digest, fi fs.FileInfo) error {
@@ -76,48 +118,27 @@ func (s *Store) Fsck(ctx context.Context, o FsckOptions, report func(Finding)) (
 			if gctx.Err() != nil {
 				return gctx.Err()
 			}
-			bad[d] = true
 			res.Corrupt++
 			detail := err.Error()
-			if o.Quarantine {
+			if quarantine {
 				if err := s.quarantine(d); err != nil {
 					return err
 				}
-				detail += "; moved to quarantine"
+				detail += "; moved to " + filepath.Join(s.quarantineDir(), d.Hex())
 			}
-			report(Finding{Digest: d, Problem: ProblemCorrupt, Detail: detail})
+			found[d] = &Finding{Digest: d, Problem: ProblemCorrupt, Detail: detail}
 			return nil
 		})
 		return nil
 	}, func(path string) {
 		mu.Lock()
 		defer mu.Unlock()
-		report(Finding{Problem: ProblemForeign, Detail: path})
+		foreign(path)
 	})
 	if werr := g.Wait(); err == nil {
 		err = werr
 	}
-	if err != nil || o.Roots == nil {
-		return res, err
-	}
-	seen := map[reached]bool{}
-	for r, err := range o.Roots {
-		if err != nil {
-			return res, err
-		}
-		err := s.follow(ctx, r, seen, func(d cairn.Digest, p string, err error) {
-			res.Missing++
-			detail := err.Error()
-			if bad[d] {
-				detail = "damaged: " + detail
-			}
-			report(Finding{Digest: d, Problem: ProblemMissing, Detail: detail, Root: r.Name, Path: p})
-		})
-		if err != nil {
-			return res, err
-		}
-	}
-	return res, nil
+	return err
 }
 
 // reached is a digest as what it was reached: the bytes of a file may happen to
@@ -127,38 +148,89 @@ type reached struct {
 	tree bool
 }
 
-// follow visits everything below a root once; missing is told what cannot be
-// read.
-func (s *Store) follow(ctx context.Context, r Root, seen map[reached]bool, missing func(d cairn.Digest, path string, err error)) error {
-	var visit func(d cairn.Digest, tree bool, p string, depth int) error
-	visit = func(d cairn.Digest, tree bool, p string, depth int) error {
-		if err := ctx.Err(); err != nil {
-			return err
+// hit is something bad below a directory.
+type hit struct {
+	d    cairn.Digest
+	path string
+}
+
+// maxHits bounds the bad things that are told of one directory.
+const maxHits = 10_000
+
+// follower visits what is below roots, each directory once, and notes which of
+// them need what is bad.
+type follower struct {
+	s     *Store
+	ctx   context.Context
+	found map[cairn.Digest]*Finding
+	seen  map[reached][]hit
+}
+
+func newFollower(ctx context.Context, s *Store) *follower {
+	return &follower{s: s, ctx: ctx, found: map[cairn.Digest]*Finding{}, seen: map[reached][]hit{}}
+}
+
+func (f *follower) reached(d cairn.Digest) bool {
+	_, file := f.seen[reached{d, false}]
+	_, tree := f.seen[reached{d, true}]
+	return file || tree
+}
+
+// root follows one root.
+func (f *follower) root(r Root) error {
+	hits, err := f.visit(r.Digest, r.Tree, 0)
+	for _, h := range hits {
+		x := f.found[h.d]
+		if x.Held++; len(x.Holders) < MaxHolders {
+			x.Holders = append(x.Holders, Holder{r.Name, h.path})
 		}
-		at := reached{d, tree}
-		if seen[at] || !d.Valid() || depth > MaxTreeDepth {
-			return nil
-		}
-		seen[at] = true
-		if !tree {
-			if _, err := s.Stat(ctx, d); err != nil {
-				missing(d, p, err)
-			}
-			return nil
-		}
-		entries, err := s.ReadTree(ctx, d)
-		if err != nil {
-			missing(d, p, err)
-			return nil
-		}
-		for _, e := range entries {
-			if err := visit(e.Digest, e.Mode == cairn.ModeDir, join(p, e.Name), depth+1); err != nil {
-				return err
-			}
-		}
-		return nil
 	}
-	return visit(r.Digest, r.Tree, "", 0)
+	return err
+}
+
+func (f *follower) visit(d cairn.Digest, tree bool, depth int) ([]hit, error) {
+	at := reached{d, tree}
+	if known, ok := f.seen[at]; ok || !d.Valid() || depth > MaxTreeDepth {
+		return known, nil
+	}
+	if err := f.ctx.Err(); err != nil {
+		return nil, err
+	}
+	var hits []hit
+	entries, err := f.look(d, tree)
+	if err != nil {
+		if f.found[d] == nil {
+			f.found[d] = &Finding{Digest: d, Problem: ProblemMissing, Detail: err.Error()}
+		}
+		hits = []hit{{d, ""}}
+	}
+	for _, e := range entries {
+		below, err := f.visit(e.Digest, e.Mode == cairn.ModeDir, depth+1)
+		if err != nil {
+			return nil, err
+		}
+		for _, h := range below[:min(len(below), maxHits-len(hits))] {
+			p := e.Name
+			if h.path != "" {
+				p = join(p, h.path)
+			}
+			hits = append(hits, hit{h.d, p})
+		}
+	}
+	f.seen[at] = hits
+	return hits, nil
+}
+
+// look says whether something is there and whole, and what a directory holds.
+func (f *follower) look(d cairn.Digest, tree bool) ([]cairn.TreeEntry, error) {
+	if x := f.found[d]; x != nil && x.Problem == ProblemCorrupt {
+		return nil, errors.New(x.Detail)
+	}
+	if tree {
+		return f.s.ReadTree(f.ctx, d)
+	}
+	_, err := f.s.Stat(f.ctx, d)
+	return nil, err
 }
 
 func (s *Store) quarantine(d cairn.Digest) error {

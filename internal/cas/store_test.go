@@ -418,14 +418,17 @@ func TestFsck(t *testing.T) {
 	must(t, os.Remove(blobPath(dir, cairn.SumBytes([]byte("ccc")))))
 	write(t, dir, map[string]string{"blobs/sha256/00/notes.txt": "?"})
 	var got []string
-	res, err = s.Fsck(t.Context(), cas.FsckOptions{Roots: roots(root), Quarantine: true}, func(f cas.Finding) {
-		got = append(got, f.Problem+" "+f.Root+" "+f.Path)
+	top, err := s.ReadTree(t.Context(), in.Root)
+	must(t, err)
+	part := cas.Root{Digest: top[1].Digest, Tree: true, Name: "data/y:1"}
+	res, err = s.Fsck(t.Context(), cas.FsckOptions{Roots: roots(root, part), Quarantine: true}, func(f cas.Finding) {
+		got = append(got, fmt.Sprint(f.Problem, " ", f.Holders))
 	})
 	slices.Sort(got)
-	if want := "[corrupt   foreign   missing data/x:1 d/b missing data/x:1 d/c]"; err != nil || fmt.Sprint(got) != want {
+	if want := "[corrupt [{data/x:1 d/b} {data/y:1 b}] foreign [] missing [{data/x:1 d/c} {data/y:1 c}]]"; err != nil || fmt.Sprint(got) != want {
 		t.Errorf("got %v (%v), want %s", got, err, want)
 	}
-	if res.Corrupt != 1 || res.Missing != 2 {
+	if res.Corrupt != 1 || res.Missing != 1 {
 		t.Errorf("%+v", res)
 	}
 	// The same content stored again repairs it.

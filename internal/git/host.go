@@ -134,6 +134,38 @@ func (h *Host) Create(ctx context.Context, repo string) error {
 	return fileError(writeFile(filepath.Join(dir, "HEAD"), "ref: refs/heads/main\n"))
 }
 
+// maxComplaints bounds what Fsck tells of one repository.
+const maxComplaints = 20
+
+// Fsck lets git look for objects that are damaged or missing, and gives what it
+// complains about. That it does is not an error.
+func (h *Host) Fsck(ctx context.Context, repo string) ([]string, error) {
+	dir, err := h.existing(repo)
+	if err != nil {
+		return nil, err
+	}
+	out, err := h.g.run(ctx, hosted(dir, "fsck", "--full", "--no-dangling", "--no-progress"))
+	var failed *exitError
+	switch {
+	case err == nil:
+		return nil, nil
+	case !errors.As(err, &failed):
+		return nil, err
+	}
+	var say []string
+	for l := range strings.SplitSeq(string(out)+"\n"+failed.stderr, "\n") {
+		// Warnings are about the shape of objects that people made long ago.
+		l = strings.TrimPrefix(strings.TrimSpace(l), "error: ")
+		if l == "" || strings.HasPrefix(l, "warning ") || strings.HasPrefix(l, "notice: ") || slices.Contains(say, l) {
+			continue
+		}
+		if say = append(say, l); len(say) == maxComplaints {
+			break
+		}
+	}
+	return say, nil
+}
+
 // Repos lists what is hosted, sorted.
 func (h *Host) Repos(ctx context.Context) ([]string, error) {
 	owners, err := os.ReadDir(h.dir)

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"path/filepath"
 	"strconv"
+	"strings"
 
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/api/client"
@@ -14,30 +16,101 @@ import (
 // findingLimit bounds the findings of one report.
 const findingLimit = 1000
 
-// Fsck compares blobs with their digests, rows with blobs and links with rows.
-func (s *Server) Fsck(ctx context.Context) (*client.FsckReport, error) {
+// Fsck compares blobs with their digests, rows with blobs and links with rows,
+// and looks into databases and repositories. With repair damaged blobs are moved
+// aside; nothing else is changed.
+func (s *Server) Fsck(ctx context.Context, repair bool) (*client.FsckReport, error) {
 	out := &client.FsckReport{}
-	found := func(subject, problem, fix string) {
+	found := func(f client.FsckFinding) {
 		if len(out.Findings) < findingLimit {
-			out.Findings = append(out.Findings, client.FsckFinding{Subject: subject, Problem: problem, Fix: fix})
+			out.Findings = append(out.Findings, f)
 		}
 	}
-	res, err := s.blobs.Fsck(ctx, cas.FsckOptions{Roots: s.roots(ctx, out)}, func(f cas.Finding) {
-		problem := f.Problem
-		if f.Detail != "" {
-			problem += ": " + f.Detail
-		}
-		if f.Path != "" {
-			problem += " (" + f.Path + ")"
-		}
-		found(string(f.Digest), problem, "register the same bytes again, or restore the blob from a copy of the home")
-	})
+	broken, err := s.store.Check(ctx)
 	if err != nil {
 		return nil, err
 	}
+	for _, d := range broken {
+		found(client.FsckFinding{Subject: d.File, Problem: "the database is damaged: " + someOf(d.Problems),
+			Fix: "stop the server and put the file back from a copy of the home, or from its folder backups"})
+	}
+	if err := s.fsckRepositories(ctx, found); err != nil {
+		return nil, err
+	}
+	res, err := s.blobs.Fsck(ctx, cas.FsckOptions{Roots: s.roots(ctx, out), Quarantine: repair}, func(f cas.Finding) {
+		found(blobFinding(f, repair))
+	})
 	out.Blobs, out.Bytes = res.Blobs, res.Bytes
+	if err == nil {
+		err = s.fsckLinks(ctx, out, found)
+	}
+	if err != nil && len(broken) > 0 && ctx.Err() == nil {
+		return out, nil // what cannot be read was told
+	}
+	return out, err
+}
+
+// blobFinding says what is wrong with a blob, and which versions that hits.
+func blobFinding(f cas.Finding, repaired bool) client.FsckFinding {
+	out := client.FsckFinding{Subject: string(f.Digest), Problem: strings.TrimPrefix(f.Detail, string(f.Digest)+" is "), Held: f.Held}
+	for _, h := range f.Holders {
+		by := h.Root
+		if h.Path != "" {
+			by += " " + h.Path
+		}
+		out.HeldBy = append(out.HeldBy, by)
+	}
+	again := "store the same files again (cairn data create), or put the blob back from a copy of the home"
+	switch {
+	case f.Problem == cas.ProblemForeign:
+		out.Subject, out.Problem = f.Detail, "a file that is no blob lies among the blobs"
+		out.Fix = "move it elsewhere"
+	case f.Problem == cas.ProblemCorrupt && f.Held == 0:
+		out.Fix = "nothing needs it: cairn fsck --repair moves it aside"
+	case f.Problem == cas.ProblemCorrupt && !repaired:
+		out.Fix = "cairn fsck --repair moves it aside; then " + again
+	default:
+		out.Fix = again
+	}
+	return out
+}
+
+// someOf tells the first of many complaints.
+func someOf(all []string) string {
+	const most, length = 3, 300
+	text := strings.Join(all[:min(len(all), most)], "; ")
+	if len(text) > length {
+		text = strings.ToValidUTF8(text[:length], "") + "…"
+	}
+	if more := len(all) - most; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
+}
+
+// fsckRepositories asks git about each hosted repository.
+func (s *Server) fsckRepositories(ctx context.Context, found func(client.FsckFinding)) error {
+	repos, err := s.host.Repos(ctx)
+	if err != nil {
+		return err
+	}
+	for _, r := range repos {
+		problems, err := s.host.Fsck(ctx, r)
+		if err != nil {
+			return err
+		}
+		if len(problems) > 0 {
+			found(client.FsckFinding{Subject: "repository " + r, Problem: "git finds it damaged: " + someOf(problems),
+				Fix: "move its folder in " + filepath.Join(s.o.Home, "repositories") + " away: the next cairn run, or git push, brings the code anew"})
+		}
+	}
+	return nil
+}
+
+// fsckLinks looks for what links lead to.
+func (s *Server) fsckLinks(ctx context.Context, out *client.FsckReport, found func(client.FsckFinding)) error {
 	known := map[cairn.Ref]bool{}
-	err = s.store.AllLinks(ctx, func(l cairn.Link) error {
+	return s.store.AllLinks(ctx, func(l cairn.Link) error {
 		out.Links++
 		for _, r := range []cairn.Ref{l.From, l.To} {
 			ok, seen := known[r]
@@ -48,13 +121,12 @@ func (s *Server) Fsck(ctx context.Context) (*client.FsckReport, error) {
 				}
 				known[r] = ok
 				if !ok {
-					found(string(r), fmt.Sprintf("a link (%s %s %s) leads to it, and it has no row", l.From, l.Relation, l.To), "")
+					found(client.FsckFinding{Subject: string(r), Problem: fmt.Sprintf("a link (%s %s %s) leads to it, and it has no row", l.From, l.Relation, l.To)})
 				}
 			}
 		}
 		return ctx.Err()
 	})
-	return out, err
 }
 
 // roots lists everything that rows say is stored.

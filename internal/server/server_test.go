@@ -167,7 +167,7 @@ func TestFromCommitToTrace(t *testing.T) {
 	}
 	finish(t, c, one.Run.ID)
 
-	rep, err := c.Fsck(ctx)
+	rep, err := c.Fsck(ctx, false)
 	if err != nil || len(rep.Findings) > 0 || rep.Links == 0 {
 		t.Errorf("fsck: %+v %v", rep, err)
 	}

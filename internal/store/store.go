@@ -111,6 +111,10 @@ func openSQLite(path string, n int) (*sql.DB, error) {
 }
 
 func openError(path string, err error) error {
+	if damaged(err) {
+		return cairn.Errorf(cairn.CodeUnavailable, "%s is damaged: %w", path, err).
+			WithHint("put it back from a copy of the home, or from its folder backups; a new one is made where there is none")
+	}
 	return cairn.Errorf(cairn.CodeUnavailable, "cannot open %s: %w", path, err).
 		WithHint("check free space and permissions of the folder; cairn doctor tells more")
 }

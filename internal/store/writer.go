@@ -198,14 +198,16 @@ func writeError(err error) error {
 			return cairn.Errorf(cairn.CodeUnavailable, "the database could not be written: %w", err)
 		}
 	}
-	return err
+	return Explain(err)
 }
 
 // Result codes of SQLite (https://sqlite.org/rescode.html).
 const (
 	sqliteIOErr      = 10
+	sqliteCorrupt    = 11
 	sqliteFull       = 13
 	sqliteConstraint = 19
+	sqliteNotADB     = 26
 )
 
 // Tx is one caller's part of a group commit.

@@ -184,7 +184,8 @@ func (c *Client) FetchBlobs(ctx context.Context, ds []cairn.Digest, visit func(c
 			return err
 		}
 		if got := cairn.DigestOf(sum.Sum(nil)); got != h.Digest {
-			return cairn.Errorf(cairn.CodeInternal, "%s arrived as %s", h.Digest, got).WithHint("cairn fsck checks what is stored")
+			return cairn.Errorf(cairn.CodeFailed, "the bytes that are stored as %s are %s: the disk of the server lost them", h.Digest, got).
+				WithHint("cairn fsck lists what is hit")
 		}
 		return nil
 	})

@@ -200,8 +200,13 @@ func TestDamagedBlobIsFound(t *testing.T) {
 		}
 		client.WriteBlob(w, d, 4, strings.NewReader("evil"))
 	})
-	if err := c.DownloadTree(context.Background(), d, t.TempDir()); err == nil || !strings.Contains(err.Error(), "arrived as") {
+	to := t.TempDir()
+	if err := c.DownloadTree(context.Background(), d, to); err == nil || !strings.Contains(err.Error(), "lost them") {
 		t.Errorf("%v", err)
+	}
+	// Bytes that are not the right ones do not stay.
+	if es, err := os.ReadDir(to); err != nil || len(es) > 0 {
+		t.Errorf("%v %v", es, err)
 	}
 }
 

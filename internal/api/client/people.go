@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/cairn-ml/cairn"
@@ -110,9 +111,10 @@ func (c *Client) Doctor(ctx context.Context) ([]Check, error) {
 	return list[Check](ctx, c, "/doctor", nil)
 }
 
-// Fsck reads everything that is stored and compares it with its digests.
-func (c *Client) Fsck(ctx context.Context) (*FsckReport, error) {
-	return call[FsckReport](ctx, c, http.MethodPost, "/fsck", nil, idempotent)
+// Fsck reads everything that is stored and compares it with its digests. With
+// repair damaged blobs are moved aside, so that storing them again repairs them.
+func (c *Client) Fsck(ctx context.Context, repair bool) (*FsckReport, error) {
+	return call[FsckReport](ctx, c, http.MethodPost, "/fsck?repair="+strconv.FormatBool(repair), nil, idempotent)
 }
 
 func (c *Client) del(ctx context.Context, path string, q url.Values) error {

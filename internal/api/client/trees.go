@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -10,8 +11,10 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 
 	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/cas"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -19,6 +22,10 @@ import (
 // slash-separated and relative to dir, files or folders; none means everything
 // below it. Only what the owner lacks is sent.
 func (c *Client) UploadTree(ctx context.Context, dir string, paths []string) (cairn.Digest, int64, int64, error) {
+	// A link to a folder, given as the folder, means what it leads to.
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = real
+	}
 	files, err := scan(ctx, dir, paths)
 	if err != nil {
 		return "", 0, 0, err
@@ -153,6 +160,9 @@ func scanFile(dir, rel string) (TreeFile, error) {
 		if err != nil {
 			return f, err
 		}
+		if err := cas.CheckLink(target, strings.Count(rel, "/")); err != nil {
+			return f, linkError(name, err)
+		}
 		f.Mode, f.Size, f.Digest = cairn.ModeSymlink, int64(len(target)), cairn.SumBytes([]byte(target))
 		return f, nil
 	case !fi.Mode().IsRegular():
@@ -168,6 +178,13 @@ func scanFile(dir, rel string) (TreeFile, error) {
 	defer r.Close()
 	f.Digest, f.Size, err = fileSum(r)
 	return f, err
+}
+
+// linkError names the link whose target leads out of what is stored.
+func linkError(name string, err error) error {
+	e := cairn.AsError(err)
+	return &cairn.Error{Code: cairn.CodeInvalid, Hint: e.Hint, Err: err,
+		Message: fmt.Sprintf("the symbolic link %s is not kept: %s", name, strings.TrimPrefix(e.Message, "not a valid tree: "))}
 }
 
 // fetchBatch bounds the blobs asked for in one request.
@@ -193,7 +210,7 @@ func (c *Client) DownloadTree(ctx context.Context, root cairn.Digest, dir string
 		switch f.Mode {
 		case cairn.ModeDir:
 			if err := r.MkdirAll(f.Path, 0o777); err != nil {
-				return err
+				return placeError(dir, err)
 			}
 		case cairn.ModeSymlink:
 			links.add(f)
@@ -205,11 +222,13 @@ func (c *Client) DownloadTree(ctx context.Context, root cairn.Digest, dir string
 	for _, p := range []placing{plain, links} {
 		for ds := p.order; len(ds) > 0; {
 			n := min(len(ds), fetchBatch)
+			var last cairn.Digest
 			err := c.FetchBlobs(ctx, ds[:n], func(d cairn.Digest, _ int64, body io.Reader) error {
-				return placeAll(r, p.at[d], body)
+				last = d
+				return placeError(dir, placeAll(r, p.at[d], body))
 			})
 			if err != nil {
-				return err
+				return errors.Join(err, unplace(r, p.at[last]))
 			}
 			ds = ds[n:]
 		}
@@ -269,6 +288,9 @@ func place(r *os.Root, f TreeFile, body io.Reader) error {
 		if err != nil {
 			return err
 		}
+		if err := cas.CheckLink(string(target), strings.Count(f.Path, "/")); err != nil {
+			return linkError(f.Path, err)
+		}
 		return r.Symlink(string(target), f.Path)
 	}
 	mode := fs.FileMode(0o666)
@@ -279,9 +301,33 @@ func place(r *os.Root, f TreeFile, body io.Reader) error {
 	if err != nil {
 		return err
 	}
-	if _, err := io.Copy(w, body); err != nil {
-		w.Close()
-		return err
+	_, err = io.Copy(w, body)
+	if cerr := w.Close(); err == nil {
+		err = cerr
 	}
-	return w.Close()
+	return err
+}
+
+// unplace removes what was written of a blob that did not arrive whole: half a
+// file, or one of other bytes, would pass for the right one.
+func unplace(r *os.Root, places []TreeFile) error {
+	var errs []error
+	for _, f := range places {
+		if err := r.Remove(f.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// placeError says where a file could not be written.
+func placeError(dir string, err error) error {
+	var known *cairn.Error
+	switch {
+	case err == nil, errors.As(err, &known), errors.Is(err, context.Canceled):
+		return err
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return cairn.Errorf(cairn.CodeFailed, "cannot write into %s: the disk is full: %w", dir, err).WithHint("free some space, or download into another folder")
+	}
+	return cairn.Errorf(cairn.CodeFailed, "cannot write into %s: %w", dir, err)
 }

@@ -180,7 +180,11 @@ type FsckReport struct {
 
 // FsckFinding is one thing that is wrong.
 type FsckFinding struct {
-	Subject string `json:"subject"` // a digest or ref
+	Subject string `json:"subject"` // a digest, a ref, a database or a repository
 	Problem string `json:"problem"`
-	Fix     string `json:"fix,omitempty"`
+	// HeldBy are versions and artifacts that need it, with the path inside; at most
+	// some of them: Held counts all.
+	HeldBy []string `json:"held_by,omitempty"`
+	Held   int      `json:"held,omitempty"`
+	Fix    string   `json:"fix,omitempty"`
 }
