@@ -13,6 +13,7 @@ import (
 
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/api/client"
+	"github.com/cairn-ml/cairn/internal/cas"
 )
 
 // Limits of requests about blobs.
@@ -293,8 +294,36 @@ func (a *API) putTree(ctx context.Context, files []client.TreeFile) (*client.Tre
 		return nil, cairn.Errorf(cairn.CodeConflict, "%d of the files are not stored, %s first", len(missing), missing[0]).
 			WithHint("upload the blobs before the tree")
 	}
+	for _, f := range files {
+		if f.Mode == cairn.ModeSymlink {
+			if err := a.checkLink(ctx, f); err != nil {
+				return nil, err
+			}
+		}
+	}
 	e, err := a.putFolder(ctx, root)
 	return &client.TreeInfo{Root: e.Digest, Size: e.Size, Files: e.Files}, err
+}
+
+// checkLink refuses a symbolic link that leads out of its tree: whoever fetches
+// the tree would follow it on another machine.
+func (a *API) checkLink(ctx context.Context, f client.TreeFile) error {
+	r, size, err := a.o.Blobs.Get(ctx, f.Digest)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	target, err := io.ReadAll(io.LimitReader(r, cas.MaxLinkBytes+1))
+	if err == nil && size <= cas.MaxLinkBytes {
+		err = cas.CheckLink(string(target), strings.Count(f.Path, "/"))
+	} else if err == nil {
+		err = cairn.Errorf(cairn.CodeInvalid, "a link of %d bytes", size)
+	}
+	if err != nil {
+		e := cairn.AsError(err)
+		return &cairn.Error{Code: cairn.CodeInvalid, Message: "the symbolic link " + strconv.Quote(f.Path) + " is not kept: " + e.Message, Hint: e.Hint, Err: err}
+	}
+	return nil
 }
 
 // putFolder stores a folder, inner ones first, and returns its entry.

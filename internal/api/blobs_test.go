@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"io"
 	"strings"
 	"testing"
 
@@ -30,5 +31,34 @@ func TestPutTreeRefusesPaths(t *testing.T) {
 	}
 	if _, err := a.putTree(t.Context(), []client.TreeFile{{Path: "a/b/c", Mode: cairn.ModeFile, Digest: cairn.SumBytes(nil)}}); err != nil {
 		t.Error(err)
+	}
+}
+
+// linkBlobs holds targets of links.
+type linkBlobs struct {
+	noBlobs
+	targets map[cairn.Digest]string
+}
+
+func (b linkBlobs) Get(_ context.Context, d cairn.Digest) (io.ReadSeekCloser, int64, error) {
+	return nopSeekCloser{strings.NewReader(b.targets[d])}, int64(len(b.targets[d])), nil
+}
+
+type nopSeekCloser struct{ io.ReadSeeker }
+
+func (nopSeekCloser) Close() error { return nil }
+
+// Whoever fetches a tree would follow its links on another machine.
+func TestPutTreeRefusesLinksThatLeadOut(t *testing.T) {
+	t.Parallel()
+	for target, ok := range map[string]bool{
+		"b": true, "../a": true, "/etc/passwd": false, "../../x": false, "b/../../../x": false, "": false, strings.Repeat("x", 5000): false,
+	} {
+		d := cairn.SumBytes([]byte(target))
+		a := New(Options{Version: "test", Blobs: linkBlobs{targets: map[cairn.Digest]string{d: target}}})
+		_, err := a.putTree(t.Context(), []client.TreeFile{{Path: "d/link", Mode: cairn.ModeSymlink, Digest: d}})
+		if ok && err != nil || !ok && (cairn.CodeOf(err) != cairn.CodeInvalid || !strings.Contains(err.Error(), `"d/link"`)) {
+			t.Errorf("%.20q: %v", target, err)
+		}
 	}
 }
