@@ -128,6 +128,7 @@ func TestMaskForms(t *testing.T) {
 		{"lines", "first-line\nsecond-line", "see second-line", "see ***"},
 		{"json leaf", `{"a":{"key":"deep-value"},"n":12345678,"y":2024}`, "deep-value 12345678 2024", "*** *** 2024"},
 		{"json escaped", `pa"ss\word`, `{"p":"pa\"ss\\word"}`, `{"p":"***"}`},
+		{"json of python", "pä\"ss😀wo<rd", `"p\u00e4\"ss\ud83d\ude00wo<rd"`, `"***"`},
 		{"shell", "it's$me", `'it'\''s$me' it\'s\$me`, `'***' ***`},
 		{"xml", "a<b>&c", "a&lt;b&gt;&amp;c", "***"},
 		{"adjacent", "abcd", "abcdabcd", "******"},

@@ -4,10 +4,12 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"html"
 	"net/url"
 	"strings"
 	"unicode"
+	"unicode/utf16"
 )
 
 const (
@@ -110,13 +112,31 @@ func encodings(s string) []string {
 	if b, err := json.Marshal(s); err == nil {
 		out = append(out, string(b[1:len(b)-1])) // with <, > and & as \u003c …
 		plain := strings.NewReplacer(`\u003c`, "<", `\u003e`, ">", `\u0026`, "&").Replace(string(b[1 : len(b)-1]))
-		out = append(out, plain)
+		out = append(out, plain, jsonASCII(plain))
 	}
 	for shift := range 3 {
 		std := base64At(s, shift)
 		out = append(out, std, strings.NewReplacer("+", "-", "/", "_").Replace(std))
 	}
 	return out
+}
+
+// jsonASCII is JSON as Python's json.dumps writes it: with an escape for
+// everything beyond ASCII.
+func jsonASCII(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		switch {
+		case r < 0x80:
+			b.WriteRune(r)
+		case r > 0xffff:
+			hi, lo := utf16.EncodeRune(r)
+			fmt.Fprintf(&b, `\u%04x\u%04x`, hi, lo)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return b.String()
 }
 
 // base64At gives the characters of a base64 text that s alone decides when it

@@ -49,7 +49,14 @@ func (s *Server) Preflight(ctx context.Context, r client.RunRequest) (*client.Pr
 	for _, n := range p.plan.Nodes {
 		out.Jobs = append(out.Jobs, n.ID)
 	}
-	out.Problems = append(p.warnings, s.needs(ctx, c, p.plan, r)...)
+	needs := s.needs(ctx, c, p.plan, r)
+	for _, w := range p.warnings {
+		// The plan's general word on a line that has a need of its own says it twice.
+		if !slices.ContainsFunc(needs, func(n cairn.Problem) bool { return n.File == w.File && n.Line == w.Line && w.Code == "plan.not-built" }) {
+			out.Problems = append(out.Problems, w)
+		}
+	}
+	out.Problems = append(out.Problems, needs...)
 	return out, nil
 }
 
