@@ -40,6 +40,7 @@ test-cross: ## compiles for darwin and linux/arm64
 
 .PHONY: test-race
 test-race: ## the concurrent rooms under the race detector (needs a C compiler)
+	@command -v gcc >/dev/null || { apt-get update -q && apt-get install -q -y gcc libc6-dev; } >/dev/null
 	@CGO_ENABLED=1 go test -race -short -timeout 20m ./internal/store/... ./internal/run/... ./internal/runner/... ./internal/cas/... ./internal/asset/... ./internal/server/...
 
 .PHONY: test-kill

@@ -41,7 +41,7 @@ printf 'cold: %d s\n' $((SECONDS - started))
 has "$cold" 'model digits:1' "the trace starts at the model"
 has "$cold" 'ran commit [0-9a-f]{12}' "the trace ends at commits"
 has "$cold" 'made by job images' "the images have a job and a commit behind them"
-has "$cold" 'confusion matrix|predicted' "the confusion matrix is shown"
+has "$cold" 'rows: true, columns: predicted' "the confusion matrix is shown"
 
 say "the demo again"
 started=$SECONDS
@@ -71,6 +71,13 @@ before=$(in_project cairn run list --all --limit 100 --json=id --jq 'map(.id) | 
 in_project cairn run rerun "$((pinned - 1))" --job ai-training --progress plain
 has "$(in_project cairn trace model/digits:5)" 'used data digits-train:2' "attempt 2 uses what attempt 1 used"
 [ "$before" -ge 1 ] || fail "runs are listed"
+
+say "a workflow that calls it, and uncommitted changes"
+printf '\n# tried out\n' >>"$project/steps/02_train.py"
+in_project cairn run --workflow nightly --progress plain
+has "$(in_project cairn run view --json --jq '.jobs[].path')" '^retrain/ai-training$' "the called workflow's jobs carry the caller's name"
+has "$(in_project cairn trace model/digits:6)" 'dirty|uncommitted' "the trace says that the code was changed"
+(cd "$project" && git checkout -q steps/02_train.py)
 
 say "downwards, and a file"
 has "$(in_project cairn trace data/digits:1 --down)" 'model digits:1' "what came of the images"
