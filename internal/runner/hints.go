@@ -3,6 +3,7 @@ package runner
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -74,6 +75,12 @@ func (x *executor) scriptHint(tail string, code int, dir string) string {
 	case code == 126:
 		return "the file is not executable: `git update-index --chmod=+x FILE`, or name the interpreter (bash FILE)"
 	}
+	if m := regexp.MustCompile(`(?m)^\S*script\.sh: line \d+: (?:syntax error|unexpected EOF)`).FindString(tail); m != "" {
+		return "bash cannot read this step's script; lines are counted from the first line under `run`"
+	}
+	if m := regexp.MustCompile(`(?m)^\S*script\.sh: (?:line )?\d+: ([^\s:]+): (?:command )?not found$`).FindStringSubmatch(tail); m != nil && code == 127 {
+		return fmt.Sprintf("there is no program %q on this machine's PATH: install it, or have a step before add its folder to $GITHUB_PATH", m[1])
+	}
 	if m := regexp.MustCompile(`ModuleNotFoundError: No module named '([^'.]+)`).FindStringSubmatch(tail); m != nil {
 		return fmt.Sprintf("the package that brings %q is not installed in this job: add it to requirements.txt, or install it in a step before", m[1])
 	}
@@ -98,5 +105,35 @@ func (x *executor) scriptHint(tail string, code int, dir string) string {
 	if x.Ignored != nil && x.Ignored(rel) {
 		return x.missingHint(rel, root)
 	}
-	return ""
+	if near := nearPath(rel, root); near != "" {
+		return fmt.Sprintf("there is no %s in the workspace: did you mean %s?", rel, near)
+	}
+	return x.holds(rel, root)
+}
+
+// holds says what lies where a file was looked for.
+func (x *executor) holds(rel, root string) string {
+	dir := filepath.Dir(rel)
+	entries, err := os.ReadDir(filepath.Join(root, dir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Sprintf("there is no folder %s in the workspace, where the commit's files are", dir)
+	}
+	if err != nil {
+		return ""
+	}
+	var names []string
+	for _, e := range entries {
+		if e.Name() != ".git" {
+			names = append(names, e.Name())
+		}
+	}
+	const most = 8
+	more := ""
+	if len(names) > most {
+		names, more = names[:most], fmt.Sprintf(" and %d more", len(names)-most)
+	}
+	if dir == "." {
+		dir = "the workspace"
+	}
+	return fmt.Sprintf("there is no %s: %s holds %s%s", rel, dir, strings.Join(names, ", "), more)
 }
