@@ -62,7 +62,7 @@ if [ -d "$CAIRN_HOME" ]; then
   find "$CAIRN_HOME" -mindepth 1 -maxdepth 1 ! -name cache ! -name tools -exec rm -rf {} +
 fi
 rm -rf "$project"
-mkdir -p "$CAIRN_HOME"
+mkdir -p "$demo"
 
 heading "A project: its own git repository, commits by two authors"
 cp -R "$root/examples/digits" "$project"
