@@ -68,6 +68,9 @@ func (a *API) edge(ctx context.Context, err error) error { return edgeError{a.no
 // note turns any error into one for people. A defect is logged with all that is
 // known, and says only that it happened.
 func (a *API) note(ctx context.Context, err error) *cairn.Error {
+	if a.o.Explain != nil {
+		err = a.o.Explain(err)
+	}
 	switch {
 	case ctx.Err() != nil && cairn.CodeOf(err) == cairn.CodeInternal:
 		return cairn.Errorf(cairn.CodeCanceled, "the client went away: %w", ctx.Err())

@@ -108,5 +108,7 @@ type Options struct {
 	// Leaving is closed when the owner begins to leave: streams are cut, and their
 	// clients take them up again with the next owner.
 	Leaving <-chan struct{}
+	// Explain gives errors of the rows a meaning that the rows alone know; nil: none has one.
+	Explain func(error) error
 	Log     *slog.Logger
 }

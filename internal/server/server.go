@@ -215,7 +215,7 @@ func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle(api.Prefix+"/", api.New(api.Options{
 		Version: s.o.Version, Workspace: Workspace, Rows: s.store, Control: s, Logs: s, Assets: s.assets, Blobs: s.blobs,
-		Tracer: s.tracer, Tracking: s.track, People: s.people, System: s, Leaving: s.leaving, Log: s.log,
+		Tracer: s.tracer, Tracking: s.track, People: s.people, System: s, Leaving: s.leaving, Explain: store.Explain, Log: s.log,
 	}))
 	ml := mlflow.New(mlflow.Options{Track: s.track, Principal: auth.From, Log: s.log})
 	for _, p := range mlflow.Patterns() {
