@@ -81,6 +81,9 @@ func (x *executor) scriptHint(tail string, code int, dir string) string {
 	if m := regexp.MustCompile(`(?m)^\S*script\.sh: (?:line )?\d+: ([^\s:]+): (?:command )?not found$`).FindStringSubmatch(tail); m != nil && code == 127 {
 		return fmt.Sprintf("there is no program %q on this machine's PATH: install it, or have a step before add its folder to $GITHUB_PATH", m[1])
 	}
+	if h := indexHint(tail); h != "" {
+		return h
+	}
 	if m := regexp.MustCompile(`ModuleNotFoundError: No module named '([^'.]+)`).FindStringSubmatch(tail); m != nil {
 		return fmt.Sprintf("the package that brings %q is not installed in this job: add it to requirements.txt, or install it in a step before", m[1])
 	}
@@ -109,6 +112,20 @@ func (x *executor) scriptHint(tail string, code int, dir string) string {
 		return fmt.Sprintf("there is no %s in the workspace: did you mean %s?", rel, near)
 	}
 	return x.holds(rel, root)
+}
+
+// indexHint looks for what pip and uv say of a package that they cannot get.
+func indexHint(tail string) string {
+	unreachable := regexp.MustCompile(`Failed to fetch: |NewConnectionError|ConnectTimeoutError|Temporary failure in name resolution|Max retries exceeded with url`)
+	switch {
+	case unreachable.MatchString(tail):
+		return "the package index cannot be reached: is there a network, is the index right (pip config list, PIP_INDEX_URL), is a proxy needed (HTTPS_PROXY)?"
+	case strings.Contains(tail, "(from versions: none)"), strings.Contains(tail, "was not found in the package registry"):
+		return "the package index has no such package, or it cannot be reached: look at the spelling, then at network, PIP_INDEX_URL and HTTPS_PROXY"
+	case strings.Contains(tail, "No matching distribution found for"):
+		return "the package index has the package, but not this version of it for this Python: the versions that there are stand above"
+	}
+	return ""
 }
 
 // holds says what lies where a file was looked for.
