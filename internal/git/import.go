@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -146,6 +147,33 @@ func (h *Host) hasRef(dir, ref string) bool {
 	return err == nil
 }
 
+// copyIndex copies an index with its time. Git takes a file for unchanged when
+// its times are those in the index, unless they are as new as the index itself:
+// then it looks inside. A copy that looked newer would hide a change made within
+// a tick of the clock after git add.
+func copyIndex(from, to string) error {
+	f, err := os.Open(from)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	b, err := io.ReadAll(f)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(to, b, 0o600); err != nil {
+		return err
+	}
+	return os.Chtimes(to, fi.ModTime(), fi.ModTime())
+}
+
 // takeDirty writes the uncommitted state as a tree into the hosted repository,
 // by a copy of the user's index. That index spares the files that did not
 // change; objects go to the hosted store alone.
@@ -161,12 +189,7 @@ func (h *Host) takeDirty(ctx context.Context, wt *WorkTree, s *Snapshot) error {
 	}
 	defer os.RemoveAll(tmp)
 	index := filepath.Join(tmp, "index")
-	if b, err := os.ReadFile(filepath.Join(wt.GitDir, "index")); err == nil {
-		err = os.WriteFile(index, b, 0o600)
-		if err != nil {
-			return fileError(err)
-		}
-	} else if !errors.Is(err, fs.ErrNotExist) {
+	if err := copyIndex(filepath.Join(wt.GitDir, "index"), index); err != nil {
 		return fileError(err)
 	}
 	c := call{dir: wt.Root, env: []string{"GIT_DIR=" + wt.GitDir, "GIT_WORK_TREE=" + wt.Root, "GIT_INDEX_FILE=" + index,
