@@ -48,6 +48,7 @@ func missingFile(tail string) string {
 		`can't open file '([^']+)': \[Errno 2\]`,                          // python script.py
 		`Could not open requirements file: .*No such file.*: '([^']+)'`,   // pip
 		`[a-z]+: (?:cannot [a-z]+ )?'?([^\s:']+)'?: No such file or dire`, // cat, ls, bash
+		`(?m)cannot open ([^:\n]+): No such file$`,                        // dash
 		`File not found: \x60?([^\s\x60']+)`,                              // uv
 	}
 	for _, p := range patterns {

@@ -34,6 +34,7 @@ func TestHints(t *testing.T) {
 		want       string // a part; "": no hint
 	}{
 		{"near", "python3: can't open file '" + full + "/steps/trian.py': [Errno 2] No such file or directory", 2, full, full, "did you mean steps/train.py?"},
+		{"near in dash", "sh: 0: cannot open steps/trian.sh: No such file", 2, full, full, "there is no steps/trian.sh"},
 		{"folder", "bash: steps/none-like-it.sh: No such file or directory", 127, full, full, "steps holds prepare.py, train.py"},
 		{"top", "cat: data.csv: No such file or directory", 1, full, full, "the workspace holds requirements.txt, steps"},
 		{"no folder", "FileNotFoundError: [Errno 2] No such file or directory: 'data/x.csv'", 1, full, full, "there is no folder data"},

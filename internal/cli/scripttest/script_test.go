@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -65,6 +66,12 @@ func TestScripts(t *testing.T) {
 				e.Setenv("GIT_"+who+"_NAME", "Ana Lee")
 				e.Setenv("GIT_"+who+"_EMAIL", "ana@example.com")
 			}
+			var names []string
+			for _, kv := range e.Vars {
+				name, _, _ := strings.Cut(kv, "=")
+				names = append(names, name)
+			}
+			e.Values[varNames{}] = names
 			e.Defer(func() {
 				stop := exec.Command(filepath.Join(bin, "cairn"), "serve", "--stop")
 				stop.Env = e.Vars
@@ -74,9 +81,16 @@ func TestScripts(t *testing.T) {
 			})
 			return nil
 		},
+		Condition: condition,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"repo": cmdRepo,
 			"code": cmdCode,
+
+			"taken":     cmdTaken,
+			"interrupt": cmdInterrupt,
+			"small":     cmdSmall,
+			"fill":      cmdFill,
+			"tidy":      cmdTidy,
 		},
 	})
 }
