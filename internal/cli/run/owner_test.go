@@ -222,7 +222,7 @@ func TestPreflight(t *testing.T) {
 	o.pre.Problems = []cairn.Problem{
 		{Position: cairn.Position{File: ".github/workflows/a.yml", Line: 4, Column: 14}, Severity: cairn.SeverityError, Message: "no runner has the label gpu", Hint: "labels served: ubuntu-latest", Snippet: "    runs-on: gpu"},
 		{Severity: cairn.SeverityError, Message: "secret TOKEN is not set"},
-		{Severity: cairn.SeverityWarning, Message: "not said with errors"},
+		{Severity: cairn.SeverityWarning, Message: "no runner has the label tpu"},
 	}
 	err, b := o.start(t, context.Background())
 	want := `error: .github/workflows/a.yml cannot run here: 2 needs cannot be met
@@ -235,6 +235,8 @@ error: no runner has the label gpu
 hint: labels served: ubuntu-latest
 
 error: secret TOKEN is not set
+
+warning: no runner has the label tpu
 `
 	if kit.ExitCode(err) != kit.ExitFailed || b.Err.String() != want {
 		t.Errorf("exit %d\n%s", kit.ExitCode(err), b.Err)

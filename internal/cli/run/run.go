@@ -290,7 +290,9 @@ func preflight(ctx context.Context, k *kit.Kit, o *Options, cl *kit.Client, r *c
 		}
 	}
 	if len(errs) > 0 {
-		return &failed{errs, fmt.Sprintf("%s cannot run here: %s", pre.Path, term.Count(int64(len(errs)), "need")+" cannot be met")}
+		// What is only a warning is listed too: it is mended in the same go.
+		met := term.Count(int64(len(errs)), "need") + " cannot be met"
+		return &failed{append(errs, warnings...), fmt.Sprintf("%s cannot run here: %s", pre.Path, met)}
 	}
 	if o.Progress != live.Quiet && !k.JSONWanted() {
 		kit.RenderProblems(k.Term.Err, k.Term.ErrStyle(), warnings)
