@@ -105,7 +105,7 @@ func (k *Kit) ReadFile(p string, limit int64) ([]byte, error) {
 	case os.IsNotExist(err):
 		e := cairn.Errorf(cairn.CodeNotFound, "there is no file %s", p)
 		if near := nearestFile(path); near != "" {
-			return nil, e.WithHint("did you mean %s?", k.Rel(near))
+			return nil, e.WithHint("did you mean %s?", filepath.Join(filepath.Dir(p), filepath.Base(near)))
 		}
 		return nil, e
 	case err != nil:
