@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -48,10 +49,29 @@ func LoadConfig(path string) (Config, error) {
 	d := yaml.NewDecoder(f)
 	d.KnownFields(true)
 	if err := d.Decode(&c); err != nil && !strings.Contains(err.Error(), "EOF") {
-		return c, cairn.Errorf(cairn.CodeInvalid, "%s: %s", path, strings.TrimPrefix(err.Error(), "yaml: ")).
-			WithHint("it may hold listen, hosts, slots, labels and keep_workspaces")
+		return c, configError(path, err)
 	}
 	return c, c.check(path)
+}
+
+// settings are the keys of the configuration.
+var settings = [...]string{"listen", "hosts", "slots", "labels", "keep_workspaces"}
+
+// configError says in words what the reader of YAML does not like.
+func configError(path string, err error) error {
+	text := strings.TrimPrefix(err.Error(), "yaml: ")
+	var several *yaml.TypeError
+	if errors.As(err, &several) && len(several.Errors) > 0 {
+		text = several.Errors[0]
+	}
+	hint := "it may hold " + strings.Join(settings[:], ", ")
+	if m := regexp.MustCompile(`^line (\d+): field (.+) not found in type `).FindStringSubmatch(text); m != nil {
+		text = "line " + m[1] + ": there is no setting " + strconv.Quote(m[2])
+		if near := cairn.Nearest(m[2], settings[:]); near != "" {
+			hint = "did you mean " + near + "? " + hint
+		}
+	}
+	return cairn.Errorf(cairn.CodeInvalid, "%s: %s", path, text).WithHint("%s", hint)
 }
 
 func (c *Config) check(path string) error {
