@@ -48,7 +48,11 @@ func SupervisorMain(ctx context.Context, dir string, stdin io.Reader, d Deps) in
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM)
 	defer signal.Stop(signals)
-	signal.Ignore(syscall.SIGHUP, syscall.SIGINT)
+	// Taken and dropped. Ignored ones would be ignored in every step too: no script
+	// could trap the interrupt of a cancel, and Python would not raise it.
+	dropped := make(chan os.Signal, 1)
+	signal.Notify(dropped, syscall.SIGHUP, syscall.SIGINT)
+	defer signal.Stop(dropped)
 
 	s := &supervisor{Deps: d, l: layout(dir)}
 	lock, err := s.begin(stdin)
