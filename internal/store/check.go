@@ -74,6 +74,19 @@ func damaged(err error) bool {
 	return code == sqliteCorrupt || code == sqliteNotADB
 }
 
+// noSpace reports whether SQLite could not make a file larger.
+func noSpace(err error) bool {
+	var coder interface{ Code() int }
+	if !errors.As(err, &coder) {
+		return false
+	}
+	switch coder.Code() {
+	case sqliteFull, sqliteIOErrWrite, sqliteIOErrShmSize:
+		return true
+	}
+	return false
+}
+
 // Explain gives an error of the driver a meaning where there is one; others stay
 // as they are.
 func Explain(err error) error {

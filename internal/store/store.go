@@ -115,6 +115,10 @@ func openError(path string, err error) error {
 		return cairn.Errorf(cairn.CodeUnavailable, "%s is damaged: %w", path, err).
 			WithHint("put it back from a copy of the home, or from its folder backups; a new one is made where there is none")
 	}
+	if noSpace(err) {
+		return cairn.Errorf(cairn.CodeUnavailable, "cannot open %s: the disk is full, or it fails: %w", path, err).
+			WithHint("free some space on the disk that holds CAIRN_HOME and try again")
+	}
 	return cairn.Errorf(cairn.CodeUnavailable, "cannot open %s: %w", path, err).
 		WithHint("check free space and permissions of the folder; cairn doctor tells more")
 }

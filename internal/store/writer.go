@@ -208,6 +208,9 @@ const (
 	sqliteFull       = 13
 	sqliteConstraint = 19
 	sqliteNotADB     = 26
+
+	sqliteIOErrWrite   = sqliteIOErr | 3<<8
+	sqliteIOErrShmSize = sqliteIOErr | 19<<8
 )
 
 // Tx is one caller's part of a group commit.
