@@ -40,6 +40,12 @@ func (t *Tracer) Resolve(ctx context.Context, asked string) ([]Found, error) {
 		fs, err = t.byDigest(ctx, cairn.Digest(strings.ToLower(s)))
 	case digitsPattern.MatchString(s):
 		fs, err = t.byKind(ctx, cairn.KindRun, s)
+		// One commit in forty has no letter among its first eight digits.
+		if cairn.CodeOf(err) == cairn.CodeNotFound && hexPattern.MatchString(s) {
+			if commits, cerr := t.byHex(ctx, s); cerr == nil && len(commits) > 0 {
+				fs, err = commits, nil
+			}
+		}
 	case hasKind && known(kind):
 		fs, err = t.byKind(ctx, kind, id)
 	case hexPattern.MatchString(strings.ToLower(s)):

@@ -235,9 +235,12 @@ func TestGolden(t *testing.T) {
 
 func TestResolve(t *testing.T) {
 	t.Parallel()
-	tr := &trace.Tracer{Reader: sample(), Workspace: "default"}
+	g := sample()
+	digits := "66049790" + strings.Repeat("ab", 16)
+	g.links = append(g.links, cairn.Link{From: "job/3", Relation: cairn.RelRan, To: cairn.CommitRef(digits)})
+	tr := &trace.Tracer{Reader: g, Workspace: "default"}
 	for asked, want := range map[string]string{
-		"1": "run/1", "run/2": "run/2", "job/4": "job/4", "model/digits:2": "model/digits:2", "model/digits": "model/digits:2",
+		"66049790": "commit/" + digits, "1": "run/1", "run/2": "run/2", "job/4": "job/4", "model/digits:2": "model/digits:2", "model/digits": "model/digits:2",
 		"model/digits@champion": "model/digits:1", "digits:1": "model/digits:1 data/digits:1", "azureml:raw:1": "data/raw:1",
 		"aaaa1": "commit/" + sha1, "commit/" + sha2: "commit/" + sha2, mlrun: "mlrun/" + mlrun,
 		"artifact/1.1/report": "artifact/1.1/report", "raw": "data/raw:1",

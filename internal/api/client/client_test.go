@@ -266,3 +266,22 @@ func TestNoOwner(t *testing.T) {
 		t.Errorf("cancelled: %v", err)
 	}
 }
+
+// TestOwnerThatDiesWhileItStarts gives owners that end at once: killed while they
+// started, say. Two more are started before that is an error.
+func TestOwnerThatDiesWhileItStarts(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	exe, starts := filepath.Join(dir, "cairn"), filepath.Join(dir, "starts")
+	script := "#!/bin/sh\necho start >> '" + starts + "'\n"
+	if err := os.WriteFile(exe, []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	_, err := client.Connect(context.Background(), client.Options{Home: filepath.Join(dir, "home"), AutoStart: true, Exec: exe})
+	if e := cairn.AsError(err); e.Code != cairn.CodeUnavailable || !strings.Contains(e.Message, "ended while it started") || e.Hint == "" {
+		t.Errorf("%v", err)
+	}
+	if b, _ := os.ReadFile(starts); string(b) != "start\nstart\nstart\n" {
+		t.Errorf("started as\n%s", b)
+	}
+}

@@ -35,7 +35,7 @@ type Ready struct {
 // for and none runs.
 func (c *Client) reach(ctx context.Context) error {
 	deadline := time.Now().Add(c.o.Patience)
-	for try := 0; ; try++ {
+	for try, died := 0, 0; ; try++ {
 		err := c.ping(ctx)
 		if err == nil {
 			return nil
@@ -52,7 +52,15 @@ func (c *Client) reach(ctx context.Context) error {
 			return c.wrap(ctx, err)
 		}
 		if c.o.URL == "" && c.o.AutoStart {
-			if err := c.start(ctx); err != nil {
+			// One that was killed while it started is started again; one that does not
+			// live through three starts will not live through more.
+			err := c.start(ctx)
+			if errors.Is(err, errDied) {
+				if died++; died < 3 {
+					err = nil
+				}
+			}
+			if err != nil {
 				return err
 			}
 			if c.ping(ctx) == nil {
@@ -130,6 +138,9 @@ func (c *Client) start(ctx context.Context) error {
 	return awaitReady(ctx, r, filepath.Join(c.o.Home, "server.log"))
 }
 
+// errDied says that an owner ended without a word.
+var errDied = errors.New("it ended without saying why")
+
 func awaitReady(ctx context.Context, r *os.File, log string) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
@@ -141,6 +152,9 @@ func awaitReady(ctx context.Context, r *os.File, log string) error {
 		err = json.Unmarshal(line, &got)
 	}
 	switch {
+	case errors.Is(err, io.EOF) && len(line) == 0:
+		return cairn.Errorf(cairn.CodeUnavailable, "the Cairn server ended while it started: %w", errDied).
+			WithHint("its log: %s", log)
 	case err != nil:
 		return cairn.Errorf(cairn.CodeUnavailable, "the Cairn server ended while it started: %w", err).
 			WithHint("its log: %s", log)
