@@ -82,12 +82,17 @@ func (x *executor) scriptHint(tail string, code int, dir string) string {
 	if m := regexp.MustCompile(`(?m)^\S*script\.sh: (?:line )?\d+: ([^\s:]+): (?:command )?not found$`).FindStringSubmatch(tail); m != nil && code == 127 {
 		return fmt.Sprintf("there is no program %q on this machine's PATH: install it, or have a step before add its folder to $GITHUB_PATH", m[1])
 	}
-	if h := indexHint(tail); h != "" {
-		return h
-	}
 	if m := regexp.MustCompile(`ModuleNotFoundError: No module named '([^'.]+)`).FindStringSubmatch(tail); m != nil {
 		return fmt.Sprintf("the package that brings %q is not installed in this job: add it to requirements.txt, or install it in a step before", m[1])
 	}
+	if h := x.fileHint(tail, root, dir); h != "" {
+		return h
+	}
+	return indexHint(tail)
+}
+
+// fileHint looks for a file that is not where the script took it to be.
+func (x *executor) fileHint(tail, root, dir string) string {
 	file := missingFile(tail)
 	if file == "" {
 		return ""
@@ -117,6 +122,8 @@ func (x *executor) scriptHint(tail string, code int, dir string) string {
 
 // indexHint looks for what pip and uv say of a package that they cannot get.
 func indexHint(tail string) string {
+	// Cairn's own attempt to get uv is another thing, and no failure.
+	tail = regexp.MustCompile(`(?m)^.*uv could not be fetched.*$`).ReplaceAllString(tail, "")
 	unreachable := regexp.MustCompile(`Failed to fetch: |NewConnectionError|ConnectTimeoutError|Temporary failure in name resolution|Max retries exceeded with url`)
 	switch {
 	case unreachable.MatchString(tail):

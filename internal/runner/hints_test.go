@@ -50,6 +50,9 @@ func TestHints(t *testing.T) {
 		{"module", "ModuleNotFoundError: No module named 'sklearn.svm'", 1, full, full, `brings "sklearn"`},
 		{"index of uv", "error: Failed to fetch: http://127.0.0.1:9/simple/x/\n  cause: tcp connect error", 2, full, full, "HTTPS_PROXY"},
 		{"index of pip", "ERROR: Could not find a version that satisfies the requirement x (from versions: none)\nERROR: No matching distribution found for x", 1, full, full, "spelling"},
+		{"requirements", "uv is not to be had, so pip itself is used: uv could not be fetched with pip: ERROR: No matching distribution found for uv (from versions: none)\n" +
+			"ERROR: Could not open requirements file: [Errno 2] No such file or directory: 'requirments.txt'", 1, full, full, "did you mean requirements.txt?"},
+		{"only uv", "uv could not be fetched with pip: ERROR: No matching distribution found for uv (from versions: none)\nAssertionError", 1, full, full, ""},
 		{"version", "ERROR: Could not find a version that satisfies the requirement x==9 (from versions: 1.0, 1.1)\nERROR: No matching distribution found for x==9", 1, full, full, "not this version"},
 		{"disk", "dd: error writing 'big': No space left on device", 1, full, full, "a disk is full"},
 		{"memory", "Killed", 137, full, full, "memory"},
