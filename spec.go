@@ -56,6 +56,9 @@ type JobSecrets struct {
 	// Env are variables from an env file: every step gets those that its workflow
 	// leaves open. Their values are masked.
 	Env map[string]string `json:"env,omitempty"`
+	// Vars are the values of vars.* that come from an env file: they are not in the
+	// spec, which lies in a file.
+	Vars map[string]string `json:"vars,omitempty"`
 }
 
 // CodeRef tells checkout what to put into the workspace.

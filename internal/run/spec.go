@@ -133,6 +133,10 @@ func (e *Engine) assemble(ctx context.Context, s *start) (spec cairn.JobSpec, se
 	if err != nil {
 		return spec, secrets, err
 	}
+	if secrets.Env, err = res.EnvFile(ctx, run); err != nil {
+		return spec, secrets, err
+	}
+	vars, secrets.Vars = fromFile(vars, secrets.Env)
 	code, err := res.Code(ctx, run)
 	if err != nil {
 		return spec, secrets, err
@@ -160,11 +164,20 @@ func (e *Engine) assemble(ctx context.Context, s *start) (spec cairn.JobSpec, se
 	if secrets.Token, err = res.JobToken(ctx, run, job); err != nil {
 		return spec, secrets, err
 	}
-	if secrets.Env, err = res.EnvFile(ctx, run); err != nil {
-		return spec, secrets, err
-	}
 	secrets.Secrets, err = e.secrets(ctx, s, secrets.Token)
 	return spec, secrets, err
+}
+
+// fromFile parts the variables that an env file gave from the others.
+func fromFile(vars, file map[string]string) (open, hidden map[string]string) {
+	open, hidden = maps.Clone(vars), map[string]string{}
+	for name, value := range file {
+		if up := strings.ToUpper(name); vars[up] == value {
+			hidden[up] = value
+			delete(open, up)
+		}
+	}
+	return open, hidden
 }
 
 // envLayers are workflow and job; a called workflow does not see its caller's.

@@ -29,6 +29,9 @@ func (x *executor) prepareContexts() error {
 		}
 		c[name] = v
 	}
+	for _, name := range sortedKeys(x.Secrets.Vars) {
+		c["vars"] = c["vars"].With(name, expr.String(x.Secrets.Vars[name]))
+	}
 	secrets := map[string]string{"GITHUB_TOKEN": x.Secrets.Token}
 	maps.Copy(secrets, x.Secrets.Secrets)
 	c["secrets"] = stringsObject(secrets)
