@@ -200,6 +200,9 @@ func waitAndClose(ctx context.Context, s *Server) error {
 	case <-ctx.Done():
 	case <-s.Done():
 	}
+	if !s.ours() {
+		return errors.Join(cairn.Errorf(cairn.CodeUnavailable, "the home %s was removed: this server ended", s.o.Home), s.Close())
+	}
 	return s.Close()
 }
 

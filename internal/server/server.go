@@ -62,6 +62,7 @@ type Server struct {
 	http      *http.Server
 	listeners []net.Listener
 	unlock    func()
+	lock      os.FileInfo // of the lock file, which nobody else can have meanwhile
 	logFile   io.Closer
 
 	requests atomic.Int64 // under way
@@ -85,7 +86,7 @@ func Start(ctx context.Context, o Options) (_ *Server, err error) {
 	if s.config, err = LoadConfig(filepath.Join(o.Home, "config.yaml")); err != nil {
 		return nil, err
 	}
-	unlock, ok, err := client.TryLockFile(filepath.Join(o.Home, "owner.lock"))
+	unlock, ok, err := client.TryLockFile(lockPath(o.Home))
 	if err != nil {
 		return nil, client.HomeError(o.Home, err)
 	}
@@ -93,6 +94,10 @@ func Start(ctx context.Context, o Options) (_ *Server, err error) {
 		return nil, errOwned
 	}
 	s.unlock = unlock
+	if s.lock, err = os.Stat(lockPath(o.Home)); err != nil {
+		unlock()
+		return nil, client.HomeError(o.Home, cairn.Errorf(cairn.CodeUnavailable, "the home of Cairn went away: %w", err))
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(client.HomeError(o.Home, err), s.Close())
@@ -276,6 +281,7 @@ func (s *Server) serve() {
 	if s.o.Detached {
 		s.background(func() { s.leaveWhenIdle(ctx) })
 	}
+	s.background(func() { s.leaveWithHome(ctx) })
 }
 
 func (s *Server) background(fn func()) {
@@ -284,6 +290,33 @@ func (s *Server) background(fn func()) {
 		defer s.working.Done()
 		fn()
 	}()
+}
+
+func lockPath(home string) string { return filepath.Join(home, "owner.lock") }
+
+// ours reports whether the home at the path is still the one that was locked:
+// somebody may remove it, and the next command makes another one there.
+func (s *Server) ours() bool {
+	now, err := os.Stat(lockPath(s.o.Home))
+	return err == nil && os.SameFile(now, s.lock)
+}
+
+// leaveWithHome ends an owner whose home was removed.
+func (s *Server) leaveWithHome(ctx context.Context) {
+	t := time.NewTicker(time.Second)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		if !s.ours() {
+			s.log.Error("leaving: the home was removed", "home", s.o.Home)
+			s.leave()
+			return
+		}
+	}
 }
 
 // leaveWhenIdle ends an owner that a command started.
@@ -343,10 +376,13 @@ func (s *Server) close() error {
 		errs = append(errs, s.backend.Close())
 	}
 	if s.store != nil {
-		errs = append(errs, s.recordLeft(), s.store.Close())
+		if s.ours() {
+			errs = append(errs, s.recordLeft())
+		}
+		errs = append(errs, s.store.Close())
 	}
-	if len(s.listeners) > 0 {
-		os.Remove(client.SocketPath(s.o.Home)) // still ours: the home is locked
+	if len(s.listeners) > 0 && s.ours() {
+		os.Remove(client.SocketPath(s.o.Home))
 	}
 	if s.log != nil {
 		s.log.Info("left", "pid", os.Getpid())
