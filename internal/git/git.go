@@ -221,7 +221,8 @@ func known(stderr string, cause error) error {
 		return cairn.Errorf(cairn.CodeInvalid, "%s%w", complaint(stderr), hidden{cause}).
 			WithHint("a folder inside is a git repository of its own without commits: commit in it, ignore it, or remove its .git")
 	case has("Permission denied"):
-		return cairn.Errorf(cairn.CodeForbidden, "%s%w", complaint(stderr), hidden{cause})
+		return cairn.Errorf(cairn.CodeForbidden, "git cannot read all of the repository: %s%w", complaint(stderr), hidden{cause}).
+			WithHint("make it readable for this user, or have git ignore it (.gitignore)")
 	}
 	return nil
 }
