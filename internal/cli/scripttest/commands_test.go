@@ -73,7 +73,8 @@ func (w *watched) has(text string) bool {
 
 // cmdInterrupt runs a command that must exit with a code, and sends it an
 // interrupt when it says a text on standard error, and another one at each
-// further text: interrupt CODE TEXT[;TEXT…] CMD ARGS…
+// further text; behind a text with ! at its end two at once: interrupt CODE
+// TEXT[;TEXT…] CMD ARGS…
 func cmdInterrupt(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 3 {
 		ts.Fatalf("usage: interrupt CODE TEXT[;TEXT…] CMD [ARG…]")
@@ -92,6 +93,7 @@ func cmdInterrupt(ts *testscript.TestScript, neg bool, args []string) {
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	for _, text := range strings.Split(args[1], ";") {
+		text, twice := strings.CutSuffix(text, "!")
 		for !said.has(text) {
 			select {
 			case err := <-ended:
@@ -102,6 +104,11 @@ func cmdInterrupt(ts *testscript.TestScript, neg bool, args []string) {
 		// Signals that follow each other at once are taken for one.
 		time.Sleep(300 * time.Millisecond)
 		ts.Check(cmd.Process.Signal(syscall.SIGINT))
+		if twice {
+			// Two that are pending at once are one for the kernel already.
+			time.Sleep(10 * time.Millisecond)
+			ts.Check(cmd.Process.Signal(syscall.SIGINT))
+		}
 	}
 	<-ended
 	if got := fmt.Sprint(cmd.ProcessState.ExitCode()); got != args[0] {
