@@ -65,7 +65,11 @@ func look(ctx context.Context, k *kit.Kit, local func(context.Context) []client.
 	e := cairn.AsError(err)
 	checks := []client.Check{{Name: "server", Status: "failed", Detail: e.Message, Fix: e.Hint}}
 	if local != nil {
-		checks = append(checks, local(ctx)...)
+		for _, ch := range local(ctx) {
+			if ch.Name != "server" { // said above, with the reason
+				checks = append(checks, ch)
+			}
+		}
 	}
 	return checks, nil
 }
