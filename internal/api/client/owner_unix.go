@@ -39,7 +39,12 @@ func TryLockFile(path string) (unlock func(), ok bool, err error) {
 	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	switch {
 	case err == nil:
-		return func() { f.Close() }, true, nil
+		return func() {
+			// A process that is just being started may hold the descriptor too, for a
+			// moment: closing alone would leave the lock to it.
+			_ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN)
+			f.Close()
+		}, true, nil
 	case errors.Is(err, syscall.EWOULDBLOCK):
 		f.Close()
 		return nil, false, nil
