@@ -53,6 +53,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	s := &Store{log: o.Log, now: o.Now, watchers: map[chan struct{}]struct{}{}}
 	path := filepath.Join(o.Dir, "cairn.db")
+	if err := refuseLost(path, filepath.Join(o.Dir, "metrics.db")); err != nil {
+		return nil, err
+	}
 	wdb, err := openSQLite(path, 1)
 	if err != nil {
 		return nil, err
@@ -75,6 +78,29 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// refuseLost keeps a home that lost its rows from passing for a new one. The
+// metrics are made only after the rows are: where they are, the rows have been.
+func refuseLost(rows, metrics string) error {
+	if size(metrics) <= 0 || size(rows) > 0 || size(rows+"-wal") > 0 {
+		return nil
+	}
+	what := "is missing"
+	if size(rows) == 0 {
+		what = "is empty"
+	}
+	return cairn.Errorf(cairn.CodeConflict, "%s %s, though this home has been used: its runs and versions are not there", rows, what).
+		WithHint("put a copy back (earlier ones may be in %s), or use another CAIRN_HOME to start anew", filepath.Join(filepath.Dir(rows), "backups"))
+}
+
+// size is that of a file, -1 without one.
+func size(path string) int64 {
+	fi, err := os.Stat(path)
+	if err != nil {
+		return -1
+	}
+	return fi.Size()
 }
 
 // Close waits for writes under way and closes the databases.

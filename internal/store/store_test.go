@@ -258,6 +258,43 @@ func TestNewerHomeIsRefusedByName(t *testing.T) {
 	}
 }
 
+func TestLostRowsAreNoNewHome(t *testing.T) {
+	t.Parallel()
+	for name, lose := range map[string]func(string) error{
+		"is missing": os.Remove,
+		"is empty":   func(path string) error { return os.Truncate(path, 0) },
+	} {
+		dir := t.TempDir()
+		openAt(t, dir).Close()
+		path := filepath.Join(dir, "cairn.db")
+		for _, side := range []string{"-wal", "-shm"} {
+			if err := os.Remove(path + side); err != nil && !errors.Is(err, os.ErrNotExist) {
+				t.Fatal(err)
+			}
+		}
+		if err := lose(path); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Open(t.Context(), Options{Dir: dir})
+		if e := cairn.AsError(err); err == nil || e.Code != cairn.CodeConflict || !strings.Contains(e.Message, name) || e.Hint == "" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestFirstStartCutShort opens a home whose first start got as far as the rows.
+func TestFirstStartCutShort(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	openAt(t, dir).Close()
+	for _, f := range []string{"metrics.db", "metrics.db-wal", "metrics.db-shm"} {
+		if err := os.Remove(filepath.Join(dir, f)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			t.Fatal(err)
+		}
+	}
+	openAt(t, dir)
+}
+
 func TestMigrationBacksUpFirst(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
