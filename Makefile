@@ -62,6 +62,10 @@ test-oracle: ## expressions against GitHub's own npm package
 test-mlflow: ## the stock mlflow clients, 2.x and 3.x, against our tracking API
 	@CAIRN_TEST_MLFLOW=1 go test -count=1 -timeout 20m -run 'MLflow' ./internal/api/mlflow/...
 
+.PHONY: test-python
+test-python: ## interpreters, uv and setup-python with the real package index
+	@CAIRN_TEST_NETWORK=1 go test -count=1 -timeout 10m ./internal/runner/python ./internal/runner/action
+
 .PHONY: test-e2e
 test-e2e: build ## the demo twice, skipped steps, pinned versions, the plain example, bad repositories
 	@scripts/e2e.sh

@@ -131,7 +131,8 @@ func TestVenv(t *testing.T) {
 		t.Helper()
 		cmd := exec.Command(args[0], args[1:]...)
 		cmd.Dir = t.TempDir()
-		cmd.Env = append(os.Environ(), "HOME="+cmd.Dir)
+		// As in a job, where nothing of the caller's tells Python to leave byte code out.
+		cmd.Env = append(os.Environ(), "HOME="+cmd.Dir, "PYTHONDONTWRITEBYTECODE=")
 		var out bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &out, &out
 		if err := cmd.Run(); err != nil {
