@@ -28,6 +28,7 @@ type room struct {
 var rooms = []room{
 	{name: "expr", may: []string{"root"}},
 	{name: "workflow", may: []string{"root", "expr"}},
+	{name: "stages", may: []string{"root"}},
 	{name: "plan", may: []string{"root", "expr", "workflow"}},
 	{name: "cas", may: []string{"root"}},
 	{name: "git", may: []string{"root"}},
@@ -35,13 +36,16 @@ var rooms = []room{
 	{name: "runner", may: []string{"root", "expr", "workflow"}},
 	{name: "asset", may: []string{"root"}},
 	{name: "track", may: []string{"root"}},
+	{name: "oci", may: []string{"root"}},
+	{name: "deploy", may: []string{"root", "stages"}},
+	{name: "gateway", may: []string{"root"}},
 	{name: "trace", may: []string{"root"}},
 	{name: "auth", may: []string{"root"}},
 	{name: "store", may: []string{"root"}},
-	{name: "api", may: []string{"root", "expr", "workflow", "plan", "cas", "git", "run", "runner", "asset", "track", "trace", "auth"}},
-	{name: "web", may: []string{"root", "expr", "workflow", "plan", "cas", "git", "run", "runner", "asset", "track", "trace", "auth"}},
-	{name: "cli", may: []string{"root", "expr", "workflow", "plan", "cas", "git"}, extra: []string{"api/client"}},
-	{name: "server", may: []string{"root", "expr", "workflow", "plan", "cas", "git", "run", "runner", "asset", "track", "trace", "auth", "store", "api", "web", "cli"}},
+	{name: "api", may: []string{"root", "expr", "workflow", "stages", "plan", "cas", "git", "run", "runner", "asset", "track", "oci", "deploy", "gateway", "trace", "auth"}},
+	{name: "web", may: []string{"root", "expr", "workflow", "stages", "plan", "cas", "git", "run", "runner", "asset", "track", "oci", "deploy", "gateway", "trace", "auth"}},
+	{name: "cli", may: []string{"root", "expr", "workflow", "stages", "plan", "cas", "git"}, extra: []string{"api/client"}},
+	{name: "server", may: []string{"root", "expr", "workflow", "stages", "plan", "cas", "git", "run", "runner", "asset", "track", "oci", "deploy", "gateway", "trace", "auth", "store", "api", "web", "cli"}},
 }
 
 // ban keeps a package of others inside the rooms that exist to wrap it.
@@ -63,7 +67,9 @@ var bans = []ban{
 	{"filippo.io/age", []string{"auth"}, "secrets are sealed in one place"},
 	{"golang.org/x/term", []string{"cli"}, "only the command line has a terminal"},
 	{"k8s.io/", []string{"deploy/kube", "runner/kube"}, "heavy clients stay in their own sub-rooms"},
-	{"github.com/moby/", []string{"runner/docker", "deploy/local"}, "heavy clients stay in their own sub-rooms"},
+	{"github.com/moby/", []string{"oci"}, "only images need the reader of Dockerfiles"},
+	{"github.com/google/go-containerregistry/", []string{"oci"}, "only images talk to registries"},
+	{"cel.dev/cel-go/", []string{"stages"}, "checks are read and evaluated in one place"},
 	{"math/rand", nil, "randomness comes in through constructors (crypto/rand for tokens)"},
 }
 
