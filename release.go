@@ -94,6 +94,8 @@ type Deployment struct {
 	Replaces DeploymentID `json:"replaces,omitempty"`
 	// Rollback says that somebody asked to go back to this release.
 	Rollback bool `json:"rollback,omitempty"`
+	// Of is the deployment that a rollback goes back to.
+	Of DeploymentID `json:"of,omitempty"`
 	// Checks are the results of the fixed checks.
 	Checks []CheckResult `json:"checks,omitempty"`
 	// Reviewers may approve it; empty: nobody need. Approved is who did.
@@ -128,6 +130,73 @@ type CheckResult struct {
 	Passed bool   `json:"passed"`
 	// Detail shows the values that it looked at, or why it could not be evaluated.
 	Detail string `json:"detail,omitempty"`
+}
+
+// ReleaseFilter narrows a listing of releases; zero fields do not. The newest
+// come first.
+type ReleaseFilter struct {
+	Workspace  string
+	Repository string // owner/name
+	Service    string
+	Image      Digest
+	Model      Digest
+	Commit     string // SHA or prefix
+	Run        RunID
+	Limit      int // 0: 100; at most 1000
+	// Before is the next page: only releases of the service with a smaller Seq.
+	Before int64
+}
+
+// DeploymentFilter narrows a listing of deployments; zero fields do not. The
+// newest come first.
+type DeploymentFilter struct {
+	Workspace  string
+	Repository string // owner/name
+	Stage      string // compared without case
+	StageID    int64
+	Release    string // id
+	Run        RunID
+	Status     DeploymentStatus
+	// Open leaves out those that are live or have ended; WasLive those that never
+	// were live.
+	Open    bool
+	WasLive bool
+	Limit   int          // 0: 100; at most 1000
+	Before  DeploymentID // the next page
+}
+
+// StageInfo is a stage with all that people ask of it: what is live there, since
+// when, whose commit it is and how it is doing.
+type StageInfo struct {
+	Stage   Stage       `json:"stage"`
+	Live    *Deployment `json:"live,omitempty"`
+	Release *Release    `json:"release,omitempty"` // of what is live
+	// Images are the names of its image: "ghcr.io/acme/api:main".
+	Images []string `json:"images,omitempty"`
+	Commit *Commit  `json:"commit,omitempty"`
+	// Model is the packed model version: "model/digits:1".
+	Model Ref `json:"model,omitempty"`
+	// Status is what the process of the stage says; nil where none answers. Healthy
+	// says that it does and that its program is well.
+	Status  *StageStatus `json:"status,omitempty"`
+	Healthy bool         `json:"healthy"`
+	// Problem says in words what is wrong where it is not.
+	Problem string       `json:"problem,omitempty"`
+	Waiting []Deployment `json:"waiting,omitempty"` // those that wait or come up, oldest first
+}
+
+// PendingApproval is something that waits until somebody decides: an environment
+// of a run, or a deployment.
+type PendingApproval struct {
+	What        Ref       `json:"what"` // run/42, deployment/7
+	Repository  string    `json:"repository"`
+	Environment string    `json:"environment"`
+	Title       string    `json:"title"`
+	Reviewers   []string  `json:"reviewers"`
+	Since       time.Time `json:"since"`
+	By          string    `json:"by"` // who asked for it
+	// Mine says that whoever asks may decide on it.
+	Mine bool `json:"mine"`
 }
 
 // The kinds of events of images and serving. Data is the row after the change.

@@ -186,6 +186,8 @@ type StageEvent struct {
 	// Port and Health are known from StageEvHealthy on.
 	Port   int    `json:"port,omitempty"`
 	Health string `json:"health,omitempty"`
+	// Mode is how the program is served (see ExecSpec.Mode), once that is known.
+	Mode string `json:"mode,omitempty"`
 	// Error ends a deployment that failed; Log are the last lines of the program.
 	Error *Error   `json:"error,omitempty"`
 	Log   []string `json:"log,omitempty"`
