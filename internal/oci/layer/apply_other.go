@@ -1,0 +1,5 @@
+//go:build !unix
+
+package layer
+
+func isNameError(error) bool { return false }

@@ -1,0 +1,11 @@
+//go:build !linux
+
+package layer
+
+import (
+	"archive/tar"
+	"errors"
+	"os"
+)
+
+func makeNode(*os.Root, string, *tar.Header) error { return errors.ErrUnsupported }
