@@ -204,6 +204,7 @@ const (
 	EvImage      = "image.changed"
 	EvImageTag   = "image.tagged"
 	EvRelease    = "release.created"
+	EvReleaseTag = "release.tagged"
 	EvDeployment = "deployment.changed"
 	EvStage      = "stage.changed"
 	EvReport     = "prediction.reported"
