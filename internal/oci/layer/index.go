@@ -58,7 +58,7 @@ type node struct {
 	content  []byte // kept, where kept is true
 	kept     bool
 	sparse   bool // the archive does not hold the content as it is
-	layer    int // of the entry itself: what a whiteout of the same layer spares
+	layer    int  // of the entry itself: what a whiteout of the same layer spares
 }
 
 // Index reads the headers of all layers, the lowest first.
@@ -276,11 +276,15 @@ func (f *FS) lookup(p string, followLast bool) (*node, error) {
 		if clean == "" {
 			return f.root, nil
 		}
-		dir, err := f.find(parent(clean))
+		above, base := "", clean
+		if i := strings.LastIndexByte(clean, '/'); i >= 0 {
+			above, base = clean[:i], clean[i+1:]
+		}
+		dir, err := f.find(above)
 		if err != nil {
 			return nil, f.lookupError(p, err)
 		}
-		n := dir.children[path.Base(clean)]
+		n := dir.children[base]
 		if n == nil {
 			return nil, f.lookupError(p, errNone)
 		}
@@ -288,7 +292,7 @@ func (f *FS) lookup(p string, followLast bool) (*node, error) {
 			return n, nil
 		}
 		if clean = n.info.Link; !path.IsAbs(clean) {
-			// Not cleaned before the links in it are followed: a/../b is not b where a is a link.
+			// Never cleaned: a/../b is not b where a is a link.
 			clean = dir.info.Path + "/" + clean
 		}
 		clean = strings.Trim(clean, "/")
