@@ -1,6 +1,9 @@
 package cairn
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // StageConfig is what a repository says of one stage in .cairn/stages.yml, with
 // defaults filled in. Its canonical JSON (struct order) names it by digest.
@@ -23,6 +26,15 @@ type StageConfig struct {
 	Warm      Milliseconds  `json:"warm,omitempty"`   // how long the one before stays ready for a rollback
 	Log       PredictionLog `json:"log"`
 	Rules     StageRules    `json:"rules"`
+}
+
+// Encode gives the canonical JSON of a configuration, and its digest.
+func (c *StageConfig) Encode() ([]byte, Digest, error) {
+	b, err := json.Marshal(c)
+	if err != nil {
+		return nil, "", err
+	}
+	return b, SumBytes(b), nil
 }
 
 // Milliseconds is a duration in canonical JSON.
