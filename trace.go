@@ -136,7 +136,10 @@ func (n *TraceNode) Words() string {
 		RelRan: "ran in", RelUsed: "used by", RelMade: "made by", RelPartOf: "holds", RelPacked: "packed into",
 		RelReleased: "released as", RelApproved: "approved", RelDeployed: "deployed as", RelServed: "served", RelDerived: "became",
 	}
-	forward := map[Relation]string{RelPartOf: "part of", RelDerived: "registered from", RelApproved: "approved by"}
+	forward := map[Relation]string{RelPartOf: "part of", RelDerived: "registered from", RelApproved: "approved by", RelServed: "served by"}
+	if n.Relation == RelDerived && n.Kind == KindPrediction {
+		return "made of"
+	}
 	if n.Inverse {
 		if w, ok := inverse[n.Relation]; ok {
 			return w

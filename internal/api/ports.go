@@ -80,7 +80,7 @@ type Blobs interface {
 
 // Tracer answers traces.
 type Tracer interface {
-	Trace(ctx context.Context, asked string, down bool) (*cairn.Trace, error)
+	Trace(ctx context.Context, repository, asked string, down bool) (*cairn.Trace, error)
 }
 
 // System is the owner process itself.

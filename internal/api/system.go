@@ -33,10 +33,11 @@ func (a *API) systemRoutes() {
 		})
 	route(a, op{method: "GET", path: "/trace", id: "trace", summary: "Walk the links of a thing, up or down", need: readers},
 		func(ctx context.Context, in *struct {
-			Ref  string `query:"ref" required:"true" maxLength:"1000"`
-			Down bool   `query:"down"`
+			Ref        string `query:"ref" required:"true" maxLength:"1000"`
+			Down       bool   `query:"down"`
+			Repository string `query:"repository" maxLength:"255" doc:"where names of stages and releases are looked for first"`
 		}) (*cairn.Trace, error) {
-			return a.o.Tracer.Trace(ctx, in.Ref, in.Down)
+			return a.o.Tracer.Trace(ctx, in.Repository, in.Ref, in.Down)
 		})
 	route(a, op{method: "GET", path: "/repositories", id: "list-repositories", summary: "Repositories", need: readers},
 		func(ctx context.Context, _ *none) ([]cairn.Repository, error) {

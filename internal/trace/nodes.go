@@ -45,21 +45,46 @@ func (w *walk) asset(n *cairn.TraceNode) ([]cairn.Link, error) {
 	if err != nil {
 		return nil, err
 	}
-	if made := pick(to, cairn.RelMade); len(made) > 0 {
-		// The first one made it; a later one found the same bytes registered.
-		return made[:1], nil
-	}
 	from, err := w.Reader.LinksFrom(w.ctx, n.Ref)
 	if err != nil {
 		return nil, err
 	}
-	if derived := pick(from, cairn.RelDerived); len(derived) > 0 {
+	derived := pick(from, cairn.RelDerived)
+	if answers := reported(n, derived); len(answers) > 0 {
+		return answers, nil // what people said of them is where it comes from
+	}
+	if made := pick(to, cairn.RelMade); len(made) > 0 {
+		// The first one made it; a later one found the same bytes registered.
+		return made[:1], nil
+	}
+	if len(derived) > 0 {
 		return derived, nil
 	}
 	if n.Missing == "" {
 		w.gap(n, "no job made it: %s registered it by hand on %s", cmp.Or(v.By, "somebody"), day(v.CreatedAt))
 	}
 	return nil, nil
+}
+
+// answersFollowed is how many of the answers that became data are followed.
+const answersFollowed = 20
+
+// reported picks the answers that a version was made of.
+func reported(n *cairn.TraceNode, derived []cairn.Link) []cairn.Link {
+	var out []cairn.Link
+	for _, l := range derived {
+		if l.To.Kind() == cairn.KindPrediction {
+			out = append(out, l)
+		}
+	}
+	if len(out) > 0 {
+		fact(n, "made of", plural(int64(len(out)), "reported answer")+", exported by "+cmp.Or(n.By, "somebody"))
+	}
+	if len(out) > answersFollowed {
+		fact(n, "followed", fmt.Sprintf("the first %d of them; cairn trace prediction/ID follows any", answersFollowed))
+		out = out[:answersFollowed]
+	}
+	return out
 }
 
 // measured adds what the tracking run of a model says.
@@ -344,7 +369,8 @@ func (w *walk) commit(n *cairn.TraceNode) ([]cairn.Link, error) {
 		return nil, nil
 	}
 	to, err := w.Reader.LinksTo(w.ctx, n.Ref)
-	return pick(to, cairn.RelRan), err
+	// Images that were pushed by hand name it with a label.
+	return pick(to, cairn.RelRan, cairn.RelPacked), err
 }
 
 func (w *walk) findCommit(sha string) (*cairn.Commit, string, error) {
@@ -388,5 +414,5 @@ func (w *walk) title(ref cairn.Ref) string {
 			return fmt.Sprintf("artifact %s of run %d", name, run)
 		}
 	}
-	return ref.Kind() + " " + ref.ID()
+	return w.servedTitle(ref)
 }

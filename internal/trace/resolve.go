@@ -23,10 +23,10 @@ var (
 )
 
 // forms is the hint when nothing was found.
-const forms = "a reference is a run (42, run/42), a job (job/108), an asset (model/digits:3, data/digits@latest), an artifact (artifact/42/name), a commit SHA or its first digits, a digest, or a file"
+const forms = "a reference is a run (42, run/42), a job (job/108), an asset (model/digits:3, data/digits@latest), an artifact (artifact/42/name), a commit SHA or its first digits, a digest, a file, an image (api:main, its digest or docker id), a release (r3, v1.2.3), a stage (production), deployment/7, prediction/ID, or the URL of a served API"
 
 // Resolve finds what asked means. It answers at least one thing or an error.
-func (t *Tracer) Resolve(ctx context.Context, asked string) ([]Found, error) {
+func (t *Tracer) Resolve(ctx context.Context, repository, asked string) ([]Found, error) {
 	s := strings.TrimSpace(asked)
 	if s == "" || len(s) > 1000 {
 		return nil, cairn.Errorf(cairn.CodeInvalid, "nothing to trace is given").WithHint(forms)
@@ -38,8 +38,12 @@ func (t *Tracer) Resolve(ctx context.Context, asked string) ([]Found, error) {
 	switch {
 	case strings.HasPrefix(s, "sha256:"):
 		fs, err = t.byDigest(ctx, cairn.Digest(strings.ToLower(s)))
+	case strings.HasPrefix(s, "http://"), strings.HasPrefix(s, "https://"):
+		fs, err = t.byURL(ctx, s)
+	case predictionPattern.MatchString(s):
+		fs, err = t.byPrediction(cairn.PredictionID(s))
 	case digitsPattern.MatchString(s):
-		fs, err = t.byKind(ctx, cairn.KindRun, s)
+		fs, err = t.byKind(ctx, repository, cairn.KindRun, s)
 		// One commit in forty has no letter among its first eight digits.
 		if cairn.CodeOf(err) == cairn.CodeNotFound && hexPattern.MatchString(s) {
 			if commits, cerr := t.byHex(ctx, s); cerr == nil && len(commits) > 0 {
@@ -47,14 +51,14 @@ func (t *Tracer) Resolve(ctx context.Context, asked string) ([]Found, error) {
 			}
 		}
 	case hasKind && known(kind):
-		fs, err = t.byKind(ctx, kind, id)
+		fs, err = t.byKind(ctx, repository, kind, id)
 	case hexPattern.MatchString(strings.ToLower(s)):
 		fs, err = t.byHex(ctx, strings.ToLower(s))
 		if err == nil && len(fs) == 0 {
-			fs, err = t.byName(ctx, s)
+			fs, err = t.byName(ctx, repository, s)
 		}
 	default:
-		fs, err = t.byName(ctx, s)
+		fs, err = t.byName(ctx, repository, s)
 	}
 	if err != nil {
 		return nil, err
@@ -68,10 +72,19 @@ func (t *Tracer) Resolve(ctx context.Context, asked string) ([]Found, error) {
 func known(kind string) bool {
 	switch kind {
 	case cairn.KindCommit, cairn.KindTree, cairn.KindRun, cairn.KindJob, cairn.KindArtifact, cairn.KindMLRun, cairn.KindUser, cairn.KindFile,
-		cairn.KindImage, cairn.KindRelease, cairn.KindDeployment, cairn.KindPrediction:
+		cairn.KindImage, cairn.KindRelease, cairn.KindDeployment, cairn.KindPrediction, cairn.KindStage:
 		return true
 	}
 	return isAsset(kind)
+}
+
+// isServed reports whether a kind is one of delivery.
+func isServed(kind string) bool {
+	switch kind {
+	case cairn.KindImage, cairn.KindRelease, cairn.KindDeployment, cairn.KindPrediction, cairn.KindStage:
+		return true
+	}
+	return false
 }
 
 func isAsset(kind string) bool {
@@ -83,8 +96,10 @@ func isAsset(kind string) bool {
 	return false
 }
 
-func (t *Tracer) byKind(ctx context.Context, kind, id string) ([]Found, error) {
+func (t *Tracer) byKind(ctx context.Context, repository, kind, id string) ([]Found, error) {
 	switch {
+	case isServed(kind):
+		return t.byServed(ctx, repository, kind, id)
 	case isAsset(kind):
 		return t.asset(ctx, cairn.AssetKind(kind), id)
 	case kind == cairn.KindRun:
@@ -156,8 +171,23 @@ func (t *Tracer) asset(ctx context.Context, kind cairn.AssetKind, id string) ([]
 	return nil, e.WithHint("its labels: %s", strings.Join(names, ", "))
 }
 
-// byName looks for an asset of any kind.
-func (t *Tracer) byName(ctx context.Context, id string) ([]Found, error) {
+// byName looks for an asset of any kind; where none is called so, for a stage, a
+// release, an image.
+func (t *Tracer) byName(ctx context.Context, repository, id string) ([]Found, error) {
+	out, err := t.assetByName(ctx, id)
+	if err == nil && len(out) == 0 {
+		out, err = t.byStage(ctx, repository, id, false)
+	}
+	if err == nil && len(out) == 0 {
+		out, err = t.byRelease(ctx, repository, id)
+	}
+	if err == nil && len(out) == 0 {
+		out, err = t.byImage(ctx, id)
+	}
+	return out, err
+}
+
+func (t *Tracer) assetByName(ctx context.Context, id string) ([]Found, error) {
 	var out []Found
 	for _, k := range assetKinds {
 		fs, err := t.asset(ctx, k, id)
@@ -256,6 +286,11 @@ const holdersLimit = 20
 func (t *Tracer) byDigest(ctx context.Context, d cairn.Digest) ([]Found, error) {
 	if !d.Valid() {
 		return nil, cairn.Errorf(cairn.CodeInvalid, "%q is not a digest", clip(string(d), 100)).WithHint("sha256: and 64 hex digits")
+	}
+	// An image is also a blob, which somebody may have registered: what is meant is
+	// the image.
+	if fs, err := t.imageByDigest(ctx, d); err != nil || len(fs) > 0 {
+		return fs, err
 	}
 	hs, err := t.Reader.Holding(ctx, t.Workspace, d, holdersLimit)
 	if err != nil {

@@ -34,6 +34,12 @@ type Tracer struct {
 	// Commit finds a commit that nothing ran from, in the hosted repositories;
 	// nil when there are none.
 	Commit func(ctx context.Context, prefix string) ([]cairn.Commit, error)
+	// Delivery reads images and what is served from them; nil: there is neither.
+	Delivery Delivery
+	// Prediction reads the record of an answer, with its report; nil: none is kept.
+	Prediction func(ctx context.Context, id cairn.PredictionID) (*cairn.Prediction, error)
+	// FindImage finds an image by any name that people give it; nil: by digest alone.
+	FindImage func(ctx context.Context, ref string) (*cairn.Image, error)
 }
 
 // nodeLimit bounds the things of one answer.
@@ -42,9 +48,11 @@ const nodeLimit = 5000
 // depthLimit bounds its depth: no real chain is so long.
 const depthLimit = 200
 
-// Trace resolves what was asked and walks from there.
-func (t *Tracer) Trace(ctx context.Context, asked string, down bool) (*cairn.Trace, error) {
-	found, err := t.Resolve(ctx, asked)
+// Trace resolves what was asked and walks from there. The repository is the one
+// that was asked from ("": none), where names of stages and releases are looked
+// for first.
+func (t *Tracer) Trace(ctx context.Context, repository, asked string, down bool) (*cairn.Trace, error) {
+	found, err := t.Resolve(ctx, repository, asked)
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +66,7 @@ func (t *Tracer) Trace(ctx context.Context, asked string, down bool) (*cairn.Tra
 		if f.Note != "" {
 			n.Note = f.Note
 		}
-		if down && len(n.Children) == 0 && n.Missing == "" {
+		if down && len(n.Children) == 0 && n.Missing == "" && n.Kind != cairn.KindDeployment {
 			n.Missing = "nothing came of it yet"
 		}
 		out.Roots = append(out.Roots, *n)
@@ -119,6 +127,8 @@ func (w *walk) node(ref cairn.Ref, via *cairn.Link, from cairn.Ref, depth int) (
 		if w.down {
 			next, err = w.made(ref)
 		}
+	case cairn.KindImage, cairn.KindRelease, cairn.KindDeployment, cairn.KindPrediction, cairn.KindStage:
+		next, err = w.served(n, via != nil && via.Relation == cairn.RelPacked && !n.Inverse)
 	case cairn.KindTree, cairn.KindFile:
 		n.Digest = cairn.Digest(ref.ID())
 		next, err = w.plain(n)

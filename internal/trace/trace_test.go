@@ -206,7 +206,7 @@ func TestGolden(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := tr.Trace(context.Background(), c.asked, c.down)
+			got, err := tr.Trace(context.Background(), "", c.asked, c.down)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -245,7 +245,7 @@ func TestResolve(t *testing.T) {
 		"aaaa1": "commit/" + sha1, "commit/" + sha2: "commit/" + sha2, mlrun: "mlrun/" + mlrun,
 		"artifact/1.1/report": "artifact/1.1/report", "raw": "data/raw:1",
 	} {
-		fs, err := tr.Resolve(context.Background(), asked)
+		fs, err := tr.Resolve(context.Background(), "", asked)
 		if err != nil {
 			t.Errorf("%s: %v", asked, err)
 			continue
@@ -264,7 +264,7 @@ func TestResolve(t *testing.T) {
 		"artifact/1/reprot": cairn.CodeNotFound, "commit/zz": cairn.CodeInvalid, "user/nobody": cairn.CodeNotFound,
 		strings.Repeat("x", 5000): cairn.CodeInvalid,
 	} {
-		if _, err := tr.Resolve(context.Background(), asked); cairn.CodeOf(err) != want {
+		if _, err := tr.Resolve(context.Background(), "", asked); cairn.CodeOf(err) != want {
 			t.Errorf("%.40q: %v, want %s", asked, err, want)
 		}
 	}
@@ -276,7 +276,7 @@ func TestCycleEnds(t *testing.T) {
 	g := sample()
 	g.links = append(g.links, cairn.Link{From: cairn.JobRef(1), Relation: cairn.RelUsed, To: "model/digits:1"})
 	tr := &trace.Tracer{Reader: g, Workspace: "default"}
-	got, err := tr.Trace(context.Background(), "model/digits:1", false)
+	got, err := tr.Trace(context.Background(), "", "model/digits:1", false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -57,7 +57,13 @@ func (c *Client) Archive(ctx context.Context, ref cairn.Ref, archived bool) erro
 // Trace walks the links of what asked names: up to where it comes from, or
 // down to what came of it.
 func (c *Client) Trace(ctx context.Context, asked string, down bool) (*cairn.Trace, error) {
-	q := query("ref", asked)
+	return c.TraceFrom(ctx, "", asked, down)
+}
+
+// TraceFrom is Trace asked from a repository, in which names of stages and
+// releases are looked for first.
+func (c *Client) TraceFrom(ctx context.Context, repository, asked string, down bool) (*cairn.Trace, error) {
+	q := query("ref", asked, "repository", repository)
 	if down {
 		q.Set("down", "true")
 	}
