@@ -40,6 +40,8 @@ type Image struct {
 	Attempt   int       `json:"attempt,omitempty"`
 	By        string    `json:"by"`
 	CreatedAt time.Time `json:"created_at"`
+	// Deleted says that its names and bytes are gone; the row stays for the trace.
+	Deleted bool `json:"deleted,omitempty"`
 	// Tags are the names that point to it now, "ghcr.io/acme/api:main"; filled by
 	// reads.
 	Tags []string `json:"tags,omitempty"`
@@ -83,7 +85,8 @@ type Packed struct {
 	Others []Ref `json:"others,omitempty"`
 }
 
-// ImageTag is a name that points to an image; it can be moved.
+// ImageTag is a name that points to an image; it can be moved. Without Tag it says
+// only that the repository Name holds the image.
 type ImageTag struct {
 	Workspace string `json:"workspace"`
 	// Name is the repository part, with its registry where it has one:

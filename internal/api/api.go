@@ -49,6 +49,7 @@ func New(o Options) *API {
 	a.blobRoutes()
 	a.jobRoutes()
 	a.trackingRoutes()
+	a.imageRoutes()
 	a.peopleRoutes()
 	a.streamRoutes()
 	a.mux.HandleFunc(Prefix+"/", func(w http.ResponseWriter, r *http.Request) {

@@ -103,6 +103,7 @@ type Options struct {
 	Blobs     Blobs
 	Tracer    Tracer
 	Tracking  Tracking
+	Images    Images
 	People    *auth.Service
 	System    System
 	// Leaving is closed when the owner begins to leave: streams are cut, and their

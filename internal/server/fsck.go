@@ -152,7 +152,9 @@ func (s *Server) roots(ctx context.Context, out *client.FsckReport) iter.Seq2[ca
 				f.After = next
 			}
 		}
-		s.runRoots(ctx, yield)
+		if s.imageRoots(ctx, yield) {
+			s.runRoots(ctx, yield)
+		}
 	}
 }
 
@@ -203,6 +205,8 @@ func (s *Server) exists(ctx context.Context, r cairn.Ref) (bool, error) {
 	case cairn.KindData, cairn.KindModel, cairn.KindEnvironment, cairn.KindComponent, cairn.KindCode:
 		name, version := r.NameVersion()
 		_, err = s.store.AssetVersion(ctx, Workspace, cairn.AssetKind(r.Kind()), name, version)
+	case cairn.KindImage:
+		_, err = s.store.Image(ctx, Workspace, cairn.Digest(r.ID()))
 	case cairn.KindMLRun:
 		_, err = s.store.MLRun(ctx, r.ID())
 	default:

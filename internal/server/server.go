@@ -23,6 +23,7 @@ import (
 	"github.com/cairn-ml/cairn/internal/auth"
 	"github.com/cairn-ml/cairn/internal/cas"
 	"github.com/cairn-ml/cairn/internal/git"
+	"github.com/cairn-ml/cairn/internal/oci"
 	"github.com/cairn-ml/cairn/internal/run"
 	"github.com/cairn-ml/cairn/internal/runner/host"
 	"github.com/cairn-ml/cairn/internal/runner/python"
@@ -53,6 +54,7 @@ type Server struct {
 	assets  *asset.Service
 	track   *track.Service
 	tracer  *trace.Tracer
+	images  *oci.Service
 	pushes  *git.Server
 	tools   python.Tools
 	notes   pushNotes
@@ -198,6 +200,7 @@ func (s *Server) wire(ctx context.Context) error {
 	if err := s.track.Start(ctx); err != nil {
 		return err
 	}
+	s.openImages()
 	s.tracer = &trace.Tracer{Reader: s.store, Workspace: Workspace, Commit: s.findCommit}
 	s.engine = run.New(run.Options{Store: s.store, Backend: s.backend, Resolver: &resolver{s}, Log: s.log})
 	s.pushes = s.host.Server(git.HandlerOptions{
@@ -220,7 +223,7 @@ func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle(api.Prefix+"/", api.New(api.Options{
 		Version: s.o.Version, Workspace: Workspace, Rows: s.store, Control: s, Logs: s, Assets: s.assets, Blobs: s.blobs,
-		Tracer: s.tracer, Tracking: s.track, People: s.people, System: s, Leaving: s.leaving, Explain: store.Explain, Log: s.log,
+		Tracer: s.tracer, Tracking: s.track, Images: s.images, People: s.people, System: s, Leaving: s.leaving, Explain: store.Explain, Log: s.log,
 	}))
 	ml := mlflow.New(mlflow.Options{Track: s.track, Principal: auth.From, Log: s.log})
 	for _, p := range mlflow.Patterns() {

@@ -1,0 +1,103 @@
+package server
+
+import (
+	"context"
+	"net/url"
+
+	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/cas"
+	"github.com/cairn-ml/cairn/internal/oci"
+)
+
+// openImages makes the room of images.
+func (s *Server) openImages() {
+	s.images = oci.New(oci.Options{
+		Store: s.store, Blobs: s.blobs, Workspace: Workspace, Code: &imageCode{s}, Own: s.registries, Log: s.log,
+	})
+}
+
+// registry is the address of Cairn's own registry, host:port.
+func (s *Server) registry() string {
+	u, err := url.Parse(s.url)
+	if err != nil {
+		return ""
+	}
+	return u.Host
+}
+
+// registries are the addresses that references to Cairn's own registry begin with.
+func (s *Server) registries() []string {
+	own := []string{s.registry()}
+	if u, err := url.Parse(s.url); err == nil {
+		for _, h := range s.config.Hosts {
+			own = append(own, h+":"+u.Port())
+		}
+	}
+	return own
+}
+
+// imageCode tells the room of images what is code.
+type imageCode struct{ s *Server }
+
+func (c *imageCode) FileSums(ctx context.Context, repository, tree string, sums []string) (map[string]bool, error) {
+	return c.s.host.FileSums(ctx, repository, tree, sums)
+}
+
+// Commit finds the repository that has a commit.
+func (c *imageCode) Commit(ctx context.Context, sha string) (string, error) {
+	repos, err := c.s.host.Repos(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, r := range repos {
+		if got, err := c.s.host.Commit(ctx, r, sha); err == nil && got.SHA == sha {
+			return r, nil
+		}
+	}
+	return "", ctx.Err()
+}
+
+// imageRoots lists the blobs that images stand on: manifests, configurations,
+// layers, and what is known of layers.
+func (s *Server) imageRoots(ctx context.Context, yield func(cas.Root, error) bool) bool {
+	f := cairn.ImageFilter{All: true, Limit: 1000}
+	for {
+		imgs, err := s.store.Images(ctx, Workspace, f)
+		if err != nil {
+			return yield(cas.Root{}, err)
+		}
+		for i := range imgs {
+			if !yieldImage(&imgs[i], yield) {
+				return false
+			}
+		}
+		if len(imgs) < f.Limit {
+			break
+		}
+		f.Before = imgs[len(imgs)-1].Seq
+	}
+	more := true
+	err := s.store.LayerListings(ctx, func(layer, listing cairn.Digest) error {
+		if more = more && yield(cas.Root{Digest: listing, Name: "files of layer " + layer.Short()}, nil); !more {
+			return context.Canceled
+		}
+		return nil
+	})
+	if err != nil && more {
+		return yield(cas.Root{}, err)
+	}
+	return more
+}
+
+func yieldImage(img *cairn.Image, yield func(cas.Root, error) bool) bool {
+	name := string(img.Ref())
+	if !yield(cas.Root{Digest: img.Digest, Name: name}, nil) || img.Config != "" && !yield(cas.Root{Digest: img.Config, Name: name}, nil) {
+		return false
+	}
+	for _, l := range img.Layers {
+		if !oci.Foreign(l.MediaType) && !yield(cas.Root{Digest: l.Digest, Name: name}, nil) {
+			return false
+		}
+	}
+	return true
+}
