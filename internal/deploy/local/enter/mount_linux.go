@@ -1,0 +1,233 @@
+package enter
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// escape makes a path a value in the options of an overlay.
+var escape = strings.NewReplacer(`\`, `\\`, `,`, `\,`, `:`, `\:`)
+
+// mount makes the image with a layer of its own the root of this mount
+// namespace.
+func (s *Spec) mount(rootless bool) error {
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("mounts cannot be made private: %w", err)
+	}
+	if err := removeAll(s.Scratch); err != nil {
+		return err
+	}
+	root := filepath.Join(s.Scratch, "root")
+	for _, d := range []string{"root", "upper", "work"} {
+		if err := os.MkdirAll(filepath.Join(s.Scratch, d), 0o755); err != nil {
+			return err
+		}
+	}
+	// The root of the overlay has the mode of its upper folder.
+	if err := os.Chmod(filepath.Join(s.Scratch, "upper"), 0o755); err != nil {
+		return err
+	}
+	err := errors.New("not asked for")
+	if s.Write != "copy" {
+		err = s.overlay(root, rootless)
+	}
+	if err != nil {
+		if s.Write == "overlay" {
+			return fmt.Errorf("no overlay: %w", err)
+		}
+		if err := copyTree(s.Root, root); err != nil {
+			return fmt.Errorf("the image cannot be copied: %w", err)
+		}
+		if err := unix.Mount(root, root, "", unix.MS_BIND, ""); err != nil {
+			return err
+		}
+		// Not possible everywhere for a user, and devices do not work there anyway.
+		_ = unix.Mount("", root, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_NODEV|unix.MS_NOSUID, "")
+	}
+	dir, err := os.OpenRoot(root)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	for _, d := range []string{"proc", "sys", "dev"} {
+		if err := folder(dir, d); err != nil {
+			return fmt.Errorf("/%s of the image: %w", d, err)
+		}
+	}
+	return pseudo(root, rootless)
+}
+
+func (s *Spec) overlay(root string, rootless bool) error {
+	o := "lowerdir=" + escape.Replace(s.Root) + ",upperdir=" + escape.Replace(filepath.Join(s.Scratch, "upper")) +
+		",workdir=" + escape.Replace(filepath.Join(s.Scratch, "work"))
+	if rootless {
+		o += ",userxattr"
+	}
+	return unix.Mount("overlay", root, "overlay", unix.MS_NODEV|unix.MS_NOSUID, o)
+}
+
+// folder makes sure that a mount can go onto a folder of the image.
+func folder(root *os.Root, name string) error {
+	fi, err := root.Lstat(name)
+	if err == nil && fi.IsDir() {
+		return nil
+	}
+	if err == nil {
+		err = root.Remove(name)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return root.Mkdir(name, 0o755)
+}
+
+// devices are the ones of the host that are there inside too.
+var devices = [...]string{"null", "zero", "full", "random", "urandom", "tty"}
+
+// masked are the files of /proc with which root could change the machine.
+var masked = [...]string{"sys", "sysrq-trigger", "irq", "bus", "fs", "acpi", "scsi"}
+
+// pseudo mounts /proc, /sys and /dev.
+func pseudo(root string, rootless bool) error {
+	proc := filepath.Join(root, "proc")
+	if err := unix.Mount("/proc", proc, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
+		return fmt.Errorf("no /proc: %w", err)
+	}
+	if !rootless {
+		for _, m := range masked {
+			p := filepath.Join(proc, m)
+			if _, err := os.Stat(p); err != nil {
+				continue
+			}
+			if err := readOnly(p); err != nil {
+				return fmt.Errorf("/proc/%s cannot be protected: %w", m, err)
+			}
+		}
+	}
+	sys := filepath.Join(root, "sys")
+	if err := unix.Mount("/sys", sys, "", unix.MS_BIND|unix.MS_REC, ""); err == nil {
+		err := unix.MountSetattr(unix.AT_FDCWD, sys, unix.AT_RECURSIVE, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
+		if err != nil {
+			// An older kernel: rather none than one that can be written to.
+			if err := unix.Unmount(sys, unix.MNT_DETACH); err != nil {
+				return fmt.Errorf("/sys cannot be protected: %w", err)
+			}
+		}
+	}
+	dev := filepath.Join(root, "dev")
+	if err := unix.Mount("tmpfs", dev, "tmpfs", unix.MS_NOSUID|unix.MS_NOEXEC, "mode=755,size=64k"); err != nil {
+		return fmt.Errorf("no /dev: %w", err)
+	}
+	for _, d := range devices {
+		from, to := "/dev/"+d, filepath.Join(dev, d)
+		if _, err := os.Stat(from); err != nil {
+			continue
+		}
+		if err := os.WriteFile(to, nil, 0o666); err != nil {
+			return err
+		}
+		if err := unix.Mount(from, to, "", unix.MS_BIND, ""); err != nil {
+			return fmt.Errorf("no /dev/%s: %w", d, err)
+		}
+	}
+	for name, to := range map[string]string{"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2"} {
+		if err := os.Symlink(to, filepath.Join(dev, name)); err != nil {
+			return err
+		}
+	}
+	shm := filepath.Join(dev, "shm")
+	if err := os.Mkdir(shm, 0o1777); err != nil {
+		return err
+	}
+	if err := unix.Mount("tmpfs", shm, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=1777"); err != nil {
+		return fmt.Errorf("no /dev/shm: %w", err)
+	}
+	return nil
+}
+
+// readOnly puts a read-only mount over a path.
+func readOnly(path string) error {
+	if err := unix.Mount(path, path, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
+		return err
+	}
+	return unix.Mount("", path, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "")
+}
+
+// furnish changes to the new root and puts into it what a machine has: names of
+// hosts, a folder for temporary files, the working directory.
+func (s *Spec) furnish(user Account, rootless bool) error {
+	etc := map[string][]byte{}
+	for _, name := range []string{"resolv.conf", "hosts"} {
+		if b, err := os.ReadFile("/etc/" + name); err == nil {
+			etc[name] = b
+		}
+	}
+	if err := pivot(filepath.Join(s.Scratch, "root")); err != nil {
+		return err
+	}
+	// From here on every path is one of the image: no link leads out of it.
+	if err := os.MkdirAll("/etc", 0o755); err != nil {
+		return err
+	}
+	for name, text := range etc {
+		path := "/etc/" + name
+		if err := os.RemoveAll(path); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, text, 0o644); err != nil {
+			return err
+		}
+	}
+	if err := os.MkdirAll("/tmp", 0o777); err != nil {
+		return err
+	}
+	if err := os.Chmod("/tmp", os.ModeSticky|0o777); err != nil {
+		return err
+	}
+	dir := s.Dir
+	if dir == "" {
+		dir = "/"
+	}
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+		if !rootless {
+			if err := os.Lchown(dir, user.UID, user.GID); err != nil {
+				return err
+			}
+		}
+	}
+	if err := os.Chdir(dir); err != nil {
+		return fmt.Errorf("the working directory of the image cannot be used: %w", err)
+	}
+	return nil
+}
+
+// pivot makes a mount the root and lets go of the old one.
+func pivot(root string) error {
+	if err := unix.Chdir(root); err != nil {
+		return err
+	}
+	if err := unix.PivotRoot(".", "."); err == nil {
+		// The old root lies over the new one now.
+		if err := unix.Unmount(".", unix.MNT_DETACH); err != nil {
+			return fmt.Errorf("the old root cannot be left: %w", err)
+		}
+		return unix.Chdir("/")
+	}
+	// The initial root of a machine cannot be moved away from: it is covered.
+	if err := unix.Mount(".", "/", "", unix.MS_MOVE, ""); err != nil {
+		return fmt.Errorf("the image cannot become the root: %w", err)
+	}
+	if err := unix.Chroot("."); err != nil {
+		return err
+	}
+	return unix.Chdir("/")
+}
