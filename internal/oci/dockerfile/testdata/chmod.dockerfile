@@ -1,0 +1,2 @@
+FROM python
+COPY --chmod=9999 a b

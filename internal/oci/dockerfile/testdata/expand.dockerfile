@@ -1,0 +1,2 @@
+FROM python
+ENV A=${B:?must be set}

@@ -1,0 +1,2 @@
+FROM python
+COPY --form=x a b

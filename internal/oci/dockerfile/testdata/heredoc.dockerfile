@@ -1,0 +1,3 @@
+FROM python
+COPY <<EOF /x
+never ends

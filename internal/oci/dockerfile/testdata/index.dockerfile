@@ -1,0 +1,2 @@
+FROM python
+COPY --from=7 /x /x

@@ -1,0 +1,4 @@
+#!target=a
+FROM python AS a
+COPY --from=b /x /x
+FROM python AS b

@@ -1,0 +1,2 @@
+FROM python
+COPY a b /app

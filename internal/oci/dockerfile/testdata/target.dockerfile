@@ -1,0 +1,3 @@
+#!target=biulder
+FROM python AS builder
+FROM python AS final
