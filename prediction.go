@@ -60,6 +60,8 @@ type Prediction struct {
 	Response   Exchanged    `json:"response"`
 	// Async says that the answer did not wait for the disk.
 	Async bool `json:"async,omitempty"`
+	// Error says why an answer broke off after it had begun.
+	Error string `json:"error,omitempty"`
 	// Open says that the record of its end is missing: the gateway was killed while
 	// the answer was on its way.
 	Open bool `json:"open,omitempty"`
