@@ -149,3 +149,47 @@ func (n *TraceNode) Words() string {
 	}
 	return string(n.Relation)
 }
+
+// Origin answers the three questions about what is served: who changed its code
+// last, which model is in it, which data made that model.
+type Origin struct {
+	Repository string `json:"repository"`
+	// Stage is where it is live; "" when nothing is, and Note says what the answers
+	// are of instead.
+	Stage   string    `json:"stage,omitempty"`
+	URL     string    `json:"url,omitempty"`
+	Of      Ref       `json:"of"` // the deployment, image or model
+	Title   string    `json:"title"`
+	Release string    `json:"release,omitempty"` // "digits r3"
+	Since   time.Time `json:"since,omitzero"`
+	// Commit is the one it was built from. Changed is the last one up to it that
+	// changed the files of the API itself; nil where those cannot be told apart.
+	Commit  *OriginCommit `json:"commit,omitempty"`
+	Changed *OriginCommit `json:"changed,omitempty"`
+	Dirty   bool          `json:"dirty,omitempty"`
+	Models  []OriginThing `json:"models,omitempty"`
+	Data    []OriginThing `json:"data,omitempty"`
+	Note    string        `json:"note,omitempty"`
+	// Gaps are the links that are missing on the way, nearest first.
+	Gaps []TraceGap `json:"gaps,omitempty"`
+}
+
+// OriginCommit is a commit as an answer names it.
+type OriginCommit struct {
+	SHA     string    `json:"sha"`
+	Author  string    `json:"author"` // with address
+	Date    time.Time `json:"date,omitzero"`
+	Subject string    `json:"subject"`
+}
+
+// OriginThing is a version that an answer names.
+type OriginThing struct {
+	Ref    Ref    `json:"ref"`
+	Digest Digest `json:"digest,omitempty"`
+	// Note says how it came in: the file of the image, "as data/digits@latest",
+	// which step was skipped.
+	Note    string      `json:"note,omitempty"`
+	Holds   string      `json:"holds,omitempty"`   // "360 files, 1.2 MB"
+	Metrics []TraceFact `json:"metrics,omitempty"` // of a model
+	MadeBy  string      `json:"made_by,omitempty"` // "job ai-training (2) of run 1"
+}

@@ -38,6 +38,11 @@ type Tracer struct {
 	Delivery Delivery
 	// Prediction reads the record of an answer, with its report; nil: none is kept.
 	Prediction func(ctx context.Context, id cairn.PredictionID) (*cairn.Prediction, error)
+	// NewestModel is the newest model that the runs of a repository made, "" without
+	// one; CodeChange the last commit up to one that changed the files that an API
+	// is built from, CodeNotFound where these cannot be told. nil: neither is known.
+	NewestModel func(ctx context.Context, repository string) (cairn.Ref, error)
+	CodeChange  func(ctx context.Context, repository, commit string) (*cairn.Commit, error)
 	// FindImage finds an image by any name that people give it; nil: by digest alone.
 	FindImage func(ctx context.Context, ref string) (*cairn.Image, error)
 }

@@ -1,0 +1,285 @@
+package trace
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/cairn-ml/cairn"
+)
+
+// originsLimit bounds the stages that one answer tells of.
+const originsLimit = 20
+
+// Origins answers the three questions for each stage of a repository that
+// something is live on, production first; where nothing is, for the newest image
+// or model.
+func (t *Tracer) Origins(ctx context.Context, repository string) ([]cairn.Origin, error) {
+	var out []cairn.Origin
+	live, err := t.liveStages(ctx, repository)
+	for _, st := range live[:min(len(live), originsLimit)] {
+		o, err := t.origin(ctx, st.Live.Ref(), st.Repository)
+		if err != nil {
+			return nil, err
+		}
+		o.Stage, o.URL = st.Name, st.URL
+		d, err := t.Delivery.Deployment(ctx, st.Live)
+		if err != nil {
+			return nil, err
+		}
+		o.Since = d.LiveAt
+		out = append(out, *o)
+	}
+	if err != nil || len(out) > 0 {
+		return out, err
+	}
+	return t.unlived(ctx, repository)
+}
+
+func (t *Tracer) liveStages(ctx context.Context, repository string) ([]cairn.Stage, error) {
+	if t.Delivery == nil {
+		return nil, nil
+	}
+	sts, err := t.Delivery.Stages(ctx, repository)
+	sts = slices.DeleteFunc(sts, func(st cairn.Stage) bool { return st.Live == 0 })
+	slices.SortStableFunc(sts, func(a, b cairn.Stage) int { return rank(a.Name) - rank(b.Name) })
+	return sts, err
+}
+
+// rank puts what matters most first.
+func rank(stage string) int {
+	switch strings.ToLower(stage) {
+	case "production", "prod", "live":
+		return 0
+	case "staging", "stage", "preprod", "pre-production":
+		return 1
+	}
+	return 2
+}
+
+// unlived answers for what would be served next.
+func (t *Tracer) unlived(ctx context.Context, repository string) ([]cairn.Origin, error) {
+	if t.Delivery != nil {
+		imgs, err := t.Delivery.Images(ctx, t.Workspace, cairn.ImageFilter{Limit: 1000})
+		if err != nil {
+			return nil, err
+		}
+		for i := range imgs { // newest first
+			if imgs[i].Repository == repository || repository == "" && imgs[i].Repository != "" {
+				o, err := t.origin(ctx, imgs[i].Ref(), imgs[i].Repository)
+				if err != nil {
+					return nil, err
+				}
+				o.Note = "nothing is live: this is the newest image"
+				return []cairn.Origin{*o}, nil
+			}
+		}
+	}
+	if t.NewestModel != nil {
+		ref, err := t.NewestModel(ctx, repository)
+		if err != nil {
+			return nil, err
+		}
+		if ref != "" {
+			o, err := t.origin(ctx, ref, repository)
+			if err != nil {
+				return nil, err
+			}
+			o.Note = "nothing is live and no image is built: this is the newest model"
+			return []cairn.Origin{*o}, nil
+		}
+	}
+	where := "here"
+	if repository != "" {
+		where = "of " + repository
+	}
+	return nil, cairn.Errorf(cairn.CodeNotFound, "nothing %s is live, and there is no image and no model", where).
+		WithHint("cairn run makes them; cairn trace REF asks for anything else")
+}
+
+func (t *Tracer) origin(ctx context.Context, of cairn.Ref, repository string) (*cairn.Origin, error) {
+	tr, err := t.Trace(ctx, repository, string(of), false)
+	if err != nil {
+		return nil, err
+	}
+	o := OriginOf(tr)
+	o.Repository = repository
+	if o.Commit != nil && t.CodeChange != nil {
+		c, err := t.CodeChange(ctx, repository, o.Commit.SHA)
+		if err != nil && cairn.CodeOf(err) != cairn.CodeNotFound {
+			return nil, err
+		}
+		if err == nil && c != nil {
+			o.Changed = &cairn.OriginCommit{SHA: c.SHA, Author: c.Author + " <" + c.Email + ">", Date: c.Date, Subject: c.Subject}
+		}
+	}
+	return o, nil
+}
+
+// OriginOf reads the three answers out of the trace of a deployment, a release,
+// an image or a model.
+func OriginOf(tr *cairn.Trace) *cairn.Origin {
+	o := &cairn.Origin{Gaps: tr.Gaps}
+	if len(tr.Roots) == 0 {
+		return o
+	}
+	root := &tr.Roots[0]
+	o.Of, o.Title = root.Ref, root.Title
+	if r := find(root, cairn.KindRelease); r != nil {
+		o.Release = strings.TrimPrefix(r.Title, "release ")
+	}
+	image := find(root, cairn.KindImage)
+	if image == nil {
+		if root.Kind == cairn.KindModel {
+			o.Models = []cairn.OriginThing{thing(root)}
+			setCommit(o, makerOf(root))
+			o.Data = dataOf(root)
+		}
+		return o
+	}
+	return fromImage(o, image)
+}
+
+func fromImage(o *cairn.Origin, image *cairn.TraceNode) *cairn.Origin {
+	o.Dirty = image.Dirty
+	var packed []*cairn.TraceNode
+	for _, kind := range []string{cairn.KindModel, cairn.KindArtifact, cairn.KindData} {
+		for i := range image.Children {
+			c := &image.Children[i]
+			if c.Kind == kind && c.Relation == cairn.RelPacked && !c.Inverse {
+				packed = append(packed, c)
+			}
+		}
+		if len(packed) > 0 {
+			break // an artifact beside a registered model is not the model
+		}
+	}
+	by := makerOf(image)
+	seen := map[cairn.Ref]bool{}
+	for _, m := range packed {
+		t := thing(m)
+		t.Note = withSkip(t.Note, by, m.Ref)
+		o.Models = append(o.Models, t)
+		for _, d := range dataOf(m) {
+			if !seen[d.Ref] {
+				seen[d.Ref] = true
+				o.Data = append(o.Data, d)
+			}
+		}
+	}
+	if by == nil {
+		by = image // pushed by hand: its label names the commit
+	}
+	setCommit(o, by)
+	return o
+}
+
+// withSkip adds to how a thing came into an image that the step which makes it
+// was skipped: the job of the image says so where it took it.
+func withSkip(note string, by *cairn.TraceNode, ref cairn.Ref) string {
+	if by == nil {
+		return note
+	}
+	for i := range by.Children {
+		c := &by.Children[i]
+		if c.Ref != ref || c.Relation != cairn.RelUsed {
+			continue
+		}
+		for part := range strings.SplitSeq(c.Note, "; ") {
+			if strings.Contains(part, " was skipped: ") {
+				return strings.TrimPrefix(note+"; "+part, "; ")
+			}
+		}
+	}
+	return note
+}
+
+func setCommit(o *cairn.Origin, maker *cairn.TraceNode) {
+	if maker == nil {
+		return
+	}
+	o.Dirty = o.Dirty || maker.Dirty
+	for i := range maker.Children {
+		c := &maker.Children[i]
+		if c.Kind == cairn.KindCommit {
+			author, _, _ := strings.Cut(c.Fact("author"), ">,")
+			if author != "" {
+				author = strings.TrimSuffix(author, ">") + ">"
+			}
+			o.Commit = &cairn.OriginCommit{SHA: c.Ref.ID(), Author: author, Date: c.At, Subject: c.Fact("subject")}
+			return
+		}
+	}
+}
+
+// find is the first node of a kind, parents first, that is not only part of
+// something else's base.
+func find(n *cairn.TraceNode, kind string) *cairn.TraceNode {
+	if n.Kind == kind {
+		return n
+	}
+	for i := range n.Children {
+		if c := &n.Children[i]; c.Relation != cairn.RelPacked {
+			if f := find(c, kind); f != nil {
+				return f
+			}
+		}
+	}
+	return nil
+}
+
+// makerOf is the job that made something.
+func makerOf(n *cairn.TraceNode) *cairn.TraceNode {
+	for i := range n.Children {
+		if c := &n.Children[i]; c.Relation == cairn.RelMade && c.Inverse && c.Kind == cairn.KindJob {
+			return c
+		}
+	}
+	return nil
+}
+
+// dataOf is the data nearest to what made something: what its job used, else what
+// the jobs used whose artifacts and models it took.
+func dataOf(n *cairn.TraceNode) []cairn.OriginThing {
+	level := []*cairn.TraceNode{n}
+	for len(level) > 0 {
+		var next []*cairn.TraceNode
+		var out []cairn.OriginThing
+		for _, x := range level {
+			job := makerOf(x)
+			if job == nil {
+				continue
+			}
+			for i := range job.Children {
+				c := &job.Children[i]
+				if c.Relation != cairn.RelUsed {
+					continue
+				}
+				switch c.Kind {
+				case cairn.KindData:
+					out = append(out, thing(c))
+				case cairn.KindArtifact, cairn.KindModel:
+					next = append(next, c)
+				}
+			}
+		}
+		if len(out) > 0 {
+			return out
+		}
+		level = next
+	}
+	return nil
+}
+
+func thing(n *cairn.TraceNode) cairn.OriginThing {
+	t := cairn.OriginThing{Ref: n.Ref, Digest: n.Digest, Note: n.Note, Holds: n.Fact("holds")}
+	for _, f := range n.Facts {
+		if f.Group == "metric" {
+			t.Metrics = append(t.Metrics, f)
+		}
+	}
+	if job := makerOf(n); job != nil {
+		t.MadeBy = job.Title
+	}
+	return t
+}
