@@ -28,8 +28,22 @@ type Environment struct {
 	Wait       time.Duration `json:"wait,omitempty"`
 	Branches   []string      `json:"branches,omitempty"` // patterns that may deploy; empty: all
 	AllowDirty bool          `json:"allow_dirty,omitempty"`
-	CreatedAt  time.Time     `json:"created_at"`
+	// NoSelfReview says that who started a run may not approve it.
+	NoSelfReview bool `json:"no_self_review,omitempty"`
+	// From says where the rules come from; see the EnvironmentFrom constants. File
+	// is the digest of the file that they were read from.
+	From      string    `json:"from,omitempty"`
+	File      Digest    `json:"file,omitempty"`
+	CreatedAt time.Time `json:"created_at"`
 }
+
+// Where the rules of an environment come from. Those that somebody set by hand
+// are never changed by a file.
+const (
+	EnvironmentFromHand    = ""
+	EnvironmentFromFile    = "file"    // .cairn/stages.yml
+	EnvironmentFromDefault = "default" // only a workflow names it
+)
 
 // Approval is the decision on one environment of one attempt.
 type Approval struct {

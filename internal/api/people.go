@@ -117,6 +117,8 @@ func (a *API) environmentRoutes() {
 				Wait       time.Duration `json:"wait,omitempty" minimum:"0" doc:"nanoseconds"`
 				Branches   []string      `json:"branches,omitempty" maxItems:"100"`
 				AllowDirty bool          `json:"allow_dirty,omitempty"`
+				NoSelf     bool          `json:"no_self_review,omitempty"`
+				From       string        `json:"from,omitempty" enum:"file" doc:"file: the next run takes the rules of .cairn/stages.yml"`
 			}
 		}) (*cairn.Environment, error) {
 			b := in.Body
@@ -125,7 +127,7 @@ func (a *API) environmentRoutes() {
 			}
 			e := cairn.Environment{
 				Repository: b.Repository, Name: b.Name, Reviewers: b.Reviewers, Wait: b.Wait, Branches: b.Branches,
-				AllowDirty: b.AllowDirty, CreatedAt: time.Now().UTC(),
+				AllowDirty: b.AllowDirty, NoSelfReview: b.NoSelf, From: b.From, CreatedAt: time.Now().UTC(),
 			}
 			if err := a.o.Rows.PutEnvironment(ctx, e, cairn.Change{By: auth.Actor(ctx).Name}); err != nil {
 				return nil, err

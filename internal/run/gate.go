@@ -96,7 +96,7 @@ func (d *decider) unserved(labels []string) string {
 func DefaultEnvironment(repository, name string) cairn.Environment {
 	return cairn.Environment{
 		Repository: repository, Name: name,
-		AllowDirty: !strings.EqualFold(name, "production"),
+		AllowDirty: !strings.EqualFold(name, "production"), From: cairn.EnvironmentFromDefault,
 	}
 }
 

@@ -244,6 +244,9 @@ func (e *Engine) Approve(ctx context.Context, id cairn.RunID, environment string
 				return b, ch, cairn.Errorf(cairn.CodeForbidden, "%s may not decide on environment %s", by, a.Environment).
 					WithHint("its reviewers: %s", strings.Join(rule.Reviewers, ", "))
 			}
+			if err := selfReview(&rule, a.Environment, approve, by, snap); err != nil {
+				return b, ch, err
+			}
 		}
 		a.State, a.By, a.Comment, a.DecidedAt = ApprovalRejected, by, clip(comment, 2000), e.now().UTC()
 		if approve {
@@ -260,4 +263,19 @@ func (e *Engine) Approve(ctx context.Context, id cairn.RunID, environment string
 		return b, ch, nil
 	})
 	return err
+}
+
+// selfReview refuses the approval of whoever started the run, or this attempt of
+// it, where the environment asks for somebody else. Anybody may stop a run.
+func selfReview(rule *cairn.Environment, environment string, approve bool, by string, snap *cairn.RunSnapshot) error {
+	if !approve || !rule.NoSelfReview || !strings.EqualFold(rule.Name, environment) ||
+		!strings.EqualFold(by, snap.Run.Actor) && !strings.EqualFold(by, snap.Attempt.By) {
+		return nil
+	}
+	others := slices.DeleteFunc(slices.Clone(rule.Reviewers), func(r string) bool { return strings.EqualFold(r, by) })
+	err := cairn.Errorf(cairn.CodeForbidden, "%s started run %d, and environment %s lets nobody approve what they started", by, snap.Run.ID, rule.Name)
+	if len(others) == 0 {
+		return err.WithHint("it has no other reviewer: add one to its rules")
+	}
+	return err.WithHint("it can be approved by %s", strings.Join(others, " or "))
 }

@@ -42,11 +42,15 @@ func (s *Server) Submit(ctx context.Context, r client.RunRequest) (*client.RunCr
 	if err != nil {
 		return nil, err
 	}
+	notes, err := s.stageRules(ctx, c)
+	if err != nil {
+		return nil, err
+	}
 	created, err := s.start(ctx, c, w, p, r, key)
 	if err != nil {
 		return nil, err
 	}
-	return &client.RunCreated{Run: *created, Warnings: p.warnings, Notes: c.notes()}, nil
+	return &client.RunCreated{Run: *created, Warnings: p.warnings, Notes: append(c.notes(), notes...)}, nil
 }
 
 // submitted answers the run that a request of the same key made.

@@ -49,6 +49,9 @@ func (s *Server) Preflight(ctx context.Context, r client.RunRequest) (*client.Pr
 	for _, n := range p.plan.Nodes {
 		out.Jobs = append(out.Jobs, n.ID)
 	}
+	if out.Problems, err = s.stageProblems(ctx, c); err != nil {
+		return nil, err
+	}
 	needs := s.needs(ctx, c, p.plan, r)
 	for _, w := range p.warnings {
 		// The plan's general word on a line that has a need of its own says it twice.

@@ -98,6 +98,17 @@ func (s *Server) onPush(ctx context.Context, p git.Push) error {
 	if err != nil {
 		return err
 	}
+	notes, err := s.stageRules(ctx, c)
+	if err != nil && passes(err) {
+		return err
+	} else if err != nil {
+		s.log.Warn("the stages of a push are not valid", "repository", p.Repo, "ref", p.Ref, "commit", p.New, "error", err, "problems", cairn.AsError(err).Problems)
+		notes = []string{"no run starts: " + err.Error() + ": " + firstProblem(cairn.AsError(err).Problems)}
+		all = nil
+	}
+	for _, n := range notes {
+		s.notes.add(p.ID, n)
+	}
 	changed := s.changed(ctx, p)
 	var errs []error
 	for i := range all {

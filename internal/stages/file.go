@@ -99,15 +99,8 @@ func readStages(r *reader, f *File, n *yaml.Node) {
 	}
 	r.each(n, "stages", 50, func(k, v *yaml.Node) {
 		name := k.Value
-		switch {
-		case strings.TrimSpace(name) != name || name == "" || len(name) > 100 ||
-			strings.ContainsFunc(name, func(c rune) bool { return c < ' ' || c == 0x7f }):
-			r.fail("stage-name", k, "it is the name of the workflow's environment: 1 to 100 characters without spaces around them",
-				"%s cannot be the name of a stage", quote(name))
-			return
-		case strings.ContainsAny(name, "'\"`,;\\/:"):
-			r.fail("stage-name", k, "environments have no quotes, commas, semicolons, colons or slashes in their names",
-				"%s cannot be the name of a stage", quote(name))
+		if hint := nameHint(name); hint != "" {
+			r.fail("stage-name", k, hint, "%s cannot be the name of a stage", quote(name))
 			return
 		}
 		if old := f.find(name); old != nil {
@@ -121,6 +114,19 @@ func readStages(r *reader, f *File, n *yaml.Node) {
 		}
 		readMap(r, v, k, "stage "+name, stageKeys(), s)
 	})
+}
+
+// nameHint says what the name of a stage must be like, where it is not; "" where
+// it is.
+func nameHint(name string) string {
+	switch {
+	case strings.TrimSpace(name) != name || name == "" || len(name) > 100 ||
+		strings.ContainsFunc(name, func(c rune) bool { return c < ' ' || c == 0x7f }):
+		return "it is the name of the workflow's environment: 1 to 100 characters without spaces around them"
+	case strings.ContainsAny(name, "'\"`,;\\/:${}"):
+		return "environments have no quotes, commas, semicolons, colons, slashes or expressions in their names"
+	}
+	return ""
 }
 
 // checkAfter checks that each `after` names another stage, and that none waits

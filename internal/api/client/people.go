@@ -89,11 +89,16 @@ func (c *Client) Environments(ctx context.Context, repository string) ([]cairn.E
 	return list[cairn.Environment](ctx, c, "/environments", query("repository", repository))
 }
 
-// PutEnvironment creates or changes an environment.
+// PutEnvironment creates or changes an environment. Its rules then stand as set
+// by hand, unless From says that the file's shall hold from the next run on.
 func (c *Client) PutEnvironment(ctx context.Context, e cairn.Environment) (*cairn.Environment, error) {
-	return call[cairn.Environment](ctx, c, http.MethodPut, "/environments", map[string]any{
+	body := map[string]any{
 		"repository": e.Repository, "name": e.Name, "reviewers": e.Reviewers, "wait": e.Wait,
-		"branches": e.Branches, "allow_dirty": e.AllowDirty}, idempotent)
+		"branches": e.Branches, "allow_dirty": e.AllowDirty, "no_self_review": e.NoSelfReview}
+	if e.From == cairn.EnvironmentFromFile {
+		body["from"] = e.From
+	}
+	return call[cairn.Environment](ctx, c, http.MethodPut, "/environments", body, idempotent)
 }
 
 // DeleteEnvironment removes an environment with its secrets and variables.

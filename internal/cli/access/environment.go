@@ -17,21 +17,27 @@ func NewEnvironment(k *kit.Kit) *cobra.Command {
 		Use:   "environment",
 		Short: "Stages of a repository: who must approve, what may go there",
 		Example: `cairn environment set production --reviewer ana --branch main
-cairn environment list`,
-	}, environmentSet(k), environmentList(k), environmentDelete(k))
+cairn environment list
+cairn environment show production`,
+	}, environmentSet(k), environmentList(k), environmentShow(k), environmentDelete(k))
 }
 
 func environmentSet(k *kit.Kit) *cobra.Command {
 	var name string
 	var reviewers, branches []string
 	var wait time.Duration
-	var dirty bool
+	var dirty, noSelf, fromFile bool
 	cmd := &cobra.Command{
 		Use:   "set NAME",
 		Short: "Create or change an environment; flags that are left out change nothing",
+		Long: `Create or change an environment; flags that are left out change nothing.
+
+Rules that were set here are not changed by .cairn/stages.yml, until --from-file gives them
+back to it.`,
 		Example: `cairn environment set staging --allow-dirty
 cairn environment set production --reviewer ana --reviewer ben --branch main --wait 10m
-cairn environment set production --reviewer ''`,
+cairn environment set production --reviewer ''
+cairn environment set production --from-file`,
 		Args: kit.Args(1, 1, "NAME"),
 	}
 	f := cmd.Flags()
@@ -40,6 +46,8 @@ cairn environment set production --reviewer ''`,
 	f.StringArrayVar(&branches, "branch", nil, "a `pattern` of branches that may deploy, repeatable; '' for all")
 	f.DurationVar(&wait, "wait", 0, "how `long` to wait after the approval")
 	f.BoolVar(&dirty, "allow-dirty", false, "take runs of uncommitted code too")
+	f.BoolVar(&noSelf, "no-self-review", false, "who started a run may not approve it")
+	f.BoolVar(&fromFile, "from-file", false, "take the rules of .cairn/stages.yml from the next run on")
 	out := k.JSONFlags(cmd, cairn.Environment{})
 	cmd.RunE = func(c *cobra.Command, args []string) error {
 		repository, err := repoName(c.Context(), k, name)
@@ -72,6 +80,13 @@ cairn environment set production --reviewer ''`,
 		if c.Flags().Changed("allow-dirty") {
 			e.AllowDirty = dirty
 		}
+		if c.Flags().Changed("no-self-review") {
+			e.NoSelfReview = noSelf
+		}
+		e.From, e.File = cairn.EnvironmentFromHand, ""
+		if fromFile {
+			e.From = cairn.EnvironmentFromFile
+		}
 		after, err := cl.PutEnvironment(c.Context(), e)
 		if err != nil {
 			return err
@@ -100,6 +115,9 @@ func rules(e *cairn.Environment) string {
 	parts := []string{"nobody need approve"}
 	if len(e.Reviewers) > 0 {
 		parts[0] = "approved by " + strings.Join(e.Reviewers, " or ")
+	}
+	if e.NoSelfReview && len(e.Reviewers) > 0 {
+		parts[0] += ", not by who started it"
 	}
 	if len(e.Branches) > 0 {
 		parts = append(parts, "from "+strings.Join(e.Branches, ", "))
@@ -147,13 +165,106 @@ func environmentList(k *kit.Kit) *cobra.Command {
 			fmt.Fprintln(k.Term.Err, "no environments yet; a job that names one makes it")
 			return nil
 		}
-		tb := k.Term.NewTable("REPOSITORY", "NAME", "RULES")
+		tb := k.Term.NewTable("REPOSITORY", "NAME", "RULES", "FROM")
 		for _, e := range list {
-			tb.Row(term.Clean(e.Repository), term.Clean(e.Name), rules(&e))
+			tb.Row(term.Clean(e.Repository), term.Clean(e.Name), rules(&e), origin(&e))
 		}
 		return tb.Write()
 	}
 	return cmd
+}
+
+// origin says in a word where the rules come from.
+func origin(e *cairn.Environment) string {
+	switch e.From {
+	case cairn.EnvironmentFromFile:
+		return "file"
+	case cairn.EnvironmentFromDefault:
+		return "default"
+	}
+	return "by hand"
+}
+
+func environmentShow(k *kit.Kit) *cobra.Command {
+	var name string
+	cmd := &cobra.Command{
+		Use: "show NAME", Short: "Show the rules of an environment, and where they come from",
+		Example: "cairn environment show production",
+		Args:    kit.Args(1, 1, "NAME"),
+	}
+	cmd.Flags().StringVar(&name, "repo", "", "of this repository, `owner/name` (default: the one the command is typed in)")
+	out := k.JSONFlags(cmd, cairn.Environment{})
+	cmd.RunE = func(c *cobra.Command, args []string) error {
+		repository, err := repoName(c.Context(), k, name)
+		if err != nil {
+			return err
+		}
+		cl, err := k.Client(c.Context())
+		if err != nil {
+			return err
+		}
+		all, err := cl.Environments(c.Context(), repository)
+		if err != nil {
+			return err
+		}
+		var names []string
+		for i := range all {
+			if strings.EqualFold(all[i].Name, args[0]) {
+				if out.On() {
+					return out.Write(&all[i])
+				}
+				return showEnvironment(k, &all[i])
+			}
+			names = append(names, all[i].Name)
+		}
+		notThere := cairn.Errorf(cairn.CodeNotFound, "%s has no environment %q", repository, args[0])
+		if near := cairn.Nearest(args[0], names); near != "" {
+			return notThere.WithHint("did you mean %s?", near)
+		}
+		return notThere.WithHint("a job that names one makes it, or cairn environment set, or .cairn/stages.yml")
+	}
+	return cmd
+}
+
+func showEnvironment(k *kit.Kit, e *cairn.Environment) error {
+	var b strings.Builder
+	row := func(name, text string) { fmt.Fprintf(&b, "%-12s %s\n", name, term.Clean(text)) }
+	or := func(list []string, none string) string {
+		if len(list) == 0 {
+			return none
+		}
+		return strings.Join(list, ", ")
+	}
+	row("environment", e.Name+" of "+e.Repository)
+	row("reviewers", or(e.Reviewers, "nobody need approve"))
+	if e.NoSelfReview {
+		row("self-review", "no: who started a run may not approve it")
+	}
+	row("branches", or(e.Branches, "all"))
+	if e.Wait > 0 {
+		row("wait", e.Wait.String())
+	}
+	if e.AllowDirty {
+		row("uncommitted", "allowed")
+	} else {
+		row("uncommitted", "refused")
+	}
+	switch e.From {
+	case cairn.EnvironmentFromFile:
+		text := ".cairn/stages.yml of the default branch"
+		if e.File != "" {
+			text += " (" + e.File.Short() + ")"
+		} else {
+			text += ", from the next run on"
+		}
+		row("from", text)
+	case cairn.EnvironmentFromDefault:
+		row("from", "defaults: only a workflow names it so far")
+	default:
+		row("from", "set by hand: .cairn/stages.yml does not change it (back to the file: --from-file)")
+	}
+	_, err := fmt.Fprint(k.Term.Out, b.String())
+	return err
 }
 
 func environmentDelete(k *kit.Kit) *cobra.Command {
