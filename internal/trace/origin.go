@@ -283,3 +283,38 @@ func thing(n *cairn.TraceNode) cairn.OriginThing {
 	}
 	return t
 }
+
+// EnvironmentsOf are the locks of packages in the trace of a release: those of
+// its image, and those of the jobs that made what is in it.
+func EnvironmentsOf(tr *cairn.Trace) (image, training []cairn.Ref) {
+	if len(tr.Roots) == 0 {
+		return nil, nil
+	}
+	img := find(&tr.Roots[0], cairn.KindImage)
+	if img == nil {
+		return nil, nil
+	}
+	add := func(list []cairn.Ref, r cairn.Ref) []cairn.Ref {
+		if slices.Contains(list, r) {
+			return list
+		}
+		return append(list, r)
+	}
+	for i := range img.Children {
+		c := &img.Children[i]
+		if c.Relation != cairn.RelPacked || c.Inverse {
+			continue
+		}
+		if c.Kind == cairn.KindEnvironment {
+			image = add(image, c.Ref)
+		}
+		if job := makerOf(c); job != nil && c.Kind != cairn.KindImage {
+			for k := range job.Children {
+				if e := &job.Children[k]; e.Kind == cairn.KindEnvironment {
+					training = add(training, e.Ref)
+				}
+			}
+		}
+	}
+	return image, training
+}
