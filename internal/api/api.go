@@ -51,6 +51,7 @@ func New(o Options) *API {
 	a.trackingRoutes()
 	a.imageRoutes()
 	a.peopleRoutes()
+	a.deployRoutes()
 	a.streamRoutes()
 	a.mux.HandleFunc(Prefix+"/", func(w http.ResponseWriter, r *http.Request) {
 		WriteError(w, cairn.Errorf(cairn.CodeNotFound, "there is no %s %s", r.Method, r.URL.Path).

@@ -106,6 +106,10 @@ type Options struct {
 	Images    Images
 	People    *auth.Service
 	System    System
+	// Deploys, DeployRows and Pending are stages and what waits for somebody there.
+	Deploys    Deploys
+	DeployRows DeployRows
+	Pending    Pending
 	// Leaving is closed when the owner begins to leave: streams are cut, and their
 	// clients take them up again with the next owner.
 	Leaving <-chan struct{}

@@ -117,7 +117,7 @@ func (d *decider) environment(l leg, row *cairn.Job) bool {
 	if d.f.Run.Dirty && !rule.AllowDirty {
 		return refuse("environment %s refuses code with uncommitted changes: commit them, or allow it for this environment", rule.Name)
 	}
-	if len(rule.Branches) > 0 && !slices.ContainsFunc(rule.Branches, func(p string) bool { return matchRef(p, d.f.Run.Ref) }) {
+	if len(rule.Branches) > 0 && !slices.ContainsFunc(rule.Branches, func(p string) bool { return MatchRef(p, d.f.Run.Ref) }) {
 		return refuse("environment %s does not take %s; allowed: %s", rule.Name, shortRef(d.f.Run.Ref), strings.Join(rule.Branches, ", "))
 	}
 	if len(rule.Reviewers) > 0 {
@@ -155,9 +155,9 @@ func shortRef(ref string) string {
 	return strings.TrimPrefix(strings.TrimPrefix(ref, "refs/heads/"), "refs/tags/")
 }
 
-// matchRef matches a branch pattern: * for all but a slash, ** for all, ? for
+// MatchRef matches a branch pattern: * for all but a slash, ** for all, ? for
 // one character.
-func matchRef(pattern, ref string) bool {
+func MatchRef(pattern, ref string) bool {
 	if !strings.HasPrefix(pattern, "refs/") {
 		ref = shortRef(ref)
 	}

@@ -26,7 +26,7 @@ func TestMatchRef(t *testing.T) {
 		{"**b*c", "refs/heads/a/b/bxc", true},
 		{"refs/tags/*", "refs/heads/main", false},
 	} {
-		if got := matchRef(c.pattern, c.ref); got != c.want {
+		if got := MatchRef(c.pattern, c.ref); got != c.want {
 			t.Errorf("%q on %q: %v", c.pattern, c.ref, got)
 		}
 	}

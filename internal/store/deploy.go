@@ -164,7 +164,7 @@ func (s *Store) CreateDeployment(ctx context.Context, d cairn.Deployment, key st
 	}
 	err = s.write(ctx, func(tx *Tx) error {
 		if key != "" {
-			there, err := scanDeployment(tx.Row(deploymentColumns+` WHERE id = (SELECT deployment FROM deployment_keys WHERE key = ?)`, key))
+			there, err := scanDeployment(tx.Row(deploymentByKey, key))
 			if err == nil {
 				d = there
 				return nil
@@ -253,6 +253,14 @@ func (s *Store) PutDeployments(ctx context.Context, ds []cairn.Deployment, st *c
 	})
 	return out, err
 }
+
+// DeploymentByKey reads the deployment that a request made.
+func (s *Store) DeploymentByKey(ctx context.Context, key string) (cairn.Deployment, error) {
+	d, err := scanDeployment(s.reads.QueryRowContext(ctx, deploymentByKey, key))
+	return d, notFound(err, "no request of that key made a deployment")
+}
+
+const deploymentByKey = deploymentColumns + ` WHERE id = (SELECT deployment FROM deployment_keys WHERE key = ?)`
 
 const deploymentColumns = `SELECT body, version FROM deployments`
 

@@ -16,10 +16,13 @@ import (
 // it is the image of the stage, or the newest that the repository's runs made.
 type DeployRequest struct {
 	Repository string `json:"repository,omitempty" maxLength:"255"` // in a job: its own
-	Stage      string `json:"stage" minLength:"1" maxLength:"255"`
-	Image      string `json:"image,omitempty" maxLength:"1000"`   // any reference
-	Release    string `json:"release,omitempty" maxLength:"1000"` // r3, v1.2.3 or its id
-	Comment    string `json:"comment,omitempty" maxLength:"10000"`
+	// Folder is the repository that it was typed in: used where neither Repository
+	// nor the image says one.
+	Folder  string `json:"folder,omitempty" maxLength:"255"`
+	Stage   string `json:"stage" minLength:"1" maxLength:"255"`
+	Image   string `json:"image,omitempty" maxLength:"1000"`   // any reference
+	Release string `json:"release,omitempty" maxLength:"1000"` // r3, v1.2.3 or its id
+	Comment string `json:"comment,omitempty" maxLength:"10000"`
 	// Key makes the request idempotent: the same key gives the same deployment.
 	Key string `json:"key,omitempty" maxLength:"100"`
 }
