@@ -1,5 +1,6 @@
 // Package initcmd is cairn init: it looks at a repository and says what Cairn
-// can do with it. It writes nothing, since nothing is needed.
+// can do with it. It writes nothing, since nothing is needed, unless it is asked
+// for a first .cairn/stages.yml.
 package initcmd
 
 import (
@@ -34,7 +35,13 @@ type Found struct {
 	EnvFiles     []string     `json:"env_files"`
 	Secrets      []string     `json:"secrets"` // names that workflows use
 	Variables    []string     `json:"variables"`
-	Next         []string     `json:"next"` // commands to type
+	Stages       []string     `json:"stages"` // of .cairn/stages.yml
+	Next         []string     `json:"next"`   // commands to type
+
+	stagesFile    string // what is to be said of the file; "" without one
+	defaultBranch string
+	environments  []string // that workflows name
+	samples       []string // files that could be sent to try the API out
 }
 
 // Workflow is one workflow file.
@@ -51,15 +58,31 @@ func New(k *kit.Kit) *cobra.Command {
 		Use:   "init",
 		Short: "Look at this repository and say what Cairn can do with it",
 		Long: `Look at this repository and say what Cairn can do with it. Nothing is written: a repository
-needs nothing for Cairn.`,
-		Example: "cairn init\ncairn init --jq '.next[]'",
+needs nothing for Cairn.
+
+With --stages a first .cairn/stages.yml is written from what is found: the stages that workflows
+name, port, health path and a request to try the API with. It is never written over one that is
+there.`,
+		Example: "cairn init\ncairn init --jq '.next[]'\ncairn init --stages",
 		Args:    kit.Args(0, 0),
 	}
+	var withStages bool
+	cmd.Flags().BoolVar(&withStages, "stages", false, "write a first .cairn/stages.yml")
 	out := k.JSONFlags(cmd, Found{})
 	cmd.RunE = func(c *cobra.Command, _ []string) error {
 		f, err := look(c.Context(), k)
 		if err != nil {
 			return err
+		}
+		if withStages {
+			w, err := writeStages(k, f)
+			if err != nil {
+				return err
+			}
+			if out.On() {
+				return out.Write(w)
+			}
+			return showWritten(k, w)
 		}
 		if out.On() {
 			return out.Write(f)
@@ -78,6 +101,7 @@ func look(ctx context.Context, k *kit.Kit) (*Found, error) {
 		return nil, err
 	}
 	f := &Found{Repository: wt.Name, Root: wt.Root, Branch: live.Branch(wt.Ref), Commit: wt.Head, DirtyFiles: wt.DirtyCount,
+		defaultBranch: wt.DefaultBranch, Stages: []string{},
 		Workflows: []Workflow{}, Python: []string{}, Requirements: []string{}, Dockerfiles: []string{}, EnvFiles: []string{}, Secrets: []string{}, Variables: []string{}}
 	files, err := repo.Workflows(wt.Root)
 	if err != nil {
@@ -87,6 +111,11 @@ func look(ctx context.Context, k *kit.Kit) (*Found, error) {
 		f.Workflows = append(f.Workflows, Workflow{w.Name(), w.Path, w.Events(), w.Workflow != nil})
 		if w.Workflow == nil {
 			continue
+		}
+		for _, j := range w.Workflow.Jobs {
+			if e := j.Environment; e != nil && e.Name.Kind == cairn.TemplateString {
+				f.environments = append(f.environments, e.Name.Text)
+			}
 		}
 		for _, r := range w.Workflow.References() {
 			switch {
@@ -99,6 +128,9 @@ func look(ctx context.Context, k *kit.Kit) (*Found, error) {
 		}
 	}
 	f.scan(wt.Root)
+	if err := f.readStages(wt.Root); err != nil {
+		return nil, err
+	}
 	f.suggest()
 	return f, nil
 }
@@ -156,6 +188,8 @@ func (f *Found) scan(root string) {
 			add(&f.Dockerfiles, rel)
 		case base == ".env", strings.HasPrefix(base, ".env."):
 			add(&f.EnvFiles, rel)
+		case sampleFile(rel, d):
+			add(&f.samples, rel)
 		}
 		return nil
 	})
@@ -197,6 +231,9 @@ func (f *Found) suggest() {
 	case len(can) > 1:
 		add("cairn workflow plan %s", path.Base(can[0].Path))
 		add("cairn run --workflow %s%s", path.Base(can[0].Path), envFile)
+	}
+	if len(f.Dockerfiles) > 0 && f.stagesFile == "" {
+		add("cairn init --stages")
 	}
 }
 
@@ -244,6 +281,9 @@ func show(k *kit.Kit, f *Found) error {
 	list("python", f.Python, "no scripts")
 	list("packages", f.Requirements, "")
 	list("docker", f.Dockerfiles, "")
+	if f.stagesFile != "" {
+		row("stages", term.Clean(f.stagesFile))
+	}
 	list("env files", f.EnvFiles, "")
 	list("secrets used", f.Secrets, "")
 	list("vars used", f.Variables, "")

@@ -14,6 +14,7 @@ import (
 	"github.com/cairn-ml/cairn/internal/cli/kit"
 	"github.com/cairn-ml/cairn/internal/cli/repo"
 	"github.com/cairn-ml/cairn/internal/cli/term"
+	"github.com/cairn-ml/cairn/internal/stages"
 	"github.com/cairn-ml/cairn/internal/workflow"
 	"github.com/spf13/cobra"
 )
@@ -81,8 +82,8 @@ func newLint(k *kit.Kit) *cobra.Command {
 	var strict bool
 	cmd := &cobra.Command{
 		Use:   "lint [FILE…]",
-		Short: "Check workflow files",
-		Long: `Check workflow files: all of the repository's, or the ones named.
+		Short: "Check workflow files and .cairn/stages.yml",
+		Long: `Check workflow files: all of the repository's and its .cairn/stages.yml, or the ones named.
 
 Errors stop a file from being used; warnings do not. The exit code is 1 when there is an
 error (with --strict: or a warning).`,
@@ -125,6 +126,10 @@ cairn workflow lint --json=file,line,column,severity,message`,
 func lint(c *cobra.Command, k *kit.Kit, args []string) ([]cairn.Problem, int, error) {
 	problems := []cairn.Problem{}
 	check := func(name string, src []byte) {
+		if strings.HasSuffix(filepath.ToSlash(k.Path(name)), "/"+stages.Path) {
+			problems = append(problems, lintStages(k, name, src)...)
+			return
+		}
 		_, ps := workflow.Parse(name, src)
 		problems = append(problems, ps...)
 		if !cairn.HasErrors(ps) {
@@ -140,13 +145,24 @@ func lint(c *cobra.Command, k *kit.Kit, args []string) ([]cairn.Problem, int, er
 		if err != nil {
 			return nil, 0, err
 		}
-		if len(files) == 0 {
+		stagesName := shown(k, wt.Root, stages.Path)
+		stagesFile := isFile(filepath.Join(wt.Root, filepath.FromSlash(stages.Path)))
+		if len(files) == 0 && !stagesFile {
 			return nil, 0, cairn.Errorf(cairn.CodeNotFound, "this repository has no workflows: there is no .yml file in %s", repo.Folder)
 		}
 		for _, f := range files {
 			check(shown(k, wt.Root, f.Path), f.Source)
 		}
-		return problems, len(files), nil
+		n := len(files)
+		if stagesFile {
+			src, err := k.ReadFile(filepath.Join(wt.Root, filepath.FromSlash(stages.Path)), 1<<20)
+			if err != nil {
+				return nil, 0, err
+			}
+			check(stagesName, src)
+			n++
+		}
+		return problems, n, nil
 	}
 	for _, a := range args {
 		src, err := k.ReadFile(a, 1<<20)
@@ -156,6 +172,21 @@ func lint(c *cobra.Command, k *kit.Kit, args []string) ([]cairn.Problem, int, er
 		check(a, src)
 	}
 	return problems, len(args), nil
+}
+
+// lintStages checks .cairn/stages.yml, also whether the files are there that its
+// smoke requests send.
+func lintStages(k *kit.Kit, name string, src []byte) []cairn.Problem {
+	f, problems := stages.Parse(name, src)
+	if cairn.HasErrors(problems) {
+		return problems
+	}
+	root := strings.TrimSuffix(filepath.ToSlash(k.Path(name)), stages.Path)
+	more, err := f.Fill(func(p string) ([]byte, error) { return repo.ReadBelow(root, p) })
+	if err != nil {
+		more = append(more, cairn.Problem{Position: cairn.Position{File: name}, Severity: cairn.SeverityError, Code: "stages.sample", Message: err.Error()})
+	}
+	return append(problems, more...)
 }
 
 // shown is how a file of the repository is named from where the user stands.
