@@ -116,3 +116,36 @@ type PredictionFilter struct {
 	Path       string
 	Limit      int // 0: 50; at most 1000
 }
+
+// PredictionExport is what became of exporting reports: a data version with a
+// folder per expected class.
+type PredictionExport struct {
+	Data   Ref    `json:"data"`
+	Digest Digest `json:"digest"`
+	Files  int64  `json:"files"`
+	Size   int64  `json:"size"`
+	// Left are reports whose input is not kept, with the reason.
+	Left []PredictionLeft `json:"left,omitempty"`
+}
+
+// PredictionLeft is a report that an export left out.
+type PredictionLeft struct {
+	Prediction PredictionID `json:"prediction"`
+	Reason     string       `json:"reason"`
+}
+
+// PredictionErased says what became of a prediction whose bodies were erased.
+type PredictionErased struct {
+	Prediction PredictionID `json:"prediction"`
+	// Data is a version that holds its input all the same: it was exported before.
+	Data Ref `json:"data,omitempty"`
+}
+
+// PredictionInput is what was sent to be judged: the file of a form, or the whole
+// body.
+type PredictionInput struct {
+	Name string `json:"name,omitempty"` // its file name, never with a folder
+	Type string `json:"type,omitempty"` // media type, without parameters
+	Ext  string `json:"ext"`            // ".png": what a file that holds it ends in
+	Body []byte `json:"body"`
+}
