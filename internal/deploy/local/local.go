@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cairn-ml/cairn"
@@ -108,6 +109,7 @@ func New(o Options) (*Target, error) {
 type keeper struct {
 	mu      sync.Mutex // held while its process is started or stopped
 	watched identity
+	busy    atomic.Int32  // deployments that are being prepared
 	wait    time.Duration // before the next start
 	next    time.Time
 }
@@ -157,7 +159,7 @@ func (f folder) scratch(d cairn.DeploymentID) string {
 }
 
 // markVariable is in the environment of every process of a stage.
-const markVariable = "CAIRN_STAGE_MARK"
+const markVariable = "CAIRN_SERVES"
 
 func (t *Target) markOf(stage int64) string { return t.mark + "-" + strconv.FormatInt(stage, 10) }
 

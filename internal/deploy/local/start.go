@@ -23,7 +23,8 @@ const (
 )
 
 // ensure makes sure that the process of a stage runs and answers. k is held.
-func (t *Target) ensure(ctx context.Context, s cairn.Stage, log cairn.PredictionLog) (*control, error) {
+// log is nil where it is started again.
+func (t *Target) ensure(ctx context.Context, s cairn.Stage, log *cairn.PredictionLog) (*control, error) {
 	f := t.folder(s.ID)
 	c := newControl(f.socket())
 	if id := f.identity(); id.alive() {
@@ -114,11 +115,19 @@ func portTaken(s cairn.Stage) error {
 }
 
 // writeStage writes stage.json where it says something else. What the log keeps is
-// only known from a deployment on.
-func (t *Target) writeStage(s cairn.Stage, f folder, log cairn.PredictionLog) error {
+// only known with a deployment: else it stays as it was.
+func (t *Target) writeStage(s cairn.Stage, f folder, log *cairn.PredictionLog) error {
+	old, err := os.ReadFile(f.stage())
+	if log == nil {
+		log = &cairn.PredictionLog{}
+		var was cairn.StageFile
+		if err == nil && json.Unmarshal(old, &was) == nil {
+			log = &was.Log
+		}
+	}
 	want := cairn.StageFile{
 		Schema: 1, ID: s.ID, Repository: s.Repository, Name: s.Name,
-		Listen: fmt.Sprintf("127.0.0.1:%d", s.Port), Socket: f.socket(), Log: log,
+		Listen: fmt.Sprintf("127.0.0.1:%d", s.Port), Socket: f.socket(), Log: *log,
 	}
 	if len(want.Socket) > maxSocketPath {
 		want.Socket = "s" // it is started in its folder
@@ -126,12 +135,12 @@ func (t *Target) writeStage(s cairn.Stage, f folder, log cairn.PredictionLog) er
 	if err := os.MkdirAll(f.made(), 0o700); err != nil {
 		return diskError(t.o.Home, err)
 	}
-	text, err := json.MarshalIndent(want, "", "  ")
-	if err != nil {
-		return err
+	text, jerr := json.MarshalIndent(want, "", "  ")
+	if jerr != nil {
+		return jerr
 	}
 	text = append(text, '\n')
-	if old, err := os.ReadFile(f.stage()); err == nil && string(old) == string(text) {
+	if err == nil && string(old) == string(text) {
 		return nil
 	}
 	return diskError(t.o.Home, writeFile(f.stage(), text))

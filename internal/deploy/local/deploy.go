@@ -1,0 +1,158 @@
+package local
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/deploy"
+)
+
+const (
+	deployTries = 3               // with a process that ends meanwhile
+	stopTime    = 2 * time.Minute // to drain and to end
+	endTime     = 5 * time.Second // after SIGTERM
+)
+
+// Deploy puts a release on a stage; see deploy.Target.
+func (t *Target) Deploy(ctx context.Context, r deploy.TargetRequest, progress func(cairn.StageEvent)) error {
+	k := t.keeper(r.Stage.ID)
+	f := t.folder(r.Stage.ID)
+	if st, err := newControl(f.socket()).status(ctx); err == nil && st != nil && st.Live != nil && st.Live.Deployment == r.Deployment.ID {
+		progress(cairn.StageEvent{At: time.Now().UTC(), Kind: cairn.StageEvLive, Text: "it is live already", Port: st.Live.Port, Health: st.Live.Health})
+		return nil
+	}
+	k.busy.Add(1) // nothing of it is cleaned up before the stage's process knows it
+	defer k.busy.Add(-1)
+	p, err := t.prepare(ctx, r)
+	if err != nil {
+		return err
+	}
+	for _, n := range p.notes {
+		progress(cairn.StageEvent{At: time.Now().UTC(), Kind: cairn.StageEvNote, Text: n})
+	}
+	in := cairn.StageInstance{
+		Deployment: r.Deployment.ID, Release: r.Release.ID, Commit: r.Release.Commit, Image: r.Image.Digest, Model: r.Release.Model,
+		Exec: p.exec, Health: r.Config.Health, Smoke: r.Config.Smoke, Memory: r.Config.Memory, CPU: r.Config.CPU,
+		Start: r.Config.Start, Drain: r.Config.Drain, Warm: r.Config.Warm, Log: r.Config.Log,
+	}
+	for try := 1; ; try++ {
+		k.mu.Lock()
+		c, err := t.ensure(ctx, r.Stage, &r.Config.Log)
+		k.mu.Unlock()
+		if err != nil {
+			return err
+		}
+		last, err := c.deploy(ctx, in, progress)
+		switch {
+		case err == nil && last.Kind == cairn.StageEvLive:
+			t.wake()
+			return nil
+		case err == nil:
+			return failed(last)
+		case !errors.Is(err, errCut) || try == deployTries:
+			if errors.Is(err, errCut) {
+				err = cairn.Errorf(cairn.CodeUnavailable, "the process of the stage %s ended while the deployment was under way, %d times", r.Stage.Name, try).
+					WithHint("its output: %s", f.output())
+			}
+			return err
+		}
+		t.o.Log.Warn("the process of a stage ended during a deployment", "stage", r.Stage.Name, "deployment", r.Deployment.ID)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(shortWait):
+		}
+	}
+}
+
+// failed is the error of a deployment that did not become live. Its last event
+// has been given to progress, with the program's last lines.
+func failed(ev cairn.StageEvent) error {
+	if ev.Error != nil {
+		return ev.Error
+	}
+	return cairn.Errorf(cairn.CodeFailed, "%s", ev.Text)
+}
+
+// Status asks the process of a stage; nil where none runs.
+func (t *Target) Status(ctx context.Context, s cairn.Stage) (*cairn.StageStatus, error) {
+	return newControl(t.folder(s.ID).socket()).status(ctx)
+}
+
+// Stop ends what runs on a stage: in order where its process still answers.
+func (t *Target) Stop(ctx context.Context, s cairn.Stage) error {
+	k := t.keeper(s.ID)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	f := t.folder(s.ID)
+	if id := f.identity(); id.alive() {
+		c := newControl(f.socket())
+		limit := stopTime
+		if d, ok := ctx.Deadline(); ok {
+			limit = min(limit, time.Until(d))
+		}
+		asked, cancel := context.WithTimeout(ctx, limit)
+		err := c.stop(asked)
+		cancel()
+		if err != nil || !ended(id, limit) {
+			t.o.Log.Warn("the process of a stage is ended by force", "stage", s.Name, "pid", id.PID, "error", err)
+			end(id, endTime)
+		}
+		if id.alive() {
+			return cairn.Errorf(cairn.CodeUnavailable, "the process of the stage %s does not end (pid %d)", s.Name, id.PID)
+		}
+	}
+	// A process that was killed leaves its programs: they carry its mark, or are
+	// containers.
+	for _, rec := range f.records() {
+		if rec.Mode == modeContainer {
+			t.runStop(ctx, rec.Stop)
+		}
+	}
+	if n := killMarked(t.markOf(s.ID)); n > 0 {
+		t.o.Log.Info("killed what a stage had left", "stage", s.Name, "processes", n)
+	}
+	t.clean(f, nil)
+	return nil
+}
+
+// records lists what was made for deployments of a stage and not cleaned up yet.
+func (f folder) records() []record {
+	es, _ := os.ReadDir(f.made())
+	var out []record
+	for _, e := range es {
+		name, ok := strings.CutSuffix(e.Name(), ".json")
+		n, err := strconv.ParseInt(name, 10, 64)
+		if !ok || err != nil {
+			continue
+		}
+		rec := record{Deployment: cairn.DeploymentID(n)}
+		// One that cannot be read is still there, to be removed.
+		if b, err := os.ReadFile(filepath.Join(f.made(), e.Name())); err == nil {
+			_ = json.Unmarshal(b, &rec)
+		}
+		rec.Deployment = cairn.DeploymentID(n)
+		out = append(out, rec)
+	}
+	return out
+}
+
+// clean removes what was made for deployments that are not among those to keep.
+func (t *Target) clean(f folder, keep map[cairn.DeploymentID]bool) {
+	es, _ := os.ReadDir(f.made())
+	for _, e := range es {
+		name, _, _ := strings.Cut(e.Name(), ".")
+		n, err := strconv.ParseInt(name, 10, 64)
+		if err == nil && keep[cairn.DeploymentID(n)] {
+			continue
+		}
+		t.remove(filepath.Join(f.made(), e.Name()))
+	}
+}

@@ -1,0 +1,108 @@
+package local
+
+import (
+	"context"
+	"strings"
+
+	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/deploy"
+	"github.com/cairn-ml/cairn/internal/deploy/local/command"
+	"github.com/cairn-ml/cairn/internal/deploy/local/enter"
+)
+
+// port stands for the port that the stage's process chooses.
+const port = "{PORT}"
+
+// loopback is where services that are no containers listen.
+var loopback = command.Address{Host: "127.0.0.1", Port: port}
+
+// command is the command of an image, or the stage's own, on an address.
+func (p *plan) command(r deploy.TargetRequest, img *image, to command.Address) (command.Command, error) {
+	cmd := img.Config.Cmd
+	if len(r.Config.Command) > 0 {
+		cmd = r.Config.Command
+	}
+	c := command.Rewrite(img.Config.Entrypoint, cmd, to)
+	if len(c.Args) == 0 || c.Args[0] == "" {
+		return c, cairn.Errorf(cairn.CodeInvalid, "the image %s says no command: it has neither CMD nor ENTRYPOINT", img.name).
+			WithHint("add a CMD to the Dockerfile, or command to the stage in .cairn/stages.yml")
+	}
+	p.notes = append(p.notes, c.Notes...)
+	return c, nil
+}
+
+// noteUnknown says what a command that is no known server has to do itself.
+func (p *plan) noteUnknown(r deploy.TargetRequest, img *image, c command.Command) {
+	if c.Server != "" {
+		return
+	}
+	fixed := r.Config.Port
+	if fixed == 0 {
+		fixed = img.port()
+	}
+	text := "the command is no server that is known: it has to listen on the port in the variable PORT"
+	if fixed != 0 {
+		p.notef("%s, not on %d", text, fixed)
+		return
+	}
+	p.notef("%s", text)
+}
+
+// inRoot runs an image in its own root file system.
+func (t *Target) inRoot(ctx context.Context, r deploy.TargetRequest, img *image, p *plan) error {
+	c, err := p.command(r, img, loopback)
+	if err != nil {
+		return err
+	}
+	p.noteUnknown(r, img, c)
+	root, err := t.root(ctx, img)
+	if err != nil {
+		return err
+	}
+	e := t.told(r, img.env(), port)
+	path := lookup(e.list(), "PATH")
+	if err := startable(root, img, c.Args[0], path); err != nil {
+		return err
+	}
+	if _, err := enter.Lookup(root, img.Config.User); err != nil {
+		return err
+	}
+	f := t.folder(r.Stage.ID)
+	p.made.Spec = enter.Spec{Root: root, Scratch: f.scratch(r.Deployment.ID), User: img.Config.User, Dir: img.Config.WorkingDir}
+	p.exec.Args = append(append(t.o.Enter[:len(t.o.Enter):len(t.o.Enter)], f.record(r.Deployment.ID), "--"), c.Args...)
+	p.exec.Env = e.list()
+	p.exec.Dir = string(f)
+	return nil
+}
+
+// startable makes sure that a program is in an image before anything is started.
+func startable(root string, img *image, name, path string) error {
+	if strings.Contains(name, "/") {
+		full := name
+		if !strings.HasPrefix(name, "/") {
+			full = img.Config.WorkingDir + "/" + name
+		}
+		if executable(root, full) {
+			return nil
+		}
+		return cairn.Errorf(cairn.CodeInvalid, "the command %s is not in the image %s", name, img.name).
+			WithHint("the path is one inside the image; the working directory is %s", orRoot(img.Config.WorkingDir))
+	}
+	for dir := range strings.SplitSeq(path, ":") {
+		if executable(root, dir+"/"+name) {
+			return nil
+		}
+	}
+	hint := "install what holds it, or write the command with its path"
+	if near := cairn.Nearest(name, programs(root, path)); near != "" {
+		hint = "did you mean " + near + "? " + hint
+	}
+	return cairn.Errorf(cairn.CodeInvalid, "the command %s is not in the image %s: looked for in %s", name, img.name, path).WithHint("%s", hint)
+}
+
+func orRoot(dir string) string {
+	if dir == "" {
+		return "/"
+	}
+	return dir
+}
