@@ -82,14 +82,18 @@ func (s *Service) target(ctx context.Context, st *cairn.Stage, history []cairn.D
 		if len(history) == 0 {
 			return nil, cairn.Errorf(cairn.CodeConflict, "nothing to go back to: nothing was ever live on %s", st.Name)
 		}
-		name := ""
+		name, others := "", false
 		for _, d := range history {
 			if r, err := s.o.Store.Release(ctx, s.o.Workspace, d.Release); d.ID == st.Live && err == nil {
 				name = Describe(&r)
 			}
+			others = others || d.Release != history[0].Release
 		}
-		return nil, cairn.Errorf(cairn.CodeConflict, "nothing to go back to: no good release was live on %s before %s", st.Name, name).
-			WithHint("name one that was live: cairn rollback %s --to RELEASE; cairn stop %s takes the stage down", st.Name, st.Name)
+		e := cairn.Errorf(cairn.CodeConflict, "nothing to go back to: no good release was live on %s before %s", st.Name, name)
+		if others {
+			return nil, e.WithHint("name one that was live: cairn rollback %s --to RELEASE", st.Name)
+		}
+		return nil, e.WithHint("cairn stop %s takes the stage down", st.Name)
 	}
 	r, err := s.FindRelease(ctx, st.Repository, to)
 	if err != nil {
