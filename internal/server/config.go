@@ -8,11 +8,13 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/deploy/local"
 	"github.com/cairn-ml/cairn/internal/runner/host"
 	"go.yaml.in/yaml/v3"
 )
@@ -33,6 +35,8 @@ type Config struct {
 	Labels map[string]string `yaml:"labels"`
 	// KeepWorkspaces leaves the folders of jobs after they ended.
 	KeepWorkspaces bool `yaml:"keep_workspaces"`
+	// Serving says how services run: auto, container, root or host.
+	Serving string `yaml:"serving"`
 }
 
 // LoadConfig reads a configuration file; one that is not there is empty.
@@ -55,7 +59,7 @@ func LoadConfig(path string) (Config, error) {
 }
 
 // settings are the keys of the configuration.
-var settings = [...]string{"listen", "hosts", "slots", "labels", "keep_workspaces"}
+var settings = [...]string{"listen", "hosts", "slots", "labels", "keep_workspaces", "serving"}
 
 // configError says in words what the reader of YAML does not like.
 func configError(path string, err error) error {
@@ -80,6 +84,13 @@ func (c *Config) check(path string) error {
 			return cairn.Errorf(cairn.CodeInvalid, "%s: label %s is mapped to %q", path, label, where).
 				WithHint("host runs its jobs on this machine; none does not")
 		}
+	}
+	if c.Serving != "" && !slices.Contains(local.Servings, c.Serving) {
+		hint := "it may be " + strings.Join(local.Servings, ", ")
+		if near := cairn.Nearest(c.Serving, local.Servings); near != "" {
+			hint = "did you mean " + near + "? " + hint
+		}
+		return cairn.Errorf(cairn.CodeInvalid, "%s: serving is %q", path, c.Serving).WithHint("%s", hint)
 	}
 	if c.Slots < 0 || c.Slots > 1024 {
 		return cairn.Errorf(cairn.CodeInvalid, "%s: slots is %d; it may be 1 to 1024", path, c.Slots)

@@ -16,6 +16,7 @@ import (
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/api/client"
 	"github.com/cairn-ml/cairn/internal/cli"
+	"github.com/cairn-ml/cairn/internal/deploy/local/enter"
 	"github.com/cairn-ml/cairn/internal/git"
 	"github.com/cairn-ml/cairn/internal/runner"
 	"github.com/cairn-ml/cairn/internal/runner/action"
@@ -38,6 +39,8 @@ func Main(ctx context.Context, p Process) int {
 		switch p.Args[1] {
 		case "_job":
 			return supervise(ctx, p)
+		case "_enter":
+			return enter.Main(ctx, p.Args[2:], p.Env, p.Stderr)
 		case "_pip":
 			return python.PipMain(ctx, p.Args[2:], p.Env, python.Stdio{In: p.Stdin, Out: p.Stdout, Err: p.Stderr})
 		}

@@ -28,7 +28,9 @@ func (t *Target) Deploy(ctx context.Context, r deploy.TargetRequest, progress fu
 		progress(cairn.StageEvent{At: time.Now().UTC(), Kind: cairn.StageEvLive, Text: "it is live already", Port: st.Live.Port, Health: st.Live.Health})
 		return nil
 	}
+	k.mu.Lock()
 	k.busy.Add(1) // nothing of it is cleaned up before the stage's process knows it
+	k.mu.Unlock()
 	defer k.busy.Add(-1)
 	p, err := t.prepare(ctx, r)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -35,27 +36,8 @@ func (t *Target) Logs(ctx context.Context, s cairn.Stage, r deploy.LogRequest, w
 		return err
 	}
 	defer func() { f.Close() }()
-	old, err := os.Open(path + ".1") // what was put aside when it grew too long
-	if err == nil {
-		defer old.Close()
-	}
-	if r.Lines > 0 {
-		missing, err := lastLines(f, r.Lines)
-		if err != nil {
-			return err
-		}
-		if old != nil && missing > 0 {
-			if _, err = lastLines(old, missing); err != nil {
-				return err
-			}
-		} else {
-			old = nil
-		}
-	}
-	if old != nil {
-		if _, err := io.Copy(w, old); err != nil {
-			return err
-		}
+	if err := before(f, path, r.Lines, w); err != nil {
+		return err
 	}
 	for {
 		if _, err := io.Copy(w, f); err != nil {
@@ -73,6 +55,45 @@ func (t *Target) Logs(ctx context.Context, s cairn.Stage, r deploy.LogRequest, w
 			return err
 		}
 	}
+}
+
+// putAside is how many earlier parts of a log the stage's process keeps.
+const putAside = 9
+
+// before moves f to where the last lines begin (0: all) and writes those that lie
+// in parts that were put aside when the log grew too long: path.1, path.2 and so on.
+func before(f *os.File, path string, lines int, w io.Writer) error {
+	all := lines == 0
+	if !all {
+		var err error
+		if lines, err = lastLines(f, lines); err != nil {
+			return err
+		}
+	}
+	var parts []*os.File
+	defer func() {
+		for _, p := range parts {
+			p.Close()
+		}
+	}()
+	for i := 1; i <= putAside && (all || lines > 0); i++ {
+		p, err := os.Open(path + "." + strconv.Itoa(i))
+		if err != nil {
+			break // there is none so old
+		}
+		parts = append(parts, p)
+		if !all {
+			if lines, err = lastLines(p, lines); err != nil {
+				return err
+			}
+		}
+	}
+	for _, p := range slices.Backward(parts) {
+		if _, err := io.Copy(w, p); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // again gives the file that is written to now, once the rest of the one before is
