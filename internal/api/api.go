@@ -52,6 +52,7 @@ func New(o Options) *API {
 	a.imageRoutes()
 	a.peopleRoutes()
 	a.deployRoutes()
+	a.predictionRoutes()
 	a.streamRoutes()
 	a.mux.HandleFunc(Prefix+"/", func(w http.ResponseWriter, r *http.Request) {
 		WriteError(w, cairn.Errorf(cairn.CodeNotFound, "there is no %s %s", r.Method, r.URL.Path).

@@ -81,6 +81,7 @@ type Blobs interface {
 // Tracer answers traces.
 type Tracer interface {
 	Trace(ctx context.Context, repository, asked string, down bool) (*cairn.Trace, error)
+	Origins(ctx context.Context, repository string) ([]cairn.Origin, error)
 }
 
 // System is the owner process itself.
@@ -110,6 +111,10 @@ type Options struct {
 	Deploys    Deploys
 	DeployRows DeployRows
 	Pending    Pending
+	// Predictions, Differ and StageLogs are what is asked of what is served.
+	Predictions Predictions
+	Differ      Differ
+	StageLogs   StageLogs
 	// Leaving is closed when the owner begins to leave: streams are cut, and their
 	// clients take them up again with the next owner.
 	Leaving <-chan struct{}

@@ -69,6 +69,9 @@ type NewVersion struct {
 	Properties  map[string]string
 	SourceRun   string // tracking run, 32 hex digits
 	SourceURI   string
+	// Derived lead to things that it was made of, such as the answers that a data
+	// version was exported from. To and Note count; they are written with it.
+	Derived []cairn.Link
 	// Reuse takes the newest version with the same digest instead of making one:
 	// for what every run records anew, such as environments.
 	Reuse bool
@@ -97,7 +100,12 @@ func (s *Service) Create(ctx context.Context, n NewVersion, actor cairn.Principa
 		}
 	}
 	v, _, err := s.o.Store.CreateAssetVersion(ctx, v, n.Reuse, func(v cairn.AssetVersion, created bool) cairn.Change {
-		return madeChange(v, created, actor)
+		ch := madeChange(v, created, actor)
+		for _, l := range n.Derived {
+			l.From, l.Relation = v.Ref(), cairn.RelDerived
+			ch.Links = append(ch.Links, l)
+		}
+		return ch
 	})
 	if err != nil {
 		return nil, err

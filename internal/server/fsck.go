@@ -152,7 +152,7 @@ func (s *Server) roots(ctx context.Context, out *client.FsckReport) iter.Seq2[ca
 				f.After = next
 			}
 		}
-		if s.imageRoots(ctx, yield) {
+		if s.imageRoots(ctx, yield) && s.reportRoots(ctx, yield) {
 			s.runRoots(ctx, yield)
 		}
 	}

@@ -92,6 +92,26 @@ func (s *Store) ReportsOf(ctx context.Context, ids []cairn.PredictionID) (map[ca
 	return out, nil
 }
 
+// ReportInputs visits the inputs that are kept for reports until visit says false.
+func (s *Store) ReportInputs(ctx context.Context, visit func(id cairn.PredictionID, input cairn.Digest) bool) error {
+	rows, err := s.reads.QueryContext(ctx, `SELECT prediction, input FROM prediction_reports WHERE input <> ''`)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id cairn.PredictionID
+		var input cairn.Digest
+		if err := rows.Scan(&id, &input); err != nil {
+			return err
+		}
+		if !visit(id, input) {
+			return nil
+		}
+	}
+	return rows.Err()
+}
+
 // exported fills in which data version holds the reported inputs: the newest
 // that is linked to them.
 func (s *Store) exported(ctx context.Context, rs []cairn.PredictionReport) error {

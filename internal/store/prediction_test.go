@@ -49,6 +49,17 @@ func TestReports(t *testing.T) {
 	if err != nil || rs[0].Prediction != one {
 		t.Errorf("not the newest first: %+v %v", rs, err)
 	}
+	// The last word brought no input along.
+	if err := s.ReportInputs(ctx, func(cairn.PredictionID, cairn.Digest) bool { t.Error("an input is kept"); return true }); err != nil {
+		t.Error(err)
+	}
+	if err := s.PutReport(ctx, cairn.PredictionReport{Prediction: two, Repository: "a/b", Stage: "staging", Input: cairn.SumBytes(nil), At: at.Add(time.Hour)}, cairn.Change{}); err != nil {
+		t.Fatal(err)
+	}
+	kept := 0
+	if err := s.ReportInputs(ctx, func(id cairn.PredictionID, d cairn.Digest) bool { kept++; return id == two && d == cairn.SumBytes(nil) }); err != nil || kept != 1 {
+		t.Error(kept, err)
+	}
 	// The version that holds the input is known by its link.
 	for i, v := range []cairn.Ref{"data/wrong:1", "data/wrong:2"} {
 		if err := s.AddLinks(ctx, cairn.Change{Links: []cairn.Link{{From: v, Relation: cairn.RelDerived, To: one.Ref(), At: at.Add(time.Duration(i) * time.Hour)}}}); err != nil {
