@@ -1,0 +1,547 @@
+package local
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"debug/elf"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/deploy"
+)
+
+func TestMain(m *testing.M) {
+	if code, is := mainAs(os.Args); is {
+		os.Exit(code)
+	}
+	os.Exit(m.Run())
+}
+
+// blobs keeps what images are made of in memory.
+type blobs struct {
+	mu sync.Mutex
+	m  map[cairn.Digest][]byte
+}
+
+func (b *blobs) put(data []byte) cairn.Digest {
+	d := cairn.SumBytes(data)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.m[d] = data
+	return d
+}
+
+func (b *blobs) ReadBlob(_ context.Context, d cairn.Digest, _ int64) ([]byte, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if data, ok := b.m[d]; ok {
+		return data, nil
+	}
+	return nil, cairn.Errorf(cairn.CodeNotFound, "no blob %s", d)
+}
+
+type readSeekNop struct{ io.ReadSeeker }
+
+func (readSeekNop) Close() error { return nil }
+
+func (b *blobs) Get(ctx context.Context, d cairn.Digest) (io.ReadSeekCloser, int64, error) {
+	data, err := b.ReadBlob(ctx, d, 0)
+	return readSeekNop{bytes.NewReader(data)}, int64(len(data)), err
+}
+
+// Unpack is what the server plugs in, for plain layers.
+func (b *blobs) Unpack(ctx context.Context, layers []cairn.ImageLayer, dir string) error {
+	for _, l := range layers {
+		data, err := b.ReadBlob(ctx, l.Digest, 0)
+		if err != nil {
+			return err
+		}
+		if cairn.SumBytes(data) != l.Digest {
+			return cairn.Errorf(cairn.CodeFailed, "the layer %s is damaged", l.Digest)
+		}
+		r := tar.NewReader(bytes.NewReader(data))
+		for {
+			h, err := r.Next()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				return err
+			}
+			p := filepath.Join(dir, h.Name)
+			if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
+				return err
+			}
+			if h.Typeflag == tar.TypeSymlink {
+				if err := os.Symlink(h.Linkname, p); err != nil {
+					return err
+				}
+				continue
+			}
+			text, err := io.ReadAll(r)
+			if err != nil {
+				return err
+			}
+			if err := os.WriteFile(p, text, os.FileMode(h.Mode)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// files of a layer: name to text; a name that ends with ! is a program, one with
+// @ a link.
+func layerOf(files map[string]string) []byte {
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	names := make([]string, 0, len(files))
+	for n := range files {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	for _, n := range names {
+		h := &tar.Header{Name: strings.TrimRight(n, "!@"), Mode: 0o644, Size: int64(len(files[n])), Typeflag: tar.TypeReg}
+		if strings.HasSuffix(n, "!") {
+			h.Mode = 0o755
+		}
+		if strings.HasSuffix(n, "@") {
+			h.Typeflag, h.Linkname, h.Size = tar.TypeSymlink, files[n], 0
+		}
+		_ = w.WriteHeader(h)
+		if h.Size > 0 {
+			_, _ = io.WriteString(w, files[n])
+		}
+	}
+	_ = w.Close()
+	return b.Bytes()
+}
+
+// config is what a test says of an image.
+type config map[string]any
+
+func (b *blobs) image(c config, arch string, layers ...cairn.ImageLayer) cairn.Image {
+	text, _ := json.Marshal(map[string]any{"architecture": arch, "os": "linux", "config": c})
+	m := map[string]any{"config": map[string]any{"digest": b.put(text), "size": len(text)}}
+	var ls []map[string]any
+	for _, l := range layers {
+		ls = append(ls, map[string]any{"mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": l.Digest, "size": l.Size})
+	}
+	m["layers"] = ls
+	raw, _ := json.Marshal(m)
+	return cairn.Image{Digest: b.put(raw), Layers: layers, Tags: []string{"api:main"}}
+}
+
+func (b *blobs) layer(role string, files map[string]string) cairn.ImageLayer {
+	data := layerOf(files)
+	return cairn.ImageLayer{Digest: b.put(data), Size: int64(len(data)), Role: role, MediaType: "application/vnd.oci.image.layer.v1.tar"}
+}
+
+// place is a home with a target.
+type place struct {
+	t     *testing.T
+	home  string
+	blobs *blobs
+	o     Options
+	*Target
+	events []cairn.StageEvent
+	stage  cairn.Stage
+}
+
+func newPlace(t *testing.T, change func(*Options)) *place {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	home, err := os.MkdirTemp("", "cairn-local") // short: it holds a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &place{t: t, home: home, blobs: &blobs{m: map[cairn.Digest][]byte{}}}
+	p.o = Options{
+		Home: home, Stage: []string{exe, "_stage"}, Enter: []string{exe, "_enter"}, Serving: ServeRoot,
+		Environ: []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "CAIRN_TOKEN=secret"},
+		Blobs:   p.blobs, Unpack: p.blobs, URL: func() string { return "http://127.0.0.1:7077" },
+	}
+	if change != nil {
+		change(&p.o)
+	}
+	p.again()
+	p.stage = cairn.Stage{ID: 1, Repository: "acme/api", Name: "staging", Port: freePort(t)}
+	t.Cleanup(func() {
+		if err := p.Stop(context.Background(), p.stage); err != nil {
+			t.Error(err)
+		}
+		_ = removeAll(home)
+	})
+	return p
+}
+
+// again is a new owner of the same home.
+func (p *place) again() {
+	p.t.Helper()
+	var err error
+	if p.Target, err = New(p.o); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// program is the text of this test binary, where it runs without a root.
+func program(t *testing.T) string {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := elf.Open(self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for _, p := range f.Progs {
+		if p.Type == elf.PT_INTERP {
+			t.Skip("this test binary is linked dynamically (CGO_ENABLED=1): it cannot run in an empty root")
+		}
+	}
+	b, err := os.ReadFile(self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func (p *place) request(id cairn.DeploymentID, img cairn.Image) deploy.TargetRequest {
+	return deploy.TargetRequest{
+		Stage: p.stage, Deployment: cairn.Deployment{ID: id}, Release: cairn.Release{ID: "abcdef123456"}, Image: img,
+		Facts: deploy.ServiceFacts{APIVersion: "v1.2.3", ModelName: "digits", ModelVersion: "7", Commit: strings.Repeat("a", 40)},
+	}
+}
+
+func (p *place) deploy(r deploy.TargetRequest) error {
+	p.events = nil
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	return p.Deploy(ctx, r, func(ev cairn.StageEvent) { p.events = append(p.events, ev) })
+}
+
+// answer is what the API says.
+type answer struct {
+	PID  int               `json:"pid"`
+	UID  int               `json:"uid"`
+	Env  map[string]string `json:"env"`
+	Args []string          `json:"args"`
+	Dir  string            `json:"dir"`
+	Data string            `json:"data"`
+}
+
+func (p *place) ask() (a answer, err error) {
+	st, err := p.Status(context.Background(), p.stage)
+	if err != nil || st == nil || st.Live == nil {
+		return a, fmt.Errorf("not live: %v, %w", st, err)
+	}
+	res, err := http.Get("http://127.0.0.1:" + strconv.Itoa(st.Live.Port))
+	if err != nil {
+		return a, err
+	}
+	defer res.Body.Close()
+	return a, json.NewDecoder(res.Body).Decode(&a)
+}
+
+func (p *place) mustAsk() answer {
+	p.t.Helper()
+	a, err := p.ask()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return a
+}
+
+// until asks again until it is so; a test that waits too long fails.
+func until(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); !ok(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("still not so: %s", what)
+		}
+	}
+}
+
+func (p *place) api(t *testing.T, c config) cairn.Image {
+	return p.blobs.image(c, runtime.GOARCH,
+		p.blobs.layer(cairn.LayerBase, map[string]string{"usr/bin/api!": program(t), "bin/api@": "/usr/bin/api", "etc/passwd": "root:x:0:0::/root:\napi:x:1000:1000::/home/api:\n"}),
+		p.blobs.layer(cairn.LayerCode, map[string]string{"app/data.txt": "shared"}))
+}
+
+func TestRootOfAnImageServes(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, nil)
+	img := p.api(t, config{"Cmd": []string{"api", "serve"}, "Env": []string{"PATH=/bin", "GIT_SHA=image", "MINE=1", "MLFLOW_TRACKING_URI=http://elsewhere"},
+		"WorkingDir": "/app", "User": "api"})
+	r := p.request(1, img)
+	r.Config.Variables = []cairn.NamedText{{Name: "MODEL_NAME", Value: "by the stage"}, {Name: "PORT", Value: "80"}, {Name: "SECRET", Value: "s3cr3t"}}
+	if err := p.deploy(r); err != nil {
+		t.Fatal(err)
+	}
+	a := p.mustAsk()
+	for name, want := range map[string]string{
+		"API_VERSION": "v1.2.3", "MODEL_NAME": "by the stage", "MODEL_VERSION": "7", "GIT_SHA": strings.Repeat("a", 40), "CAIRN_RELEASE": "abcdef123456",
+		"MINE": "1", "SECRET": "s3cr3t", "MLFLOW_TRACKING_URI": "http://elsewhere", "CAIRN_URL": "http://127.0.0.1:7077", "CAIRN_TOKEN": "",
+		"PATH": "/bin", "HOME": "/home/api",
+	} {
+		if a.Env[name] != want {
+			t.Errorf("%s is %q, not %q", name, a.Env[name], want)
+		}
+	}
+	if a.Env["PORT"] == "80" || a.Dir != "/app" || a.Data != "shared" {
+		t.Errorf("%+v", a)
+	}
+	if os.Geteuid() == 0 && a.UID != 1000 {
+		t.Errorf("it runs as %d", a.UID)
+	}
+	cmdline, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", a.PID))
+	if bytes.Contains(cmdline, []byte("s3cr3t")) {
+		t.Error("a value is an argument")
+	}
+	// Once more is the same deployment.
+	if err := p.deploy(r); err != nil {
+		t.Fatal(err)
+	}
+	if again := p.mustAsk(); again.PID != a.PID || len(p.events) != 1 || p.events[0].Kind != cairn.StageEvLive {
+		t.Errorf("a second request started it again: %+v", p.events)
+	}
+	var out bytes.Buffer
+	if err := p.Logs(context.Background(), cairn.Stage{ID: 1, Live: 1}, deploy.LogRequest{Lines: 1}, &out); err != nil || out.String() != "the API starts\n" {
+		t.Errorf("log %q, %v", out.String(), err)
+	}
+	if err := p.Stop(context.Background(), p.stage); err != nil {
+		t.Fatal(err)
+	}
+	p.nothingRuns(a.PID)
+	if es, _ := os.ReadDir(p.folder(1).made()); len(es) > 0 {
+		t.Errorf("left: %v", es)
+	}
+}
+
+func (p *place) nothingRuns(some ...int) {
+	p.t.Helper()
+	for _, pid := range some {
+		if processStart(pid) != 0 {
+			p.t.Errorf("process %d is left", pid)
+		}
+	}
+	want := []byte(markVariable + "=" + p.markOf(1))
+	for _, pid := range pids() {
+		if carries(pid, want) && processStart(pid) != 0 {
+			p.t.Errorf("process %d is left", pid)
+		}
+	}
+	if st, err := p.Status(context.Background(), p.stage); st != nil || err != nil {
+		p.t.Errorf("it still answers: %+v, %v", st, err)
+	}
+}
+
+func TestStagesAreKept(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, nil)
+	img := p.api(t, config{"Cmd": []string{"/bin/api"}, "Env": []string{"PATH=/bin"}})
+	if err := p.deploy(p.request(1, img)); err != nil {
+		t.Fatal(err)
+	}
+	first := p.folder(1).identity()
+	p.again() // the owner was killed: the process goes on
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		p.Keep(ctx, func(context.Context) ([]cairn.Stage, error) { return []cairn.Stage{p.stage}, nil })
+	}()
+	for range 3 {
+		id := p.folder(1).identity()
+		if !id.alive() {
+			t.Fatal("the process of the stage is gone")
+		}
+		if err := signalProcess(id, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		until(t, "it answers again", func() bool {
+			_, err := p.ask()
+			return err == nil && p.folder(1).identity() != id
+		})
+	}
+	if p.folder(1).identity() == first {
+		t.Error("it was not started again")
+	}
+	cancel()
+	<-done
+	a := p.mustAsk()
+	// A process that was killed leaves programs that only their mark tells of.
+	if err := signalProcess(p.folder(1).identity(), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "it ended", func() bool { return !p.folder(1).identity().alive() })
+	if err := p.Stop(context.Background(), p.stage); err != nil {
+		t.Fatal(err)
+	}
+	p.nothingRuns(a.PID)
+}
+
+func TestWhatCannotBeServed(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, nil)
+	good := map[string]string{"bin/api!": program(t), "bin/uvicorn!": "#!/usr/bin/python3\n", "bin/plain": "x"}
+	base := p.blobs.layer(cairn.LayerBase, good)
+	damaged := p.blobs.layer(cairn.LayerCode, map[string]string{"app/x": "1"})
+	p.blobs.m[damaged.Digest] = []byte("other bytes")
+	other := map[string]string{"amd64": "arm64", "arm64": "amd64"}[runtime.GOARCH]
+	path := []string{"PATH=/usr/bin:/bin"}
+	missing := p.blobs.image(config{"Cmd": []string{"api"}}, runtime.GOARCH, base)
+	missing.Digest = cairn.SumBytes([]byte("nowhere"))
+	for name, c := range map[string]struct {
+		img     cairn.Image
+		command []string
+		code    cairn.Code
+		want    string
+	}{
+		"another architecture":  {p.blobs.image(config{"Cmd": []string{"api"}}, other, base), nil, cairn.CodeInvalid, "the image api:main is for linux/" + other + "; this machine is linux/"},
+		"no command":            {p.blobs.image(config{}, runtime.GOARCH, base), nil, cairn.CodeInvalid, "says no command: it has neither CMD nor ENTRYPOINT"},
+		"a program not there":   {p.blobs.image(config{"Cmd": []string{"uvicron", "main:app"}, "Env": path}, runtime.GOARCH, base), nil, cairn.CodeInvalid, "the command uvicron is not in the image api:main: looked for in /usr/bin:/bin"},
+		"a path not there":      {p.blobs.image(config{"Cmd": []string{"./run.sh"}, "Env": path, "WorkingDir": "/app"}, runtime.GOARCH, base), nil, cairn.CodeInvalid, "the command ./run.sh is not in the image"},
+		"of the stage":          {p.blobs.image(config{"Cmd": []string{"api"}, "Env": path}, runtime.GOARCH, base), []string{"nothing"}, cairn.CodeInvalid, "the command nothing is not in the image"},
+		"no program":            {p.blobs.image(config{"Cmd": []string{"plain"}, "Env": path}, runtime.GOARCH, base), nil, cairn.CodeInvalid, "the command plain is not in the image"},
+		"a user not there":      {p.blobs.image(config{"Cmd": []string{"api"}, "Env": path, "User": "app"}, runtime.GOARCH, base), nil, cairn.CodeInvalid, `the image's user "app" is not in its /etc/passwd`},
+		"a damaged layer":       {p.blobs.image(config{"Cmd": []string{"api"}}, runtime.GOARCH, base, damaged), nil, cairn.CodeFailed, "the image api:main cannot be unpacked: the layer " + string(damaged.Digest) + " is damaged"},
+		"no manifest":           {missing, nil, cairn.CodeNotFound, "is not whole here"},
+		"one that ends at once": {p.blobs.image(config{"Cmd": []string{"api", "exit"}, "Env": path}, runtime.GOARCH, base), nil, cairn.CodeFailed, "the program ended"},
+	} {
+		r := p.request(9, c.img)
+		r.Config.Command = c.command
+		err := p.deploy(r)
+		if cairn.CodeOf(err) != c.code || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v (%s)", name, err, cairn.CodeOf(err))
+		}
+		if name == "a program not there" && !strings.HasPrefix(cairn.AsError(err).Hint, "did you mean uvicorn?") {
+			t.Errorf("%s: hint %q", name, cairn.AsError(err).Hint)
+		}
+		if name == "one that ends at once" {
+			last := p.events[len(p.events)-1]
+			if last.Kind != cairn.StageEvFailed || !slices.Contains(last.Log, "no model") {
+				t.Errorf("%s: %+v", name, last)
+			}
+		}
+	}
+	es, _ := os.ReadDir(p.rootsDir())
+	for _, e := range es {
+		if strings.HasPrefix(e.Name(), unfinished) {
+			t.Errorf("%s is left", e.Name())
+		}
+	}
+}
+
+func TestPortThatIsTaken(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, nil)
+	l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(p.stage.Port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	err = p.deploy(p.request(1, p.api(t, config{"Cmd": []string{"/bin/api"}})))
+	want := fmt.Sprintf("port %d of the stage staging is taken by ", p.stage.Port)
+	if cairn.CodeOf(err) != cairn.CodeConflict || !strings.HasPrefix(err.Error(), want) || !strings.HasSuffix(err.Error(), fmt.Sprintf(", pid %d", os.Getpid())) {
+		t.Fatalf("%v", err)
+	}
+}
+
+func TestProcessThatDoesNotStart(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, func(o *Options) { o.Stage = []string{"/bin/sh", "-c", "echo it breaks; exit 3"} })
+	err := p.deploy(p.request(1, p.api(t, config{"Cmd": []string{"/bin/api"}})))
+	if cairn.CodeOf(err) != cairn.CodeUnavailable || !strings.Contains(err.Error(), "ended at once: it breaks") {
+		t.Fatalf("%v", err)
+	}
+}
+
+func TestUnpackedImagesAreSharedAndCleanedUp(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, nil)
+	one := p.api(t, config{"Cmd": []string{"/bin/api"}})
+	if err := p.deploy(p.request(1, one)); err != nil {
+		t.Fatal(err)
+	}
+	two := p.api(t, config{"Cmd": []string{"/bin/api", "two"}})
+	if err := p.deploy(p.request(2, two)); err != nil {
+		t.Fatal(err)
+	}
+	roots := func() (names []string) {
+		es, _ := os.ReadDir(p.rootsDir())
+		for _, e := range es {
+			names = append(names, e.Name())
+		}
+		return names
+	}
+	if err := os.Mkdir(filepath.Join(p.rootsDir(), unfinished+"x"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	old := time.Now().Add(-2 * keepUnused)
+	for _, n := range []string{short(one.Digest), short(two.Digest)} {
+		if err := os.Chtimes(filepath.Join(p.rootsDir(), n, "ok"), old, old); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.again()
+	p.cleanAll(context.Background(), true)
+	if got := roots(); !slices.Equal(got, []string{short(two.Digest)}) {
+		t.Errorf("roots are %v, live is %s", got, short(two.Digest))
+	}
+	if recs := p.folder(1).records(); len(recs) != 1 || recs[0].Deployment != 2 {
+		t.Errorf("records: %+v", recs)
+	}
+	p.mustAsk()
+}
+
+func TestIndexOfPlatforms(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, nil)
+	child := p.api(t, config{"Cmd": []string{"/bin/api"}})
+	index := func(os, arch string) cairn.Image {
+		raw, _ := json.Marshal(map[string]any{"manifests": []any{
+			map[string]any{"digest": child.Digest, "platform": map[string]string{"os": "unknown", "architecture": "unknown"}},
+			map[string]any{"digest": child.Digest, "platform": map[string]string{"os": os, "architecture": arch}},
+		}})
+		return cairn.Image{Digest: p.blobs.put(raw)}
+	}
+	if _, err := p.open(context.Background(), index("linux", runtime.GOARCH)); err != nil {
+		t.Error(err)
+	}
+	_, err := p.open(context.Background(), index("linux", "s390x"))
+	if err == nil || !strings.Contains(err.Error(), "only for linux/s390x") {
+		t.Error(err)
+	}
+}
