@@ -5,10 +5,12 @@ import (
 	"github.com/cairn-ml/cairn/internal/cli/access"
 	"github.com/cairn-ml/cairn/internal/cli/apicmd"
 	"github.com/cairn-ml/cairn/internal/cli/asset"
+	"github.com/cairn-ml/cairn/internal/cli/deploy"
 	"github.com/cairn-ml/cairn/internal/cli/doctor"
 	"github.com/cairn-ml/cairn/internal/cli/fsck"
 	"github.com/cairn-ml/cairn/internal/cli/initcmd"
 	"github.com/cairn-ml/cairn/internal/cli/kit"
+	"github.com/cairn-ml/cairn/internal/cli/release"
 	"github.com/cairn-ml/cairn/internal/cli/run"
 	"github.com/cairn-ml/cairn/internal/cli/serve"
 	"github.com/cairn-ml/cairn/internal/cli/status"
@@ -65,11 +67,17 @@ cairn trace model/digits:1`,
 		initcmd.New(k),
 		run.New(k),
 		workflow.New(k),
+		deploy.New(k),
+		deploy.NewApprove(k),
+		deploy.NewReject(k),
+		deploy.NewRollback(k),
+		deploy.NewStop(k),
 	)
 	add(groupThings,
 		asset.New(k, cairn.AssetData),
 		asset.New(k, cairn.AssetModel),
 		asset.NewArtifact(k),
+		release.New(k),
 		trace.New(k),
 	)
 	add(groupPeople,
