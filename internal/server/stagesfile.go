@@ -31,50 +31,16 @@ func (s *Server) stagesFile(ctx context.Context, repository, tree string) (*stag
 }
 
 // filled reads the file with what its smoke requests send.
-func (s *Server) filled(ctx context.Context, repository, tree string, only ...string) (*stages.File, []cairn.Problem, error) {
+func (s *Server) filled(ctx context.Context, repository, tree string) (*stages.File, []cairn.Problem, error) {
 	f, problems, err := s.stagesFile(ctx, repository, tree)
 	if err != nil || f == nil || cairn.HasErrors(problems) {
 		return f, problems, err
 	}
-	more, err := f.Fill(func(p string) ([]byte, error) { return s.host.ReadFile(ctx, repository, tree, p) }, only...)
+	more, err := f.Fill(func(p string) ([]byte, error) { return s.host.ReadFile(ctx, repository, tree, p) })
 	if err != nil {
 		return nil, nil, readable(err, repository)
 	}
 	return f, append(problems, more...), nil
-}
-
-// StageConfig is what a repository says of a stage at a commit or tree, with
-// what its smoke request sends. A stage that the file does not know, or a
-// repository without that file, gets defaults; with a file that is a warning
-// among the problems. With an error among them there is no configuration.
-func (s *Server) StageConfig(ctx context.Context, repository, tree, stage string) (*cairn.StageConfig, []cairn.Problem, error) {
-	def := stages.Default(stage)
-	if tree == "" {
-		return &def, nil, nil
-	}
-	f, problems, err := s.filled(ctx, repository, tree, stage)
-	if err != nil {
-		return nil, nil, err
-	}
-	if cairn.HasErrors(problems) {
-		return nil, problems, nil
-	}
-	if f == nil {
-		return &def, problems, nil
-	}
-	c, ok := f.Stage(stage)
-	if ok {
-		return &c, problems, nil
-	}
-	def.Service = f.Service
-	hint := "it has " + strings.Join(f.Names(), ", ")
-	if near := cairn.Nearest(stage, f.Names()); near != "" {
-		hint = "did you mean " + near + "? " + hint
-	}
-	return &def, append(problems, cairn.Problem{
-		Position: cairn.Position{File: stages.Path}, Severity: cairn.SeverityWarning, Code: "stages.unknown-stage",
-		Message: fmt.Sprintf("%s says nothing of stage %s: defaults are used", stages.Path, stage), Hint: hint,
-	}), nil
 }
 
 // stageRules makes the rules of the file those of the environments of that name,

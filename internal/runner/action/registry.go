@@ -3,6 +3,7 @@ package action
 import (
 	"context"
 	"fmt"
+	"io"
 	"regexp"
 	"slices"
 	"strconv"
@@ -17,6 +18,8 @@ import (
 type Deps struct {
 	// Checkout makes dir a work tree of the job's code.
 	Checkout func(ctx context.Context, code cairn.CodeRef, dir string, o CheckoutOptions) (cairn.Commit, error)
+	// Build makes an image and records it; srv is the step's server.
+	Build func(ctx context.Context, srv runner.Server, r cairn.BuildRequest, log io.Writer) (*cairn.BuildResult, error)
 	// Tools are the Pythons of this machine; Log and, per step, Environ are set here.
 	Tools python.Tools
 }
@@ -47,6 +50,12 @@ func definitions() []definition {
 		{Info{"actions/download-artifact", []int{3, 4, 5, 6, 7}, downloadInputs()}, func(_ Deps, major int) runner.Action { return &download{major} }},
 		{Info{"actions/setup-python", []int{1, 2, 3, 4, 5, 6}, setupPythonInputs()}, func(d Deps, _ int) runner.Action { return &setupPython{d} }},
 		{Info{"actions/upload-artifact", []int{3, 4, 5, 6, 7}, uploadInputs()}, func(_ Deps, major int) runner.Action { return &upload{major} }},
+		{Info{"azure/docker-login", []int{1, 2}, azureLoginInputs()}, func(Deps, int) runner.Action { return &login{azure: true} }},
+		{Info{"docker/build-push-action", []int{1, 2, 3, 4, 5, 6, 7}, buildPushInputs()}, func(d Deps, major int) runner.Action { return &buildPush{d, major} }},
+		{Info{"docker/login-action", []int{1, 2, 3, 4}, loginInputs()}, func(Deps, int) runner.Action { return &login{} }},
+		{Info{"docker/metadata-action", []int{1, 2, 3, 4, 5, 6}, metadataInputs()}, func(_ Deps, major int) runner.Action { return &metadata{major} }},
+		{Info{"docker/setup-buildx-action", []int{1, 2, 3, 4}, buildxInputs()}, func(Deps, int) runner.Action { return setupBuildx{} }},
+		{Info{"docker/setup-qemu-action", []int{1, 2, 3, 4}, qemuInputs()}, func(Deps, int) runner.Action { return setupQEMU{} }},
 	}
 }
 
