@@ -44,7 +44,7 @@ func (t *Target) container(ctx context.Context, r deploy.TargetRequest, img *ima
 	}
 	name := fmt.Sprintf("cairn-%s-%d-%d", t.mark, r.Stage.ID, r.Deployment.ID)
 	var set environment
-	t.own(&set, r, strconv.Itoa(inside))
+	own(&set, r, strconv.Itoa(inside))
 	var e environment
 	e.add(t.stageEnviron(r.Stage.ID)) // what the engine's client needs
 	args := []string{"--rm", "--name", name, "-p", "127.0.0.1:" + port + ":" + strconv.Itoa(inside)}

@@ -86,16 +86,16 @@ func (t *Target) told(r deploy.TargetRequest, image []string, port string) *envi
 		}
 	}
 	e.add(image)
-	t.own(&e, r, port)
+	own(&e, r, port)
+	e.set(markVariable, t.markOf(r.Stage.ID))
 	return &e
 }
 
 // own adds what does not come from the image.
-func (t *Target) own(e *environment, r deploy.TargetRequest, port string) {
+func own(e *environment, r deploy.TargetRequest, port string) {
 	facts(e, r)
 	for _, v := range r.Config.Variables {
 		e.set(v.Name, v.Value)
 	}
 	e.set("PORT", port)
-	e.set(markVariable, t.markOf(r.Stage.ID))
 }

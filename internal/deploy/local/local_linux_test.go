@@ -184,6 +184,15 @@ func newPlace(t *testing.T, change func(*Options)) *place {
 		change(&p.o)
 	}
 	p.again()
+	if p.o.Serving == ServeRoot && os.Geteuid() != 0 {
+		if err := os.MkdirAll(p.folder(1).made(), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if why := p.enters(context.Background(), p.folder(1)); why != "" {
+			_ = removeAll(home)
+			t.Skip("user namespaces are off here: " + why)
+		}
+	}
 	p.stage = cairn.Stage{ID: 1, Repository: "acme/api", Name: "staging", Port: freePort(t)}
 	t.Cleanup(func() {
 		if err := p.Stop(context.Background(), p.stage); err != nil {
