@@ -197,7 +197,7 @@ func checkRequirement(line string, at cairn.Position) error {
 	if scheme, _, ok := strings.Cut(lower, "://"); ok && (scheme == "http" || scheme == "https") {
 		return unsupported("a URL without a name (write: name @ URL)")
 	}
-	for i, o := range strings.Split(rest, " --") {
+	for i, o := range strings.Split(" "+rest, " --") {
 		if i > 0 && !hashOpt.MatchString("--"+strings.TrimSpace(o)) {
 			return cairn.Errorf(cairn.CodeUnsupported, "the option --%s of a requirement is not supported without an executor", strings.TrimSpace(o)).At(at)
 		}
