@@ -39,6 +39,8 @@ func Main(ctx context.Context, p Process) int {
 		switch p.Args[1] {
 		case "_job":
 			return supervise(ctx, p)
+		case "_stage":
+			return stageMain(ctx, p)
 		case "_enter":
 			return enter.Main(ctx, p.Args[2:], p.Env, p.Stderr)
 		case "_pip":
