@@ -1,5 +1,5 @@
 // Package serve is cairn serve: the owner of a home in the foreground, and
-// cairn serve --stop, which ends the one that runs.
+// cairn serve --stop, which ends the one that runs; --install lets systemd keep it.
 package serve
 
 import (
@@ -33,7 +33,8 @@ type Serve func(context.Context, Request) error
 // New makes the command.
 func New(k *kit.Kit, run Serve) *cobra.Command {
 	var r Request
-	var stop bool
+	var stop, install, uninstall bool
+	in := installer{k: k}
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Own the home and answer on 127.0.0.1:7077 until interrupted",
@@ -42,14 +43,32 @@ func New(k *kit.Kit, run Serve) *cobra.Command {
 Commands start a server by themselves and it leaves when idle; serve keeps one, with a
 fixed address, for browsers, for git push and for the mlflow client. It takes over from a
 server that a command started. Jobs that run go on when the server ends, and the next one
-finds them.`,
+finds them. --install lets systemd start it with the machine and again when it ends: for the
+user, or for the machine as root and with --system. Where there is no systemd it says what to
+do instead.`,
 		Example: `cairn serve
 cairn serve --listen 127.0.0.1:8080
-cairn serve --stop`,
+cairn serve --stop
+cairn serve --install --now`,
 		Args: kit.Args(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := kit.Exclusive(c, "stop", "listen"); err != nil {
+			for _, other := range []string{"listen", "install", "uninstall"} {
+				if err := kit.Exclusive(c, "stop", other); err != nil {
+					return err
+				}
+			}
+			if err := kit.Exclusive(c, "install", "uninstall"); err != nil {
 				return err
+			}
+			if (in.now || in.print) && !install || in.system && !install && !uninstall {
+				return cairn.Errorf(cairn.CodeInvalid, "--now, --print and --system are about a unit: they need --install")
+			}
+			in.listen, in.system = r.Listen, in.system || os.Geteuid() == 0
+			switch {
+			case install:
+				return in.install(c.Context())
+			case uninstall:
+				return in.uninstall(c.Context())
 			}
 			if stop {
 				return stopOwner(c.Context(), k)
@@ -64,6 +83,11 @@ cairn serve --stop`,
 	f.StringVar(&r.Listen, "listen", "", "`address` as host:port (default 127.0.0.1:7077)")
 	f.BoolVar(&r.Exposed, "exposed", false, "allow an address beyond loopback without TLS")
 	f.BoolVar(&stop, "stop", false, "end the server that owns the home; jobs go on")
+	f.BoolVar(&install, "install", false, "write a systemd unit that keeps the server")
+	f.BoolVar(&uninstall, "uninstall", false, "remove that unit; jobs and stages go on")
+	f.BoolVar(&in.system, "system", false, "with --install: for the machine, as root")
+	f.BoolVar(&in.now, "now", false, "with --install: start it at once")
+	f.BoolVar(&in.print, "print", false, "with --install: only show the unit")
 	f.BoolVar(&r.Detached, "detached", false, "write one JSON line when ready, leave when idle")
 	f.DurationVar(&r.Idle, "idle", 0, "with --detached: leave after so long without client or run")
 	for _, hidden := range []string{"detached", "idle"} {
@@ -93,6 +117,12 @@ func stopOwner(ctx context.Context, k *kit.Kit) error {
 		return err
 	}
 	fmt.Fprintf(k.Term.Err, "server %d ended\n", st.PID)
+	for _, system := range []bool{false, true} {
+		in := installer{k: k, system: system}
+		if file, err := in.file(); err == nil && in.keeps(ctx, file, st.Home) {
+			fmt.Fprintf(k.Term.Err, "systemd starts another one; to keep it down: systemctl %sstop cairn\n", userFlag(system))
+		}
+	}
 	return nil
 }
 

@@ -79,8 +79,8 @@ func (t *Target) container(ctx context.Context, r deploy.TargetRequest, img *ima
 	p.exec.Args = append([]string{"/bin/sh", "-c", runScript, "cairn", tool, name}, args...)
 	p.exec.Env = e.list()
 	p.exec.Dir = string(t.folder(r.Stage.ID))
-	p.exec.Stop = []string{tool, "rm", "-f", name}
-	p.made.Stop = p.exec.Stop
+	p.exec.Stop = []string{tool, "stop", "-t", "10", name}
+	p.made.Stop = []string{tool, "rm", "-f", name}
 	if c.Server == "" {
 		p.notef("the container is expected to listen on port %d", inside)
 	}
