@@ -15,6 +15,7 @@ import (
 
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/api/client"
+	"github.com/cairn-ml/cairn/internal/cli/image"
 	"github.com/cairn-ml/cairn/internal/cli/kit"
 	"github.com/cairn-ml/cairn/internal/cli/serve"
 	"github.com/cairn-ml/cairn/internal/cli/term"
@@ -39,6 +40,8 @@ type Options struct {
 	Serve func(context.Context, ServeOptions) error
 	// Doctor looks at the machine where no owner can be reached.
 	Doctor func(context.Context) []client.Check
+	// Image builds images on this machine.
+	Image image.Tools
 }
 
 // ServeOptions are the flags of cairn serve.

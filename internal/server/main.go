@@ -65,6 +65,7 @@ func Main(ctx context.Context, p Process) int {
 			exe, _ := os.Executable() // only where pip of a job would be called from
 			return MachineDoctor(ctx, home, p.Env, exe)
 		},
+		Image: imageTools(p.Env),
 	})
 }
 
@@ -112,12 +113,14 @@ func supervise(ctx context.Context, p Process) int {
 		return 1
 	}
 	g := git.New(git.Options{Env: p.Env})
+	tools := python.Tools{Home: home, UserHome: lookup(p.Env, "HOME"), Environ: p.Env, Exe: exe}
 	return host.SupervisorMain(ctx, dir, p.Stdin, host.Deps{
 		Registry: action.New(action.Deps{
 			Checkout: func(ctx context.Context, code cairn.CodeRef, dir string, o action.CheckoutOptions) (cairn.Commit, error) {
 				return g.Checkout(ctx, code, dir, git.CheckoutOptions{Ref: o.Ref, Depth: o.Depth, Tags: o.Tags, Clean: o.Clean})
 			},
-			Tools: python.Tools{Home: home, UserHome: lookup(p.Env, "HOME"), Environ: p.Env, Exe: exe},
+			Tools: tools,
+			Build: buildInJob(tools),
 		}),
 		NewServer: func(url, token string) runner.Server {
 			c, err := client.New(client.Options{URL: url, Token: token})

@@ -1,0 +1,73 @@
+package server
+
+import (
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/api/client"
+	"github.com/cairn-ml/cairn/internal/cli/image"
+	"github.com/cairn-ml/cairn/internal/oci/build"
+	"github.com/cairn-ml/cairn/internal/oci/wheel"
+	"github.com/cairn-ml/cairn/internal/runner"
+	"github.com/cairn-ml/cairn/internal/runner/python"
+)
+
+// buildServer is the owner as builds reach it.
+type buildServer struct{ *client.Client }
+
+// UploadBlobs sends blobs in one request with one durable point.
+func (s buildServer) UploadBlobs(ctx context.Context, blobs []build.Blob) error {
+	out := make([]client.Blob, len(blobs))
+	for i, b := range blobs {
+		out[i] = client.Blob{Digest: b.Digest, Size: b.Size, Open: b.Open}
+	}
+	return s.Client.UploadBlobs(ctx, out)
+}
+
+// buildImage builds on this machine, in the command line or in the supervisor of
+// a job, and stores what it makes in the owner. tools are the Pythons of this
+// machine; pip and uv see the environment of the request.
+func buildImage(ctx context.Context, c *client.Client, tools python.Tools, r cairn.BuildRequest, log io.Writer) (*cairn.BuildResult, error) {
+	if r.Env != nil {
+		tools.Environ = nil
+		for k, v := range r.Env {
+			tools.Environ = append(tools.Environ, k+"="+v)
+		}
+		slices.Sort(tools.Environ)
+	}
+	cache := ""
+	if tools.Home != "" {
+		cache = filepath.Join(tools.Home, "cache", "oci")
+	}
+	b := build.New(build.Options{Cache: cache, Deps: build.Wheels(wheel.New(WheelOptions(tools)))})
+	return b.Build(ctx, buildServer{c}, r, log)
+}
+
+// imageTools are what the commands of images do on this machine.
+func imageTools(env []string) image.Tools {
+	return image.Tools{
+		Build: func(ctx context.Context, c *client.Client, r cairn.BuildRequest, log io.Writer) (*cairn.BuildResult, error) {
+			home, err := Home(func(name string) string { return lookup(env, name) })
+			if err != nil {
+				return nil, err
+			}
+			exe, _ := os.Executable() // only where pip of a job would be called from
+			return buildImage(ctx, c, python.Tools{Home: home, UserHome: lookup(env, "HOME"), Environ: env, Exe: exe}, r, log)
+		},
+	}
+}
+
+// buildInJob is the builder of the docker actions.
+func buildInJob(tools python.Tools) func(context.Context, runner.Server, cairn.BuildRequest, io.Writer) (*cairn.BuildResult, error) {
+	return func(ctx context.Context, srv runner.Server, r cairn.BuildRequest, log io.Writer) (*cairn.BuildResult, error) {
+		c, ok := srv.(*client.Client)
+		if !ok {
+			return nil, cairn.Errorf(cairn.CodeUnavailable, "images are stored by a Cairn server, and this job has none")
+		}
+		return buildImage(ctx, c, tools, r, log)
+	}
+}
