@@ -379,6 +379,7 @@ func run(ctx context.Context, t Tool, args []string, dir string) (stdout, stderr
 
 var (
 	noWheelSaysRE = regexp.MustCompile(`(?i)no (usable )?wheels|has no wheels|no-build|only-binary|from versions: none|No matching distribution`)
+	packageSaysRE = regexp.MustCompile(`(?:Because (?:only )?|No matching distribution found for )([A-Za-z0-9][A-Za-z0-9._-]*)((?:==[A-Za-z0-9.+!_-]+)?)(?: has no|\s*$)`)
 	networkSaysRE = regexp.MustCompile(`(?i)failed to fetch|error sending request|dns error|connection (refused|reset|timed out)|Max retries exceeded|NewConnectionError|timed out|status code 5\d\d|\b50[234] `)
 )
 
@@ -395,7 +396,11 @@ func resolveError(ctx context.Context, t *target, tool, said string, err error) 
 		return cairn.Errorf(cairn.CodeUnavailable, "the index cannot be reached: %s: %s", tool, text).
 			WithHint("%s is used as you have it configured (index, proxy, certificates)", tool)
 	case noWheelSaysRE.MatchString(said):
-		return cairn.Errorf(cairn.CodeUnsupported, "there is no wheel for %s: %s: %s", t, tool, text).
+		what := "there is no wheel"
+		if m := packageSaysRE.FindStringSubmatch(said); m != nil {
+			what = strings.Replace(m[1]+m[2], "==", " ", 1) + " has no wheel"
+		}
+		return cairn.Errorf(cairn.CodeUnsupported, "%s for %s: %s: %s", what, t, tool, text).
 			WithHint("wanted is a wheel with a tag like %s or py3-none-any; name a version that has one, or build with Docker or buildah", t.list[0])
 	}
 	return cairn.Errorf(cairn.CodeFailed, "the requirements cannot be resolved for %s: %s: %s", t, tool, text)

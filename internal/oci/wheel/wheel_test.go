@@ -389,7 +389,7 @@ func TestWhatCannotBeResolved(t *testing.T) {
 			cairn.CodeUnsupported, "old 1 has no wheel for Python 3.11, linux/amd64, glibc 2.36: there is only its source"},
 		{`printf 'lock-version = "1.0"\n[[packages]]\nname = "win"\nversion = "1"\nwheels = [{ url = "https://x/win-1-cp311-cp311-win_amd64.whl", hashes = { sha256 = "%064d" } }]\n' 0 > pylock.toml`,
 			cairn.CodeUnsupported, "there are win-1-cp311-cp311-win_amd64.whl"},
-		{`echo 'Because foo==1.0 has no wheels with a matching Python ABI tag' >&2; exit 1`, cairn.CodeUnsupported, "there is no wheel for Python 3.11"},
+		{`echo 'Because foo==1.0 has no wheels with a matching Python ABI tag' >&2; exit 1`, cairn.CodeUnsupported, "foo 1.0 has no wheel for Python 3.11"},
 		{`echo 'error: Failed to fetch: https://me:pw@x/simple' >&2; exit 2`, cairn.CodeUnavailable, "https://***@x/simple"},
 		{`echo 'Because a>1 and a<1' >&2; exit 1`, cairn.CodeFailed, "Because a>1"},
 	} {
