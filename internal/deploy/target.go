@@ -2,6 +2,8 @@ package deploy
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"io"
 
 	"github.com/cairn-ml/cairn"
@@ -52,4 +54,12 @@ type LogRequest struct {
 	Deployment cairn.DeploymentID // 0: what is live
 	Lines      int                // the last so many; 0: all that is kept
 	Follow     bool               // until ctx ends
+}
+
+// Program names what runs: two requests with the same one want the same program
+// in the same surroundings. A target that names its files by it can go back to an
+// instance that is still warm, though the number of the deployment is another.
+func (r *TargetRequest) Program() string {
+	sum := sha256.Sum256([]byte(r.Release.ID + "\n" + string(r.Image.Digest) + "\n" + string(r.Deployment.Config)))
+	return hex.EncodeToString(sum[:])[:16]
 }
