@@ -70,6 +70,7 @@ func (s *Stage) answer(resp *http.Response) error {
 	switch {
 	case isWhole:
 		p.Response.Body, p.Response.Size = b.b, int64(len(b.b))
+	case resp.StatusCode == http.StatusSwitchingProtocols:
 	case resp.ContentLength == 0, resp.StatusCode == http.StatusNoContent, resp.StatusCode == http.StatusNotModified:
 		isWhole = true
 	}
@@ -91,6 +92,7 @@ func (s *Stage) answer(resp *http.Response) error {
 	rec := &recorder{ReadCloser: resp.Body, s: s, f: f, p: p, w: w, want: resp.ContentLength, limit: maxBody(t.log)}
 	resp.Body = rec
 	if conn, ok := rec.ReadCloser.(io.ReadWriteCloser); ok && resp.StatusCode == http.StatusSwitchingProtocols {
+		rec.want = -1
 		resp.Body = &duplex{recorder: rec, conn: conn}
 	}
 	return nil

@@ -209,6 +209,9 @@ func (c *carrier) once(out *http.Request, f *flow) (*http.Response, error) {
 	u := *out.URL
 	u.Host = to.addr
 	r.URL = &u
+	if out.Body != nil {
+		r.Body = io.NopCloser(out.Body) // a try that never left does not end it
+	}
 	resp, err := c.next.RoundTrip(r)
 	if err != nil {
 		return nil, err
