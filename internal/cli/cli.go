@@ -18,6 +18,7 @@ import (
 	"github.com/cairn-ml/cairn/internal/cli/image"
 	"github.com/cairn-ml/cairn/internal/cli/kit"
 	"github.com/cairn-ml/cairn/internal/cli/serve"
+	"github.com/cairn-ml/cairn/internal/cli/status"
 	"github.com/cairn-ml/cairn/internal/cli/term"
 )
 
@@ -40,6 +41,8 @@ type Options struct {
 	Serve func(context.Context, ServeOptions) error
 	// Doctor looks at the machine where no owner can be reached.
 	Doctor func(context.Context) []client.Check
+	// Away lists the stages that go on where no server runs.
+	Away func(context.Context) []status.Away
 	// Image builds images on this machine.
 	Image image.Tools
 }

@@ -10,6 +10,8 @@ import (
 	"github.com/cairn-ml/cairn/internal/cli/fsck"
 	"github.com/cairn-ml/cairn/internal/cli/initcmd"
 	"github.com/cairn-ml/cairn/internal/cli/kit"
+	"github.com/cairn-ml/cairn/internal/cli/logs"
+	"github.com/cairn-ml/cairn/internal/cli/prediction"
 	"github.com/cairn-ml/cairn/internal/cli/release"
 	"github.com/cairn-ml/cairn/internal/cli/run"
 	"github.com/cairn-ml/cairn/internal/cli/serve"
@@ -78,6 +80,7 @@ cairn trace model/digits:1`,
 		asset.New(k, cairn.AssetModel),
 		asset.NewArtifact(k),
 		release.New(k),
+		prediction.New(k),
 		trace.New(k),
 	)
 	add(groupPeople,
@@ -89,7 +92,8 @@ cairn trace model/digits:1`,
 	)
 	add(groupSystem,
 		serve.New(k, o.Serve),
-		status.New(k),
+		status.New(k, o.Away),
+		logs.New(k),
 		doctor.New(k, o.Doctor),
 		fsck.New(k),
 		version.New(k),

@@ -16,6 +16,7 @@ import (
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/api/client"
 	"github.com/cairn-ml/cairn/internal/cli"
+	"github.com/cairn-ml/cairn/internal/cli/status"
 	"github.com/cairn-ml/cairn/internal/deploy/local/enter"
 	"github.com/cairn-ml/cairn/internal/git"
 	"github.com/cairn-ml/cairn/internal/runner"
@@ -57,6 +58,7 @@ func Main(ctx context.Context, p Process) int {
 		Connect: func(ctx context.Context) (*client.Client, error) { return connect(ctx, p.Env, true) },
 		Peek:    func(ctx context.Context) (*client.Client, error) { return connect(ctx, p.Env, false) },
 		Serve:   func(ctx context.Context, o cli.ServeOptions) error { return serve(ctx, p, o) },
+		Away:    func(ctx context.Context) []status.Away { return stagesAway(ctx, env) },
 		Doctor: func(ctx context.Context) []client.Check {
 			home, err := Home(env)
 			if err != nil {

@@ -3,17 +3,22 @@ package server
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"io"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/asset"
 	"github.com/cairn-ml/cairn/internal/cas"
+	"github.com/cairn-ml/cairn/internal/cli/status"
 	"github.com/cairn-ml/cairn/internal/deploy"
+	"github.com/cairn-ml/cairn/internal/deploy/local"
 	"github.com/cairn-ml/cairn/internal/gateway/predlog"
 	"github.com/cairn-ml/cairn/internal/trace"
 	"github.com/cairn-ml/cairn/internal/trace/diff"
@@ -185,4 +190,35 @@ func (s *Server) reportRoots(ctx context.Context, yield func(cas.Root, error) bo
 		more = yield(cas.Root{}, err)
 	}
 	return more
+}
+
+// awayPatience bounds how long a stage may take to say how it is.
+const awayPatience = 2 * time.Second
+
+// stagesAway asks the processes of stages themselves, where no server runs.
+func stagesAway(ctx context.Context, env func(string) string) []status.Away {
+	home, err := Home(env)
+	if err != nil {
+		return nil
+	}
+	files, err := filepath.Glob(filepath.Join(home, "stages", "*", "stage.json"))
+	if err != nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, awayPatience)
+	defer cancel()
+	var out []status.Away
+	for _, f := range files {
+		var a status.Away
+		b, err := os.ReadFile(f)
+		if err != nil || json.Unmarshal(b, &a.File) != nil {
+			continue // somebody else's, or being written
+		}
+		if a.Status, err = local.Ask(ctx, a.File.Socket); err != nil {
+			a.Status = nil // it does not answer: nothing is said of it
+		}
+		out = append(out, a)
+	}
+	slices.SortFunc(out, func(a, b status.Away) int { return int(a.File.ID - b.File.ID) })
+	return out
 }

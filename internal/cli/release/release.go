@@ -21,8 +21,9 @@ func New(k *kit.Kit) *cobra.Command {
 		Short: "Releases: an image with its model, its configuration and its commit",
 		Example: `cairn release list
 cairn release show r3
+cairn release diff staging production
 cairn release tag r3 v1.2.3`,
-	}, newList(k), newShow(k), newTag(k))
+	}, newList(k), newShow(k), newDiff(k), newTag(k))
 }
 
 // folder is the repository that a flag, the job or the folder means; "" for all.

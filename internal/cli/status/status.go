@@ -1,7 +1,9 @@
-// Package status is cairn status: how the owner of the home is doing.
+// Package status is cairn status: how the owner of the home is doing, and what is
+// live where.
 package status
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -12,36 +14,63 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// New makes the command.
-func New(k *kit.Kit) *cobra.Command {
+// Away is a stage whose process goes on while no server runs. Status is nil where
+// it does not answer.
+type Away struct {
+	File   cairn.StageFile
+	Status *cairn.StageStatus
+}
+
+// Report is what cairn status tells.
+type Report struct {
+	client.Status
+	Stages    []cairn.StageInfo       `json:"stages"`
+	Approvals []cairn.PendingApproval `json:"approvals"`
+}
+
+// New makes the command; away looks for stages where no server runs.
+func New(k *kit.Kit, away func(context.Context) []Away) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Say whether a server runs, where, and what it is doing",
-		Long: `Say whether a server runs, where, and what it is doing.
+		Short: "Say what is live where, what waits for whom, and what the server is doing",
+		Long: `Say what is live where: since when, whose commit, healthy or not; what waits for somebody's
+approval, with the command; whether a server runs, and what it is doing.
 
-Asking starts none; without one the exit code is 1.`,
-		Example: "cairn status\ncairn status --json=url,busy\ncairn status --jq .url",
+Asking starts none; without one the exit code is 1. Stages answer without a server, too.`,
+		Example: "cairn status\ncairn status --json=url,busy,stages\ncairn status --jq '.stages[].live.url'",
 		Args:    kit.Args(0, 0),
 	}
-	out := k.JSONFlags(cmd, client.Status{})
+	out := k.JSONFlags(cmd, Report{})
 	cmd.RunE = func(c *cobra.Command, _ []string) error {
 		cl, err := k.Peek(c.Context())
 		if err != nil {
+			if away != nil && !out.On() && cairn.CodeOf(err) == cairn.CodeUnavailable {
+				if werr := writeAway(k, away(c.Context())); werr != nil {
+					return werr
+				}
+			}
 			return err
 		}
 		st, err := cl.Status(c.Context())
 		if err != nil {
 			return err
 		}
-		if out.On() {
-			return out.Write(st)
+		r := &Report{Status: *st}
+		if r.Stages, err = cl.Stages(c.Context(), ""); err != nil {
+			return err
 		}
-		return write(k, st)
+		if r.Approvals, err = cl.PendingApprovals(c.Context()); err != nil {
+			return err
+		}
+		if out.On() {
+			return out.Write(r)
+		}
+		return write(k, r)
 	}
 	return cmd
 }
 
-func write(k *kit.Kit, st *client.Status) error {
+func write(k *kit.Kit, st *Report) error {
 	var b strings.Builder
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(&b, "%-9s %s\n", name, fmt.Sprintf(format, args...))
@@ -70,6 +99,7 @@ func write(k *kit.Kit, st *client.Status) error {
 		}
 		line("waiting", "run %d %s: %s", w.Run, term.Clean(w.Name), term.Clean(reason))
 	}
+	stages(&b, k, st)
 	_, err := fmt.Fprint(k.Term.Out, b.String())
 	if err != nil {
 		return cairn.Errorf(cairn.CodeFailed, "cannot write: %w", err)

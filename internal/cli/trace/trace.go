@@ -21,24 +21,38 @@ import (
 func New(k *kit.Kit) *cobra.Command {
 	var down, all bool
 	cmd := &cobra.Command{
-		Use:   "trace REF",
+		Use:   "trace [REF]",
 		Short: "Tell where something comes from, back to bytes and commits",
 		Long: `Tell where something comes from, back to bytes and commits; with --down, what came of it.
 
-REF is a model or data version (model/digits:1, digits@latest), a run (run/42), a job
-(job/108), an artifact, a commit (SHA or prefix; HEAD or a branch of the repository that
-this is typed in), a digest, or a file on this machine, which is looked up by its digest.
-A link that is missing is named with the reason.`,
-		Example: `cairn trace model/digits:1
-cairn trace ./model.joblib
+Without REF it says of each stage of the repository that this is typed in who changed the
+code of the API last, which model is in it, and which data made that model.
+
+REF is a prediction (its id), the URL of a served API, a stage (production), a deployment
+(deployment/7), a release (r3, v1.2.3), an image (name:tag, digest, docker id), a model or
+data version (model/digits:1, digits@latest), a run (run/42), a job (job/108), an artifact, a
+commit (SHA or prefix; HEAD or a branch of the repository that this is typed in), a digest,
+or a file on this machine, which is looked up by its digest. A link that is missing is named
+with the reason.`,
+		Example: `cairn trace
+cairn trace 4f2a91c03d17-1-3-81920
+cairn trace http://127.0.0.1:7081/predict
+cairn trace model/digits:1
+cairn trace ./3/17.png --down
 cairn trace HEAD --down
 cairn trace run/42 --json=roots,gaps`,
-		Args: kit.Args(1, 1, "REF"),
+		Args: kit.Args(0, 1, "REF"),
 	}
 	cmd.Flags().BoolVar(&down, "down", false, "what came of it, instead of where it comes from")
 	cmd.Flags().BoolVar(&all, "all", false, "every parameter and package, instead of the first few")
 	out := k.JSONFlags(cmd, cairn.Trace{})
 	cmd.RunE = func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			if down {
+				return cairn.Errorf(cairn.CodeInvalid, "REF is missing").WithHint("--down says what came of something: cairn trace REF --down")
+			}
+			return origins(c.Context(), k, out)
+		}
 		asked, file, err := local(k, args[0])
 		if err != nil {
 			return err
@@ -47,10 +61,11 @@ cairn trace run/42 --json=roots,gaps`,
 		if err != nil {
 			return err
 		}
-		t, err := cl.Trace(c.Context(), asked, down)
+		from := folder(c.Context(), k)
+		t, err := cl.TraceFrom(c.Context(), from, asked, down)
 		if err != nil && file == "" {
 			if sha, ok := revision(c.Context(), k, asked, err); ok {
-				t, err = cl.Trace(c.Context(), sha, down)
+				t, err = cl.TraceFrom(c.Context(), from, sha, down)
 			}
 		}
 		if err != nil {
@@ -84,6 +99,9 @@ func revision(ctx context.Context, k *kit.Kit, asked string, err error) (sha str
 // local turns the name of a file into its digest. Refs that look like files
 // (run/42) are refs unless they are written ./run/42.
 func local(k *kit.Kit, asked string) (ref, file string, err error) {
+	if strings.HasPrefix(asked, "http://") || strings.HasPrefix(asked, "https://") {
+		return asked, "", nil
+	}
 	path := k.Path(asked)
 	fi, err := os.Stat(path)
 	if err != nil {
@@ -94,6 +112,9 @@ func local(k *kit.Kit, asked string) (ref, file string, err error) {
 	}
 	if looksLikeRef(asked) {
 		return asked, "", nil
+	}
+	if fi.IsDir() && !strings.ContainsAny(asked, "/.") {
+		return asked, "", nil // a stage or a model may be called like a folder
 	}
 	if !fi.Mode().IsRegular() {
 		return "", "", cairn.Errorf(cairn.CodeInvalid, "%s is not a file", asked).
@@ -117,7 +138,8 @@ func looksLikeRef(s string) bool {
 		return false
 	}
 	switch kind {
-	case cairn.KindCommit, cairn.KindTree, cairn.KindRun, cairn.KindJob, cairn.KindArtifact, cairn.KindMLRun, cairn.KindFile:
+	case cairn.KindCommit, cairn.KindTree, cairn.KindRun, cairn.KindJob, cairn.KindArtifact, cairn.KindMLRun, cairn.KindFile,
+		cairn.KindImage, cairn.KindRelease, cairn.KindDeployment, cairn.KindPrediction, cairn.KindStage:
 		return true
 	case cairn.KindData, cairn.KindModel, cairn.KindEnvironment, cairn.KindComponent, cairn.KindCode:
 		return strings.ContainsAny(s, ":@")

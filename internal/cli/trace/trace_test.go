@@ -92,12 +92,13 @@ func TestLocalFiles(t *testing.T) {
 	for in, want := range map[string]string{
 		"model.bin": digest, "./model.bin": digest, "run/42": "run/42", "./run/42": digest,
 		"model/digits:1": "model/digits:1", "abc1234": "abc1234", "digits@latest": "digits@latest",
+		"http://127.0.0.1:7081/predict": "http://127.0.0.1:7081/predict", "prediction/x": "prediction/x", "run": "run",
 	} {
 		if got, _, err := local(k, in); err != nil || got != want {
 			t.Errorf("%s -> %s, %v", in, got, err)
 		}
 	}
-	for in, code := range map[string]cairn.Code{"./none": cairn.CodeNotFound, "run": cairn.CodeInvalid} {
+	for in, code := range map[string]cairn.Code{"./none": cairn.CodeNotFound, "./run": cairn.CodeInvalid} {
 		if _, _, err := local(k, in); cairn.CodeOf(err) != code {
 			t.Errorf("%s: %v", in, err)
 		}
