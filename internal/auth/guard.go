@@ -116,6 +116,10 @@ func Socket(ctx context.Context) bool {
 	return t.socket
 }
 
+// Anonymous is the token of a client that has none and was asked for one: it is
+// taken as one that sends nothing.
+const Anonymous = "anonymous"
+
 // credentials returns the token of a request: as bearer, or as the password of
 // any user name.
 func credentials(r *http.Request) (string, bool) {
@@ -126,7 +130,9 @@ func credentials(r *http.Request) (string, bool) {
 	if kind, rest, ok := strings.Cut(h, " "); ok {
 		switch strings.ToLower(kind) {
 		case "bearer", "token":
-			return strings.TrimSpace(rest), true
+			// A client of a registry that has no token says so when it is asked for one.
+			rest = strings.TrimSpace(rest)
+			return rest, rest != Anonymous
 		}
 	}
 	if _, password, ok := r.BasicAuth(); ok {

@@ -2,11 +2,18 @@ package server
 
 import (
 	"context"
+	"net/http"
 	"net/url"
+	"path/filepath"
+	"strings"
+	"time"
 
 	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/api"
+	"github.com/cairn-ml/cairn/internal/auth"
 	"github.com/cairn-ml/cairn/internal/cas"
 	"github.com/cairn-ml/cairn/internal/oci"
+	"github.com/cairn-ml/cairn/internal/oci/registry"
 )
 
 // openImages makes the room of images.
@@ -14,6 +21,51 @@ func (s *Server) openImages() {
 	s.images = oci.New(oci.Options{
 		Store: s.store, Blobs: s.blobs, Workspace: Workspace, Code: &imageCode{s}, Own: s.registries, Log: s.log,
 	})
+}
+
+// openRegistry makes the handler of the registry, and removes old uploads beside it.
+func (s *Server) openRegistry() error {
+	var err error
+	s.oci, err = registry.New(registry.Options{
+		Images: s.images, Blobs: s.blobs, Dir: filepath.Join(s.o.Home, "uploads"), Check: checkRegistry, Actor: auth.Actor, Asked: auth.Asked, Log: s.log,
+	})
+	return err
+}
+
+func checkRegistry(ctx context.Context, a registry.Access) error {
+	switch a {
+	case registry.Read:
+		return auth.Check(ctx, auth.Need{Role: cairn.RoleReader, Jobs: true})
+	case registry.Write:
+		return auth.Check(ctx, auth.Need{Role: cairn.RoleWriter, Jobs: true})
+	}
+	return auth.Check(ctx, auth.Need{Role: cairn.RoleWriter})
+}
+
+// cleanUploads removes uploads that nobody goes on with.
+func (s *Server) cleanUploads(ctx context.Context) {
+	t := time.NewTicker(time.Hour)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		if err := s.oci.Clean(); err != nil {
+			s.log.Warn("old uploads could not be removed", "error", err)
+		}
+	}
+}
+
+// failRequest answers a request that the guard refuses, in the form that its
+// clients read.
+func failRequest(w http.ResponseWriter, r *http.Request, err error) {
+	if strings.HasPrefix(r.URL.Path, registry.Prefix) {
+		registry.WriteError(w, r, err)
+		return
+	}
+	api.WriteError(w, err)
 }
 
 // registry is the address of Cairn's own registry, host:port.

@@ -22,13 +22,17 @@ import (
 	"github.com/cairn-ml/cairn/internal/asset"
 	"github.com/cairn-ml/cairn/internal/auth"
 	"github.com/cairn-ml/cairn/internal/cas"
+	"github.com/cairn-ml/cairn/internal/deploy"
 	"github.com/cairn-ml/cairn/internal/git"
 	"github.com/cairn-ml/cairn/internal/oci"
+	"github.com/cairn-ml/cairn/internal/oci/registry"
 	"github.com/cairn-ml/cairn/internal/run"
 	"github.com/cairn-ml/cairn/internal/runner/host"
 	"github.com/cairn-ml/cairn/internal/runner/python"
 	"github.com/cairn-ml/cairn/internal/store"
 	"github.com/cairn-ml/cairn/internal/trace"
+	"github.com/cairn-ml/cairn/internal/trace/diff"
+	"github.com/cairn-ml/cairn/internal/trace/feedback"
 	"github.com/cairn-ml/cairn/internal/track"
 	"github.com/cairn-ml/cairn/internal/web"
 )
@@ -54,7 +58,11 @@ type Server struct {
 	assets  *asset.Service
 	track   *track.Service
 	tracer  *trace.Tracer
+	differ  *diff.Gatherer
+	reports *feedback.Service
 	images  *oci.Service
+	deploys *deploy.Service
+	oci     *registry.Registry
 	pushes  *git.Server
 	tools   python.Tools
 	notes   pushNotes
@@ -201,7 +209,13 @@ func (s *Server) wire(ctx context.Context) error {
 		return err
 	}
 	s.openImages()
-	s.tracer = &trace.Tracer{Reader: s.store, Workspace: Workspace, Commit: s.findCommit}
+	if err := s.openRegistry(); err != nil {
+		return err
+	}
+	if err := s.openDeploys(exe); err != nil {
+		return err
+	}
+	s.openLineage()
 	s.engine = run.New(run.Options{Store: s.store, Backend: s.backend, Resolver: &resolver{s}, Log: s.log})
 	s.pushes = s.host.Server(git.HandlerOptions{
 		Refs: s.store, Principal: func(ctx context.Context) string { return auth.Actor(ctx).Name },
@@ -216,19 +230,21 @@ func (s *Server) wire(ctx context.Context) error {
 
 func (s *Server) guard() *auth.Guard {
 	return &auth.Guard{Service: s.people, Local: s.local, Hosts: s.config.Hosts,
-		Fail: func(w http.ResponseWriter, _ *http.Request, err error) { api.WriteError(w, err) }}
+		Fail: failRequest}
 }
 
 func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle(api.Prefix+"/", api.New(api.Options{
 		Version: s.o.Version, Workspace: Workspace, Rows: s.store, Control: s, Logs: s, Assets: s.assets, Blobs: s.blobs,
-		Tracer: s.tracer, Tracking: s.track, Images: s.images, People: s.people, System: s, Leaving: s.leaving, Explain: store.Explain, Log: s.log,
+		Tracer: s.tracer, Tracking: s.track, Images: s.images, People: s.people, System: s, Deploys: s.deploys, DeployRows: s.store, Pending: s, Leaving: s.leaving, Explain: store.Explain, Log: s.log,
+		Predictions: s.reports, Differ: s.differ, StageLogs: &stageLogs{s},
 	}))
 	ml := mlflow.New(mlflow.Options{Track: s.track, Principal: auth.From, Log: s.log})
 	for _, p := range mlflow.Patterns() {
 		mux.Handle(p, ml)
 	}
+	mux.Handle(registry.Prefix, s.oci)
 	mux.Handle("/git/", http.StripPrefix("/git", s.pushes))
 	mux.HandleFunc("GET /health", api.Health)
 	mux.HandleFunc("GET /version", func(w http.ResponseWriter, _ *http.Request) {
@@ -270,10 +286,16 @@ func (s *Server) serve() {
 		}
 	})
 	s.background(func() {
+		if err := s.deploys.Run(ctx); err != nil && ctx.Err() == nil {
+			s.log.Error("deployments ended", "error", err)
+		}
+	})
+	s.background(func() {
 		if err := s.pushes.Reconcile(ctx); err != nil && ctx.Err() == nil {
 			s.log.Error("looking for pushes that were cut short", "error", err)
 		}
 	})
+	s.background(func() { s.cleanUploads(ctx) })
 	for _, l := range s.listeners {
 		s.background(func() {
 			if err := s.http.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
@@ -341,6 +363,10 @@ func (s *Server) leaveWhenIdle(ctx context.Context) {
 		}
 		if n, err := s.engine.Active(ctx); err != nil || n > 0 {
 			s.last.Store(time.Now().UnixNano()) // idle counts from the end of the last run
+			continue
+		}
+		if n, err := s.deploys.Active(ctx); err != nil || n > 0 {
+			s.last.Store(time.Now().UnixNano()) // and of what is live
 			continue
 		}
 		s.log.Info("leaving: idle", "after", idle)
