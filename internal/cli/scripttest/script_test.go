@@ -91,6 +91,9 @@ func TestScripts(t *testing.T) {
 			"small":     cmdSmall,
 			"fill":      cmdFill,
 			"tidy":      cmdTidy,
+
+			"stages": cmdStages,
+			"image":  cmdImage,
 		},
 	})
 }
