@@ -35,6 +35,8 @@ type Config struct {
 	Labels map[string]string `yaml:"labels"`
 	// KeepWorkspaces leaves the folders of jobs after they ended.
 	KeepWorkspaces bool `yaml:"keep_workspaces"`
+	// StagePort is where the ports of stages begin; 0: 7080.
+	StagePort int `yaml:"stage_port"`
 	// Serving says how services run: auto, container, root or host.
 	Serving string `yaml:"serving"`
 }
@@ -59,7 +61,7 @@ func LoadConfig(path string) (Config, error) {
 }
 
 // settings are the keys of the configuration.
-var settings = [...]string{"listen", "hosts", "slots", "labels", "keep_workspaces", "serving"}
+var settings = [...]string{"listen", "hosts", "slots", "labels", "keep_workspaces", "serving", "stage_port"}
 
 // configError says in words what the reader of YAML does not like.
 func configError(path string, err error) error {
@@ -94,6 +96,9 @@ func (c *Config) check(path string) error {
 	}
 	if c.Slots < 0 || c.Slots > 1024 {
 		return cairn.Errorf(cairn.CodeInvalid, "%s: slots is %d; it may be 1 to 1024", path, c.Slots)
+	}
+	if c.StagePort != 0 && (c.StagePort < 1024 || c.StagePort > 65000) {
+		return cairn.Errorf(cairn.CodeInvalid, "%s: stage_port is %d; it may be 1024 to 65000", path, c.StagePort)
 	}
 	if c.Listen != "" {
 		return checkListen(c.Listen)
