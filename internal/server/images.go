@@ -20,6 +20,7 @@ import (
 func (s *Server) openImages() {
 	s.images = oci.New(oci.Options{
 		Store: s.store, Blobs: s.blobs, Workspace: Workspace, Code: &imageCode{s}, Own: s.registries, Log: s.log,
+		InUse: func(ctx context.Context, d cairn.Digest) (string, error) { return s.deploys.ImageInUse(ctx, d) },
 	})
 }
 
