@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,7 +19,10 @@ import (
 // TestMain lets the test binary be the cairn program: owners and supervisors are
 // started from it.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && (os.Args[1] == "_job" || os.Args[1] == "_pip" || os.Args[1] == "serve") {
+	if filepath.Base(os.Args[0]) == "api" {
+		os.Exit(server.ServeTestAPI(os.Args[1:]))
+	}
+	if len(os.Args) > 1 && slices.Contains([]string{"_job", "_pip", "_stage", "_enter", "serve"}, os.Args[1]) {
 		os.Exit(server.Main(context.Background(), server.Process{
 			Args: os.Args, Env: os.Environ(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		}))
