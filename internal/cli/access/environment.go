@@ -251,7 +251,7 @@ func showEnvironment(k *kit.Kit, e *cairn.Environment) error {
 	}
 	switch e.From {
 	case cairn.EnvironmentFromFile:
-		text := ".cairn/stages.yml of the default branch"
+		text := ".cairn/stages.yml"
 		if e.File != "" {
 			text += " (" + e.File.Short() + ")"
 		} else {

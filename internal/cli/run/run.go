@@ -232,13 +232,21 @@ func start(ctx context.Context, k *kit.Kit, o *Options, out *kit.JSON) error {
 	if err != nil {
 		return err
 	}
-	if err := preflight(ctx, k, o, cl, &r); err != nil {
+	told, err := preflight(ctx, k, o, cl, &r)
+	if err != nil {
 		return err
 	}
 	// An interrupt must not leave a run behind that nobody knows the number of.
 	made, err := cl.SubmitRun(context.WithoutCancel(ctx), r)
 	if err != nil {
 		return asFailed(err)
+	}
+	if o.Progress != live.Quiet && !k.JSONWanted() {
+		for _, n := range made.Notes {
+			if !slices.Contains(told, n) {
+				fmt.Fprintf(k.Term.Err, "note: %s\n", term.Clean(n))
+			}
+		}
 	}
 	if o.Detach {
 		if out.On() {
@@ -259,11 +267,12 @@ func start(ctx context.Context, k *kit.Kit, o *Options, out *kit.JSON) error {
 	return w.follow(ctx, out)
 }
 
-// preflight shows everything that cannot be met before anything starts.
-func preflight(ctx context.Context, k *kit.Kit, o *Options, cl *kit.Client, r *client.RunRequest) error {
+// preflight shows everything that cannot be met before anything starts, and
+// returns the notes that it showed.
+func preflight(ctx context.Context, k *kit.Kit, o *Options, cl *kit.Client, r *client.RunRequest) ([]string, error) {
 	pre, err := cl.Preflight(ctx, *r)
 	if err != nil {
-		return asFailed(err)
+		return nil, asFailed(err)
 	}
 	if len(pre.Candidates) > 0 && pre.Path == "" {
 		a := &repo.Ambiguous{Asked: o.Workflow}
@@ -277,9 +286,9 @@ func preflight(ctx context.Context, k *kit.Kit, o *Options, cl *kit.Client, r *c
 			tb.Row(term.Clean(c.Name), term.Clean(c.Path), strings.Join(c.Events, ", "))
 		}
 		if err := tb.WriteTo(k.Term.Err, s, k.Term.ErrTTY); err != nil {
-			return err
+			return nil, err
 		}
-		return kit.Exit(kit.ExitUsage)
+		return nil, kit.Exit(kit.ExitUsage)
 	}
 	var errs, warnings []cairn.Problem
 	for _, p := range withSnippets(r.Dir, pre.Problems) {
@@ -292,7 +301,7 @@ func preflight(ctx context.Context, k *kit.Kit, o *Options, cl *kit.Client, r *c
 	if len(errs) > 0 {
 		// What is only a warning is listed too: it is mended in the same go.
 		met := term.Count(int64(len(errs)), "need") + " cannot be met"
-		return &failed{append(errs, warnings...), fmt.Sprintf("%s cannot run here: %s", pre.Path, met)}
+		return nil, &failed{append(errs, warnings...), fmt.Sprintf("%s cannot run here: %s", pre.Path, met)}
 	}
 	if o.Progress != live.Quiet && !k.JSONWanted() {
 		kit.RenderProblems(k.Term.Err, k.Term.ErrStyle(), warnings)
@@ -303,7 +312,7 @@ func preflight(ctx context.Context, k *kit.Kit, o *Options, cl *kit.Client, r *c
 	if pre.Path != "" {
 		r.Workflow = pre.Path
 	}
-	return nil
+	return pre.Notes, nil
 }
 
 // withSnippets adds the lines that positions point into, from the work tree.
