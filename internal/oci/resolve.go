@@ -29,6 +29,9 @@ func (s *Service) Resolve(ctx context.Context, asked string) (*cairn.Image, erro
 		}
 		return s.byHex(ctx, hex)
 	}
+	if len(asked) == 64 && isHex(asked) {
+		return s.byHex(ctx, asked) // no name looks like this
+	}
 	img, err := s.byName(ctx, asked)
 	if cairn.CodeOf(err) == cairn.CodeNotFound && len(asked) >= shortID && len(asked) <= 64 && isHex(asked) {
 		return s.byHex(ctx, asked)

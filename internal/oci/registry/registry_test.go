@@ -247,6 +247,7 @@ func TestCutUpload(t *testing.T) {
 	go func() {
 		w.Write(make([]byte, 1<<20))
 		cancel()
+		w.CloseWithError(context.Canceled)
 	}()
 	req, _ := http.NewRequestWithContext(ctx, "PATCH", h.http.URL+at, r)
 	if _, err := http.DefaultTransport.RoundTrip(req); err == nil {
