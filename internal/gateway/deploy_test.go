@@ -408,6 +408,19 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+func TestFailures(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		before int
+		up     time.Duration
+		want   int
+	}{{0, 0, 1}, {0, time.Hour, 1}, {1, 0, 2}, {1, time.Second, 1}, {3, time.Second, 4}, {9, steady, 1}} {
+		if got := failures(c.before, c.up); got != c.want {
+			t.Errorf("%+v: %d", c, got)
+		}
+	}
+}
+
 func TestBackoff(t *testing.T) {
 	t.Parallel()
 	var got []time.Duration

@@ -82,7 +82,7 @@ func (r *running) run(t testing.TB) (stop func()) {
 		log = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	}
 	go func() {
-		done <- Run(ctx, Options{Dir: string(r.l), Version: "test", Now: time.Now, Logger: log, Ready: func() { close(ready) }})
+		done <- Run(ctx, Options{Dir: string(r.l), Version: "test", Now: time.Now, Logger: log, StopGrace: 500 * time.Millisecond, Ready: func() { close(ready) }})
 	}()
 	select {
 	case <-ready:

@@ -68,7 +68,7 @@ func (in *instance) copySpec() cairn.StageInstance {
 func (in *instance) start(tell func(string)) (*program, error) {
 	x := in.copySpec()
 	mark := in.s.l.markBase() + strconv.FormatInt(int64(x.Deployment), 10) + "." + strings.ToLower(rand.Text()[:8])
-	prog, notes, err := startProgram(&x, in.s.l.log(x.Deployment), mark)
+	prog, notes, err := startProgram(&x, in.s.l.log(x.Deployment), mark, in.s.o.grace())
 	for _, n := range notes {
 		tell(n)
 	}
@@ -162,10 +162,7 @@ func (in *instance) supervise(prog *program, ready bool) {
 		}
 		in.down(prog.ended)
 		prog.kill() // what is left of it
-		if time.Since(since) >= steady {
-			fails = 0
-		}
-		fails++
+		fails = failures(fails, time.Since(since))
 		prog = nil
 		in.mu.Lock()
 		in.prog = nil
@@ -211,6 +208,19 @@ func (in *instance) again(fails *int) *program {
 		in.s.saveOrLog()
 		return prog
 	}
+}
+
+// failures counts one more, after a program was up for a while. A pause grows only
+// while it is a good part of the time that the program runs: one that is killed now
+// and then comes back as fast as the first time.
+func failures(before int, up time.Duration) int {
+	switch {
+	case up >= steady:
+		return 1
+	case before == 0 || up < 10*backoff(before):
+		return before + 1
+	}
+	return before
 }
 
 func backoff(fails int) time.Duration {

@@ -22,7 +22,8 @@ type program struct {
 	process
 	spec   *cairn.ExecSpec
 	log    string
-	from   int64 // where its part of the log begins
+	grace  time.Duration // for it to end after it was asked to
+	from   int64         // where its part of the log begins
 	exited chan struct{}
 	ended  string // once exited: how
 	// held says that a control group bounds its memory; else it is looked at.
@@ -52,7 +53,7 @@ func withPort(in []string, port int) []string {
 
 // startProgram starts an instance's program in a session of its own. notes are
 // what people should know of it.
-func startProgram(x *cairn.StageInstance, log, mark string) (p *program, notes []string, err error) {
+func startProgram(x *cairn.StageInstance, log, mark string, grace time.Duration) (p *program, notes []string, err error) {
 	port, err := freePort()
 	if err != nil {
 		return nil, nil, err
@@ -93,7 +94,7 @@ func startProgram(x *cairn.StageInstance, log, mark string) (p *program, notes [
 	}
 	p = &program{
 		process: process{PID: cmd.Process.Pid, Start: processBegan(cmd.Process.Pid), Boot: bootID(), Port: port, Mark: mark, Groups: l.dirs},
-		spec:    &x.Exec, log: log, from: fi.Size(), exited: make(chan struct{}), held: l.memory,
+		spec:    &x.Exec, log: log, grace: grace, from: fi.Size(), exited: make(chan struct{}), held: l.memory,
 	}
 	if err := l.enter(p.PID); err != nil {
 		p.held = false
@@ -108,8 +109,8 @@ func startProgram(x *cairn.StageInstance, log, mark string) (p *program, notes [
 }
 
 // adopt takes over a program that another process started.
-func adopt(x *cairn.StageInstance, was *process, log string) *program {
-	p := &program{process: *was, spec: &x.Exec, log: log, exited: make(chan struct{}), held: len(was.Groups) > 0}
+func adopt(x *cairn.StageInstance, was *process, log string, grace time.Duration) *program {
+	p := &program{process: *was, spec: &x.Exec, log: log, grace: grace, exited: make(chan struct{}), held: len(was.Groups) > 0}
 	if fi, err := os.Stat(log); err == nil {
 		p.from = fi.Size()
 	}
@@ -167,9 +168,6 @@ func lookPath(name string, env []string, dir string) (string, error) {
 		WithHint("install it in the image, or give its whole path")
 }
 
-// stopGrace is how long a program may take to end after it was asked to.
-const stopGrace = 10 * time.Second
-
 // stop asks the program to end, waits, and then ends whatever is left of it.
 func (p *program) stop(ctx context.Context) {
 	p.ending.Store(true)
@@ -182,7 +180,7 @@ func (p *program) stop(ctx context.Context) {
 			_ = signalProcess(p.PID, p.Start, sig) // ended meanwhile
 		}
 	}
-	t := time.NewTimer(stopGrace)
+	t := time.NewTimer(p.grace)
 	defer t.Stop()
 	select {
 	case <-p.exited:
@@ -203,9 +201,12 @@ func (p *program) kill() {
 	removeGroups(p.Groups)
 }
 
+// stopTime bounds the command that ends a program.
+const stopTime = 30 * time.Second
+
 // runStop runs the command that ends what signals do not reach.
 func (p *program) runStop(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, 3*stopGrace)
+	ctx, cancel := context.WithTimeout(ctx, stopTime)
 	defer cancel()
 	args, env := withPort(p.spec.Stop, p.Port), withPort(p.spec.Env, p.Port)
 	path, err := lookPath(args[0], env, p.spec.Dir)

@@ -30,7 +30,8 @@ const (
 	idleToProgram = time.Second
 	// patience is how long a request waits for a program that is started again, where
 	// it is certain that nothing was done for it yet, or doing it twice is harmless.
-	patience = 5 * time.Second
+	patience    = 5 * time.Second
+	mostRetries = 2
 )
 
 type flowKey struct{}
@@ -46,7 +47,7 @@ type flow struct {
 	req     *http.Request // as the client sent it
 	in      *capture
 	skip    bool // it is not logged
-	retries bool // it may be sent again
+	retries int  // how often it may be sent again although it may have arrived
 }
 
 var (
@@ -123,7 +124,9 @@ func (s *Stage) serveRequest(w http.ResponseWriter, r *http.Request) {
 	defer cancel(nil)
 	f := &flow{s: s, ctx: ctx, cancel: cancel, began: s.o.Now(), req: r}
 	f.in = &capture{ReadCloser: r.Body, rc: rc}
-	f.retries = (r.Method == http.MethodGet || r.Method == http.MethodHead) && r.ContentLength == 0 && len(r.TransferEncoding) == 0
+	if (r.Method == http.MethodGet || r.Method == http.MethodHead) && r.ContentLength == 0 && len(r.TransferEncoding) == 0 {
+		f.retries = mostRetries
+	}
 	if !f.use(s.acquire()) {
 		s.refuse(w, r, errNothingLive)
 		return
@@ -236,13 +239,18 @@ func (f *flow) bufferMost() int64 {
 	return maxBody(f.term.log)
 }
 
-// again reports whether a request may be sent once more.
+// again reports whether a request may be sent once more. One that may have reached
+// the program is not sent forever: it may be what the program dies of.
 func (f *flow) again(err error) bool {
-	if errors.Is(err, errNotRunning) || f.retries {
+	var op *net.OpError
+	switch {
+	case errors.Is(err, errNotRunning):
+		return true
+	case errors.As(err, &op) && op.Op == "dial" && errors.Is(err, syscall.ECONNREFUSED) && !f.in.touched():
 		return true
 	}
-	var op *net.OpError
-	return errors.As(err, &op) && op.Op == "dial" && errors.Is(err, syscall.ECONNREFUSED) && !f.in.touched()
+	f.retries--
+	return f.retries >= 0
 }
 
 // whole is an answer that was taken in.

@@ -181,7 +181,7 @@ func (r *running) webSocket() (net.Conn, *bufio.Reader, got) {
 func TestWebSocket(t *testing.T) {
 	t.Parallel()
 	r := inside(t)
-	r.live(spec(t, 1, releaseA, "ok"))
+	r.live(spec(t, 1, releaseA, "ok", func(x *cairn.StageInstance) { x.Drain = 1000 }))
 	c, br, g := r.webSocket()
 	for i := range 3 {
 		fmt.Fprintln(c, i)

@@ -25,8 +25,17 @@ type Options struct {
 	Version string
 	Now     func() time.Time
 	Logger  *slog.Logger
+	// StopGrace is how long a program may take to end after it was asked to; 0: 10 s.
+	StopGrace time.Duration
 	// Ready is called once it answers; nil: nothing is done.
 	Ready func()
+}
+
+func (o *Options) grace() time.Duration {
+	if o.StopGrace > 0 {
+		return o.StopGrace
+	}
+	return 10 * time.Second
 }
 
 // Stage is the process of one stage.
@@ -233,7 +242,7 @@ func (s *Stage) takeUp() error {
 		go s.warm.supervise(s.warm.prog, false)
 		s.coolLater(s.warm, st.WarmUntil.Sub(s.o.Now()))
 	} else if r != nil && r.Process != nil && r.Process.alive() {
-		p := adopt(&r.Instance, r.Process, s.l.log(r.Instance.Deployment))
+		p := adopt(&r.Instance, r.Process, s.l.log(r.Instance.Deployment), s.o.grace())
 		go p.stop(context.Background())
 	}
 	if r := st.Live; r != nil {
@@ -256,7 +265,7 @@ func (s *Stage) takeOver(r *resident) *instance {
 	in := s.newInstance(r.Instance)
 	in.health, in.restarts, in.since = r.Health, r.Restarts, r.Since
 	if r.Process != nil && r.Process.alive() {
-		in.prog = adopt(&in.spec, r.Process, s.l.log(r.Instance.Deployment))
+		in.prog = adopt(&in.spec, r.Process, s.l.log(r.Instance.Deployment), s.o.grace())
 		go in.mind(in.prog)
 		s.o.Logger.Info("a program is taken over", "deployment", r.Instance.Deployment, "pid", r.Process.PID)
 	}
