@@ -15,6 +15,7 @@ import (
 
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/asset"
+	"github.com/cairn-ml/cairn/internal/auth"
 	"github.com/cairn-ml/cairn/internal/cas"
 	"github.com/cairn-ml/cairn/internal/cli/status"
 	"github.com/cairn-ml/cairn/internal/deploy"
@@ -177,6 +178,29 @@ type stageLogs struct{ s *Server }
 
 func (l *stageLogs) Logs(ctx context.Context, repository, stage string, r deploy.LogRequest, w io.Writer) error {
 	return l.s.deploys.Logs(ctx, repository, stage, r, w)
+}
+
+// servedPages is what the pages show of stages.
+type servedPages struct{ s *Server }
+
+func (p *servedPages) Stages(ctx context.Context, repository string) ([]cairn.StageInfo, error) {
+	return p.s.deploys.Stages(ctx, repository)
+}
+
+func (p *servedPages) PendingApprovals(ctx context.Context) ([]cairn.PendingApproval, error) {
+	return p.s.PendingApprovals(ctx, auth.Actor(ctx))
+}
+
+func (p *servedPages) Deployments(ctx context.Context, f cairn.DeploymentFilter) ([]cairn.Deployment, error) {
+	return p.s.store.Deployments(ctx, f)
+}
+
+func (p *servedPages) Predictions(ctx context.Context, f cairn.PredictionFilter) ([]cairn.Prediction, error) {
+	return p.s.reports.List(ctx, f)
+}
+
+func (p *servedPages) Trace(ctx context.Context, repository, asked string, down bool) (*cairn.Trace, error) {
+	return p.s.tracer.Trace(ctx, repository, asked, down)
 }
 
 // reportRoots lists the inputs that are kept for reports; false ends the listing.

@@ -250,7 +250,7 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /version", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprint(w, mlflow.Version) // the MLflow client asks for the version that it talks to
 	})
-	mux.Handle("/", web.New(web.Options{Rows: s.store, Assets: s.assets, Logs: s, Workspace: Workspace, Version: s.o.Version,
+	mux.Handle("/", web.New(web.Options{Rows: s.store, Assets: s.assets, Logs: s, Served: &servedPages{s}, Workspace: Workspace, Version: s.o.Version,
 		URL: func() string { return s.url }, Home: s.o.Home, Allowed: func(ctx context.Context) error {
 			return auth.Check(ctx, auth.Need{Role: cairn.RoleReader})
 		}}))

@@ -11,6 +11,7 @@ import (
 func (p *Pages) funcs() template.FuncMap {
 	return template.FuncMap{
 		"ago": p.ago, "took": took, "word": word, "class": class, "symbol": symbol, "short": short, "size": size,
+		"stagelink": stageLink, "trace": traceLink, "approve": approveCommand, "quote": quote, "deployclass": deployClass, "answerclass": answerClass,
 		"stamp": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
 	}
 }

@@ -45,6 +45,7 @@ type Options struct {
 	Rows      Rows
 	Assets    Assets
 	Logs      Logs
+	Served    Served // nil: nothing is
 	Workspace string
 	Version   string
 	Home      string
@@ -68,13 +69,15 @@ func New(o Options) *Pages {
 		o.Now = time.Now
 	}
 	p := &Pages{o: o, pages: map[string]*template.Template{}, mux: http.NewServeMux()}
-	for _, name := range []string{"home", "run", "log", "error"} {
+	for _, name := range []string{"home", "run", "log", "stage", "trace", "error"} {
 		p.pages[name] = template.Must(template.New("frame.html").Funcs(p.funcs()).
-			ParseFS(files, "templates/frame.html", "templates/"+name+".html"))
+			ParseFS(files, "templates/frame.html", "templates/parts.html", "templates/"+name+".html"))
 	}
 	p.mux.HandleFunc("GET /{$}", p.page(p.home))
 	p.mux.HandleFunc("GET /runs/{id}", p.page(p.run))
 	p.mux.HandleFunc("GET /jobs/{id}/steps/{step}", p.page(p.log))
+	p.mux.HandleFunc("GET /stages/{owner}/{name}/{stage...}", p.page(p.stage))
+	p.mux.HandleFunc("GET /trace", p.page(p.trace))
 	p.mux.HandleFunc("GET /style.css", p.style)
 	p.mux.HandleFunc("/", p.page(func(r *http.Request) (string, any, error) {
 		return "", nil, cairn.Errorf(cairn.CodeNotFound, "there is no page %s", r.URL.Path)
@@ -132,7 +135,7 @@ func statusOf(c cairn.Code) int {
 		return http.StatusUnauthorized
 	case cairn.CodeForbidden:
 		return http.StatusForbidden
-	case cairn.CodeInvalid:
+	case cairn.CodeInvalid, cairn.CodeTooLarge:
 		return http.StatusBadRequest
 	}
 	return http.StatusInternalServerError
@@ -158,12 +161,14 @@ type frame struct {
 
 type homePage struct {
 	frame
-	Runs    []cairn.Run
-	Models  []cairn.Asset
-	Data    []cairn.Asset
-	URL     string
-	Home    string
-	Version string
+	Stages    []cairn.StageInfo
+	Approvals []cairn.PendingApproval
+	Runs      []cairn.Run
+	Models    []cairn.Asset
+	Data      []cairn.Asset
+	URL       string
+	Home      string
+	Version   string
 }
 
 func (p *Pages) home(r *http.Request) (string, any, error) {
@@ -176,6 +181,17 @@ func (p *Pages) home(r *http.Request) (string, any, error) {
 	for _, x := range rs {
 		if x.Status != cairn.StatusCompleted {
 			d.Refresh = 3
+		}
+	}
+	if p.o.Served != nil {
+		if d.Stages, err = p.o.Served.Stages(ctx, ""); err != nil {
+			return "", nil, err
+		}
+		if d.Approvals, err = p.o.Served.PendingApprovals(ctx); err != nil {
+			return "", nil, err
+		}
+		if waiting(d.Stages) && d.Refresh == 0 {
+			d.Refresh = refreshStages
 		}
 	}
 	if d.Models, _, err = p.o.Assets.Names(ctx, cairn.AssetFilter{Kind: cairn.AssetModel, Limit: 30}); err != nil {

@@ -58,17 +58,58 @@ func (f fake) StepLog(context.Context, cairn.Job, int, int64) (io.ReadCloser, er
 	return io.NopCloser(strings.NewReader("2026-05-04T10:00:00.1Z " + nasty + "\n\xff\n")), nil
 }
 
+func (f fake) Stages(context.Context, string) ([]cairn.StageInfo, error) {
+	if f.empty {
+		return nil, nil
+	}
+	st := cairn.Stage{ID: 2, Repository: "a/b", Name: "prod/" + nasty, URL: "http://127.0.0.1:7081"}
+	return []cairn.StageInfo{{Stage: st, Healthy: true, Live: &cairn.Deployment{ID: 4, LiveAt: at, ApprovedBy: nasty}, Release: &cairn.Release{Seq: 3, Service: nasty, Tags: []string{nasty}},
+		Commit: &cairn.Commit{SHA: strings.Repeat("a", 40), Author: nasty, Subject: nasty}, Model: cairn.Ref("model/" + nasty + ":1"), Status: &cairn.StageStatus{Requests: 9, Live: &cairn.InstanceStatus{Memory: 5, Restarts: 1}},
+		Waiting: []cairn.Deployment{{ID: 5}}}, {Stage: cairn.Stage{ID: 3, Repository: "a/b", Name: "x", URL: "javascript:alert(1)"}, Problem: nasty, Live: &cairn.Deployment{}}, {Stage: cairn.Stage{ID: 4, Repository: "a/b", Name: "empty"}}}, nil
+}
+func (f fake) PendingApprovals(context.Context) ([]cairn.PendingApproval, error) {
+	return []cairn.PendingApproval{{What: "run/42", Repository: "a/b", Environment: "prod/" + nasty, Title: nasty, By: nasty, Reviewers: []string{nasty, "ben"}}, {What: "deployment/5", Environment: "x"}}, nil
+}
+func (f fake) Deployments(context.Context, cairn.DeploymentFilter) ([]cairn.Deployment, error) {
+	return []cairn.Deployment{{ID: 5, Status: cairn.DeployFailed, Reason: nasty, By: nasty, Rollback: true}, {ID: 4, Status: cairn.DeployLive}, {ID: 3, Status: cairn.DeployWaiting}, {ID: 2, Status: cairn.DeployReplaced}}, nil
+}
+func (f fake) Predictions(_ context.Context, q cairn.PredictionFilter) ([]cairn.Prediction, error) {
+	if q.Stage == "empty" {
+		return nil, cairn.Errorf(cairn.CodeFailed, "a segment is damaged")
+	}
+	return []cairn.Prediction{{ID: "4f2a91c03d17-2-1-64", Status: 500, Method: nasty, Path: nasty, Report: &cairn.PredictionReport{Expected: nasty, Data: "data/w:1"}}}, nil
+}
+func (f fake) Trace(_ context.Context, _, asked string, down bool) (*cairn.Trace, error) {
+	if asked == "none" {
+		return nil, cairn.Errorf(cairn.CodeNotFound, "nothing here is called %q", asked)
+	}
+	deep := cairn.TraceNode{Title: nasty, Seen: true}
+	for range 200 {
+		deep = cairn.TraceNode{Ref: cairn.Ref("job/" + nasty), Title: nasty, Note: nasty, Relation: cairn.RelMade, Inverse: true, Dirty: true, Missing: nasty, Facts: []cairn.TraceFact{{Name: "x", Value: nasty}}, Children: []cairn.TraceNode{deep}}
+	}
+	return &cairn.Trace{Asked: asked, Down: down, Roots: []cairn.TraceNode{deep}, Gaps: []cairn.TraceGap{{At: "job/1", Reason: nasty}}}, nil
+}
+
 func TestEveryPage(t *testing.T) {
 	t.Parallel()
 	for _, empty := range []bool{false, true} {
 		f := fake{empty}
-		p := web.New(web.Options{Rows: f, Assets: f, Logs: f, URL: func() string { return "http://127.0.0.1:7077" }, Now: func() time.Time { return at.Add(time.Hour) }})
+		p := web.New(web.Options{Rows: f, Assets: f, Logs: f, Served: f, URL: func() string { return "http://127.0.0.1:7077" }, Now: func() time.Time { return at.Add(time.Hour) }})
 		for path, want := range map[string]string{
-			"/": "Commands", "/runs/3": "failed at step", "/jobs/8/steps/2": "whole log", "/runs/4": "there is no run 4", "/x": "no page",
+			"/": "cairn approve 42 --environment &#39;prod/", "/stages/a/b/x": "not healthy", "/stages/a/b/prod%2F%3Cimg%20src=x%20onerror=%22alert%281%29%22%3E": "the whole chain",
+			"/stages/a/b/EMPTY": "a segment is damaged", "/stages/a/b/none": "nothing was put on stage none",
+			"/trace": "Anything", "/trace?ref=model/x:1&down=1": "What came of", "/trace?ref=none": "nothing here is called", "/trace?ref=" + strings.Repeat("x", 1001): "too long",
+			"/runs/3": "failed at step", "/jobs/8/steps/2": "whole log", "/runs/4": "there is no run 4", "/x": "no page",
 		} {
 			w := httptest.NewRecorder()
 			p.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
 			b := w.Body.String()
+			if empty && strings.HasPrefix(path, "/stages/") {
+				want = "nothing was put on stage"
+			}
+			if strings.Contains(b, `="javascript:`) {
+				t.Errorf("%s links to a script", path)
+			}
 			if !strings.Contains(b, want) || strings.Contains(b, "<img") || !strings.Contains(b, "</html>") {
 				t.Errorf("%s: %d\n%s", path, w.Code, b)
 			}
