@@ -58,6 +58,13 @@ func imageTools(env []string) image.Tools {
 			exe, _ := os.Executable() // only where pip of a job would be called from
 			return buildImage(ctx, c, python.Tools{Home: home, UserHome: lookup(env, "HOME"), Environ: env, Exe: exe}, r, log)
 		},
+		BaseFromHost: func(ctx context.Context, c *client.Client, r image.BaseRequest, log io.Writer) (*cairn.Image, error) {
+			home, err := Home(func(name string) string { return lookup(env, name) })
+			if err != nil {
+				return nil, err
+			}
+			return baseFromHost(ctx, c, python.Tools{Home: home, UserHome: lookup(env, "HOME"), Environ: env}, r, log)
+		},
 	}
 }
 
