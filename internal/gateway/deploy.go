@@ -184,9 +184,9 @@ func (s *Stage) bringUp(d *deployment) (*instance, error) {
 
 func healthText(health string) string {
 	if health == healthOfPort {
-		return "healthy: its port takes connections (it has none of the usual health paths)"
+		return "its port takes connections; it has none of the usual health paths"
 	}
-	return "healthy: " + health + " answers"
+	return health + " answers"
 }
 
 // portTaken reports whether a program ended because it did not get its port.

@@ -414,7 +414,7 @@ func TestFailures(t *testing.T) {
 		before int
 		up     time.Duration
 		want   int
-	}{{0, 0, 1}, {0, time.Hour, 1}, {1, 0, 2}, {1, time.Second, 1}, {3, time.Second, 4}, {9, steady, 1}} {
+	}{{0, 0, 1}, {0, time.Hour, 1}, {1, 0, 2}, {1, 300 * time.Millisecond, 1}, {3, time.Second, 4}, {9, steady, 1}} {
 		if got := failures(c.before, c.up); got != c.want {
 			t.Errorf("%+v: %d", c, got)
 		}

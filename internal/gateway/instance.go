@@ -211,13 +211,13 @@ func (in *instance) again(fails *int) *program {
 }
 
 // failures counts one more, after a program was up for a while. A pause grows only
-// while it is a good part of the time that the program runs: one that is killed now
+// while it is more than a third of the time that the program ran: one that is killed now
 // and then comes back as fast as the first time.
 func failures(before int, up time.Duration) int {
 	switch {
 	case up >= steady:
 		return 1
-	case before == 0 || up < 10*backoff(before):
+	case before == 0 || up < 3*backoff(before):
 		return before + 1
 	}
 	return before

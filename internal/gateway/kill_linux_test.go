@@ -208,7 +208,7 @@ func TestKillProgram(t *testing.T) {
 	o.live(spec(t, 1, releaseA, "ok"))
 	stop := o.load(5)
 	for i := range 8 {
-		time.Sleep(rand.N(150 * time.Millisecond))
+		time.Sleep(300*time.Millisecond + rand.N(150*time.Millisecond))
 		pid := o.status().Live.PID
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 		eventually(t, "it is back", func() bool { st := o.status().Live; return st.Healthy && st.PID != pid && st.Restarts > i })
