@@ -151,7 +151,7 @@ func TestLayout(t *testing.T) {
 		{"escaped pattern", `COPY ["c[[]1].txt", "/p/"]`, "p/ 0755 0:0\np/c[1].txt 0644 0:0 \"C\""},
 		{"later wins", "COPY a.txt /x\nCOPY b.txt /x", `x 0644 0:0 "B"`},
 		{"source is a link", "COPY link /x\nCOPY dirlink /y/", "x 0644 0:0 \"A\"\ny/ 0755 0:0\ny/e/ 0755 0:0\ny/e/y 0644 0:0 \"Y\"\ny/l 0777 0:0 -> x\ny/x 0644 0:0 \"X\""},
-		{"owner", "COPY --chown=app:staff --chmod=600 a.txt /o/x", "o/ 0755 0:0\no/x 0600 1000:50 \"A\""},
+		{"owner", "COPY --chown=app:staff --chmod=600 a.txt /o/x", "o/ 0755 1000:50\no/x 0600 1000:50 \"A\""},
 		{"owner of a folder", "COPY --chown=app d/e /o/", "o/ 0755 1000:1001\no/y 0644 1000:1001 \"Y\""},
 		{"owner by number", "COPY --chown=7 a.txt /x\nCOPY --chown=7:8 a.txt /y", "x 0644 7:7 \"A\"\ny 0644 7:8 \"A\""},
 		{"empty folder", "COPY empty /e", "e/ 0755 0:0"},

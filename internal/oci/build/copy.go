@@ -143,6 +143,9 @@ func (o *copyOp) take(ctx context.Context, src string) error {
 			return err
 		}
 		if len(matches) == 0 {
+			if _, _, err := o.src.stat(fixed(src)); errors.Is(err, errNone) {
+				return o.missing(src, errNone)
+			}
 			o.j.warn("line %d: %s matches no file", o.line, clip(src))
 			return nil
 		}
@@ -172,6 +175,18 @@ func (o *copyOp) take(ctx context.Context, src string) error {
 		}
 	}
 	return nil
+}
+
+// fixed is the folder that a pattern looks into.
+func fixed(pattern string) string {
+	var out []string
+	for part := range strings.SplitSeq(rel(pattern), "/") {
+		if hasWildcard(part) {
+			break
+		}
+		out = append(out, unescape(part))
+	}
+	return strings.Join(out, "/")
 }
 
 // missing says what is not there and what may have been meant.
@@ -255,11 +270,16 @@ func (o *copyOp) inline(in dockerfile.Inline) error {
 
 // mkdir makes the folder that is copied into; it belongs to whom --chown says.
 func (o *copyOp) mkdir(p string) (string, error) {
-	uid, gid := 0, 0
-	if o.owner != nil {
-		uid, gid = o.owner.uid, o.owner.gid
-	}
+	uid, gid := o.ids()
 	return o.t.mkdir(p, 0o755, uid, gid)
+}
+
+// ids are those of --chown, else root's.
+func (o *copyOp) ids() (uid, gid int) {
+	if o.owner == nil {
+		return 0, 0
+	}
+	return o.owner.uid, o.owner.gid
 }
 
 // put places a copy of n, with owner and mode as the line says.
@@ -272,7 +292,8 @@ func (o *copyOp) put(p string, n *node) error {
 		c.mode = o.mode
 	}
 	if c.typ != tar.TypeDir {
-		return o.t.place(p, &c)
+		uid, gid := o.ids()
+		return o.t.place(p, &c, uid, gid)
 	}
 	at, err := o.t.resolve(p, true)
 	if err != nil {

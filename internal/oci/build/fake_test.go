@@ -22,6 +22,7 @@ import (
 	"github.com/cairn-ml/cairn/internal/oci/ref"
 	"github.com/cairn-ml/cairn/internal/oci/wheel"
 	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 // fakeServer keeps blobs and images in memory.
@@ -178,6 +179,7 @@ func (s *fakeServer) addBase(t testing.TB, name, platform string, files []layer.
 	var c dockerfile.Image
 	c.OS, c.Architecture, c.Variant = platformParts(platform)
 	c.RootFS.Type, c.RootFS.DiffIDs = "layers", []digest.Digest{digest.Digest(ld)}
+	c.History = []ocispec.History{{CreatedBy: "base"}}
 	c.Config.Env = []string{"PATH=/usr/local/bin:/usr/bin:/bin"}
 	c.Config.Cmd = []string{"python3"}
 	if change != nil {

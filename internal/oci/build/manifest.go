@@ -76,13 +76,9 @@ func (j *job) describe(c *dockerfile.Image, s *dockerfile.Stage, parts []part, c
 	for k, v := range j.r.Labels {
 		labels[k] = v
 	}
-	if sha := j.r.Env["GITHUB_SHA"]; sha != "" && labels[labelRevision] == "" {
-		labels[labelRevision] = sha
-	}
-	if repo := j.r.Env["GITHUB_REPOSITORY"]; repo != "" && labels[labelSource] == "" {
-		labels[labelSource] = strings.TrimSuffix(j.r.Env["GITHUB_SERVER_URL"], "/") + "/" + repo
-		if j.r.Env["GITHUB_SERVER_URL"] == "" {
-			labels[labelSource] = repo
+	for k, v := range j.originLabels() {
+		if labels[k] == "" {
+			labels[k] = v
 		}
 	}
 	if len(labels) > 0 {

@@ -144,10 +144,11 @@ func (t *tree) mkdir(p string, mode int64, uid, gid int) (string, error) {
 	return at, nil
 }
 
-// place puts a file or link at a path; the folders above are made.
-func (t *tree) place(p string, n *node) error {
+// place puts a file or link at a path; the folders above are made, and belong to
+// uid and gid.
+func (t *tree) place(p string, n *node, uid, gid int) error {
 	dir, base := path.Split(rel(p))
-	at, err := t.mkdir(dir, 0o755, 0, 0)
+	at, err := t.mkdir(dir, 0o755, uid, gid)
 	if err != nil {
 		return err
 	}

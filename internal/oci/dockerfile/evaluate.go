@@ -212,9 +212,6 @@ func (e *evaluation) from(ctx context.Context, s *Stage, st *instructions.Stage)
 		s.env.set("PATH", defaultPath)
 		s.Image.Config.Env = append(s.Image.Config.Env, "PATH="+defaultPath)
 	}
-	if s.Image.Config.WorkingDir == "" {
-		s.Image.Config.WorkingDir = "/"
-	}
 	return nil
 }
 
