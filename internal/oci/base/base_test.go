@@ -167,3 +167,47 @@ func TestWhatIsNoPython(t *testing.T) {
 		}
 	}
 }
+
+// TestPackagesRunOnIt puts packages of the index over the image, as a build does.
+func TestPackagesRunOnIt(t *testing.T) {
+	t.Parallel()
+	if os.Getenv("CAIRN_TEST_NETWORK") == "" || os.Geteuid() != 0 {
+		t.Skip("needs root and the package index: CAIRN_TEST_NETWORK=1")
+	}
+	for _, python := range pythons(t) {
+		t.Run(python, func(t *testing.T) {
+			t.Parallel()
+			res := capture(t, python)
+			fs, err := layer.IndexWith(t.Context(), sources(res), layer.IndexOptions{Keep: wheel.Keep})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := wheel.Target(t.Context(), fs, res.Config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			pip := wheel.Tool{Args: []string{"python3", "-m", "pip"}, Env: os.Environ(), Python: r.Python}
+			r.Requirements, r.Base, r.Log = []byte("fastapi\nuvicorn\nnumpy\npillow\nscikit-learn\n"), fs, testLog{t}
+			made, err := wheel.New(wheel.Options{Cache: t.TempDir(), Pip: func(context.Context, string) (wheel.Tool, error) { return pip, nil }}).Layer(t.Context(), r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			root := t.TempDir()
+			layers := append(sources(res), layer.Source{Digest: made.Layer.Digest, Open: func(context.Context) (io.ReadCloser, error) { return os.Open(made.Layer.Path) }})
+			if err := layer.Apply(t.Context(), root, layers, layer.ApplyOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			for _, args := range [][]string{
+				{"/usr/local/bin/uvicorn", "--version"},
+				{"/usr/local/bin/python", "-c", "import fastapi, numpy, sklearn.svm, PIL.Image; import importlib.metadata as m; print(m.version('fastapi'), numpy.ones(3).sum())"},
+			} {
+				cmd := &exec.Cmd{Path: args[0], Args: args, Dir: "/", Env: []string{"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8"}, SysProcAttr: &syscall.SysProcAttr{Chroot: root}}
+				out, err := cmd.CombinedOutput()
+				if err != nil {
+					t.Errorf("%v: %v", args, err)
+				}
+				t.Logf("%s", out)
+			}
+		})
+	}
+}
