@@ -209,6 +209,7 @@ type StageEvent struct {
 
 // The kinds of stage events.
 const (
+	StageEvMode    = "mode"    // how it will be executed; nothing runs yet
 	StageEvStarted = "started" // the program runs
 	StageEvHealthy = "healthy"
 	StageEvSmoked  = "smoked" // the smoke request was answered as expected

@@ -25,6 +25,7 @@ func (t *Target) Deploy(ctx context.Context, r deploy.TargetRequest, progress fu
 	k := t.keeper(r.Stage.ID)
 	f := t.folder(r.Stage.ID)
 	if st, err := newControl(f.socket()).status(ctx); err == nil && st != nil && st.Live != nil && st.Live.Deployment == r.Deployment.ID {
+		t.tell(f.readRecord(r.Deployment.ID), progress)
 		progress(cairn.StageEvent{At: time.Now().UTC(), Kind: cairn.StageEvLive, Text: "it is live already", Port: st.Live.Port, Health: st.Live.Health})
 		return nil
 	}
@@ -36,9 +37,7 @@ func (t *Target) Deploy(ctx context.Context, r deploy.TargetRequest, progress fu
 	if err != nil {
 		return err
 	}
-	for _, n := range p.notes {
-		progress(cairn.StageEvent{At: time.Now().UTC(), Kind: cairn.StageEvNote, Text: n})
-	}
+	t.tell(p.made, progress)
 	in := cairn.StageInstance{
 		Deployment: r.Deployment.ID, Release: r.Release.ID, Commit: r.Release.Commit, Image: r.Image.Digest, Model: r.Release.Model,
 		Exec: p.exec, Health: r.Config.Health, Smoke: r.Config.Smoke, Memory: r.Config.Memory, CPU: r.Config.CPU,
@@ -71,6 +70,20 @@ func (t *Target) Deploy(ctx context.Context, r deploy.TargetRequest, progress fu
 			return ctx.Err()
 		case <-time.After(shortWait):
 		}
+	}
+}
+
+// tell says how a deployment is executed.
+func (t *Target) tell(r record, progress func(cairn.StageEvent)) {
+	ways := map[string]string{
+		modeContainer: "runs in a container", modeRoot: "runs in the image's own root file system", modeHost: "runs on this machine's Python",
+	}
+	if r.Mode == "" {
+		return
+	}
+	progress(cairn.StageEvent{At: time.Now().UTC(), Kind: cairn.StageEvMode, Text: ways[r.Mode], Mode: r.Mode})
+	for _, n := range r.Notes {
+		progress(cairn.StageEvent{At: time.Now().UTC(), Kind: cairn.StageEvNote, Text: n})
 	}
 }
 
@@ -135,15 +148,21 @@ func (f folder) records() []record {
 		if !ok || err != nil {
 			continue
 		}
-		rec := record{Deployment: cairn.DeploymentID(n)}
-		// One that cannot be read is still there, to be removed.
-		if b, err := os.ReadFile(filepath.Join(f.made(), e.Name())); err == nil {
-			_ = json.Unmarshal(b, &rec)
-		}
-		rec.Deployment = cairn.DeploymentID(n)
+		rec := f.readRecord(cairn.DeploymentID(n))
 		out = append(out, rec)
 	}
 	return out
+}
+
+// readRecord reads what was made for a deployment. One that cannot be read is empty
+// but for its number.
+func (f folder) readRecord(d cairn.DeploymentID) record {
+	var r record
+	if b, err := os.ReadFile(f.record(d)); err != nil || json.Unmarshal(b, &r) != nil {
+		r = record{}
+	}
+	r.Deployment = d
+	return r
 }
 
 // clean removes what was made for deployments that are not among those to keep.

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -30,7 +29,7 @@ func (t *Target) onHost(ctx context.Context, r deploy.TargetRequest, img *image,
 		if err := removeAll(dir); err != nil {
 			return diskError(t.o.Home, err)
 		}
-		if err := t.unpack(ctx, img, img.application(), dir); err != nil {
+		if err := t.unpack(ctx, img, img.application(), dir, img.digest); err != nil {
 			return err
 		}
 	}
@@ -105,27 +104,27 @@ func (a *application) inside(p string) string {
 
 // find looks for the folders of packages and the version that they are for.
 func (a *application) find() error {
-	r, err := os.OpenRoot(a.root)
+	r, err := (stack{a.root}).open()
 	if err != nil {
 		return err
 	}
-	defer r.Close()
+	defer r.close()
 	prefixes := []string{a.work + "/.venv", a.work + "/venv", "/opt/venv", "/venv", "/usr/local", "/usr"}
 	if v := lookup(a.env, "VIRTUAL_ENV"); v != "" {
 		prefixes = append([]string{v}, prefixes...)
 	}
 	for _, prefix := range prefixes {
-		lib, err := resolve(r, prefix+"/lib")
+		lib, err := r.resolve(prefix + "/lib")
 		if err != nil {
 			continue
 		}
-		es, _ := fs.ReadDir(r.FS(), lib)
+		es := r.list(lib)
 		for _, e := range es {
 			m := siteRE.FindStringSubmatch(e.Name())
 			if m == nil || a.version != "" && a.version != m[1] {
 				continue
 			}
-			site, err := resolve(r, path.Join(lib, e.Name(), "site-packages"))
+			site, err := r.resolve(path.Join(lib, e.Name(), "site-packages"))
 			if err != nil {
 				continue
 			}
@@ -155,11 +154,11 @@ func (a *application) shims() error {
 	if err := os.MkdirAll(bin, 0o700); err != nil {
 		return err
 	}
-	r, err := os.OpenRoot(a.root)
+	r, err := (stack{a.root}).open()
 	if err != nil {
 		return err
 	}
-	defer r.Close()
+	defer r.close()
 	shim := func(name, script string) error {
 		text := "#!/bin/sh\nexec " + quote(a.python)
 		if script != "" {
@@ -174,17 +173,16 @@ func (a *application) shims() error {
 	}
 	made := 0
 	for dir := range strings.SplitSeq(lookup(a.env, "PATH"), ":") {
-		p, err := resolve(r, dir)
+		p, err := r.resolve(dir)
 		if err != nil {
 			continue
 		}
-		es, _ := fs.ReadDir(r.FS(), p)
-		for _, e := range es {
+		for _, e := range r.list(p) {
 			if made >= maxShims || strings.HasPrefix(e.Name(), "python") || !e.Type().IsRegular() {
 				continue
 			}
 			file := path.Join(p, e.Name())
-			if _, err := os.Lstat(filepath.Join(bin, e.Name())); err == nil || !pythonScript(r, file) {
+			if _, err := os.Lstat(filepath.Join(bin, e.Name())); err == nil || !pythonScript(r[0], file) {
 				continue
 			}
 			made++
@@ -267,7 +265,7 @@ func (a *application) program(img *image, name, search string) (string, error) {
 			return shim, nil
 		}
 	}
-	if executable(a.root, full) {
+	if (stack{a.root}).executable(full) {
 		return a.inside(full), nil
 	}
 	if path.IsAbs(name) {

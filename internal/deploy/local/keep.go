@@ -121,8 +121,8 @@ func (t *Target) cleanAll(ctx context.Context, start bool) {
 			k.mu.Unlock()
 		}
 		for _, r := range f.records() {
-			if r.Root != "" {
-				used[filepath.Dir(r.Root)] = true
+			for _, root := range r.Roots {
+				used[filepath.Dir(root)] = true
 			}
 		}
 	}

@@ -67,6 +67,7 @@ type Target struct {
 	o       Options
 	mark    string // in the environment of all that runs for a stage, before its number
 	changed chan struct{}
+	enterOK atomic.Bool // a root could be entered once: it is not tried again
 
 	mu     sync.Mutex
 	stages map[int64]*keeper

@@ -28,6 +28,7 @@ const (
 type record struct {
 	Deployment cairn.DeploymentID `json:"deployment"`
 	Mode       string             `json:"mode"`
+	Notes      []string           `json:"notes,omitempty"`
 	// Stop ends its container.
 	Stop []string `json:"stop,omitempty"`
 	// Spec is what cairn _enter reads of the file.
@@ -75,6 +76,7 @@ func (t *Target) prepare(ctx context.Context, r deploy.TargetRequest) (*plan, er
 	if err != nil {
 		return nil, err
 	}
+	p.made.Notes = p.notes
 	text, err := json.Marshal(p.made)
 	if err != nil {
 		return nil, err
@@ -96,7 +98,12 @@ func (t *Target) choose(ctx context.Context, f folder, p *plan) (mode, tool stri
 		}
 	}
 	if way == ServeAuto || way == ServeRoot {
-		if why = t.enters(ctx, f); why == "" {
+		why = ""
+		if !t.enterOK.Load() {
+			why = t.enters(ctx, f)
+		}
+		if why == "" {
+			t.enterOK.Store(true)
 			return modeRoot, "", nil
 		}
 		if way == ServeRoot {
@@ -166,8 +173,9 @@ func (t *Target) enters(ctx context.Context, f folder) (why string) {
 		return err.Error()
 	}
 	defer t.remove(dir)
-	spec := enter.Spec{Root: filepath.Join(dir, "root"), Scratch: filepath.Join(dir, "scratch")}
-	if err := os.Mkdir(spec.Root, 0o755); err != nil {
+	root := filepath.Join(dir, "root")
+	spec := enter.Spec{Roots: []string{root}, Scratch: filepath.Join(dir, "scratch")}
+	if err := os.Mkdir(root, 0o755); err != nil {
 		return err.Error()
 	}
 	text, err := json.Marshal(spec)

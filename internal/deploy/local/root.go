@@ -55,20 +55,20 @@ func (t *Target) inRoot(ctx context.Context, r deploy.TargetRequest, img *image,
 		return err
 	}
 	p.noteUnknown(r, img, c)
-	root, err := t.root(ctx, img)
+	roots, err := t.unpacked(ctx, img)
 	if err != nil {
 		return err
 	}
 	e := t.told(r, img.env(), port)
 	path := lookup(e.list(), "PATH")
-	if err := startable(root, img, c.Args[0], path); err != nil {
+	if err := startable(roots, img, c.Args[0], path); err != nil {
 		return err
 	}
-	if _, err := enter.Lookup(root, img.Config.User); err != nil {
+	if _, err := enter.Lookup(roots, img.Config.User); err != nil {
 		return err
 	}
 	f := t.folder(r.Stage.ID)
-	p.made.Spec = enter.Spec{Root: root, Scratch: f.scratch(r.Deployment.ID), User: img.Config.User, Dir: img.Config.WorkingDir}
+	p.made.Spec = enter.Spec{Roots: roots, Scratch: f.scratch(r.Deployment.ID), User: img.Config.User, Dir: img.Config.WorkingDir}
 	p.exec.Args = append(append(t.o.Enter[:len(t.o.Enter):len(t.o.Enter)], f.record(r.Deployment.ID), "--"), c.Args...)
 	p.exec.Env = e.list()
 	p.exec.Dir = string(f)
@@ -76,25 +76,25 @@ func (t *Target) inRoot(ctx context.Context, r deploy.TargetRequest, img *image,
 }
 
 // startable makes sure that a program is in an image before anything is started.
-func startable(root string, img *image, name, path string) error {
+func startable(roots stack, img *image, name, path string) error {
 	if strings.Contains(name, "/") {
 		full := name
 		if !strings.HasPrefix(name, "/") {
 			full = img.Config.WorkingDir + "/" + name
 		}
-		if executable(root, full) {
+		if roots.executable(full) {
 			return nil
 		}
 		return cairn.Errorf(cairn.CodeInvalid, "the command %s is not in the image %s", name, img.name).
 			WithHint("the path is one inside the image; the working directory is %s", orRoot(img.Config.WorkingDir))
 	}
 	for dir := range strings.SplitSeq(path, ":") {
-		if executable(root, dir+"/"+name) {
+		if roots.executable(dir + "/" + name) {
 			return nil
 		}
 	}
 	hint := "install what holds it, or write the command with its path"
-	if near := cairn.Nearest(name, programs(root, path)); near != "" {
+	if near := cairn.Nearest(name, roots.programs(path)); near != "" {
 		hint = "did you mean " + near + "? " + hint
 	}
 	return cairn.Errorf(cairn.CodeInvalid, "the command %s is not in the image %s: looked for in %s", name, img.name, path).WithHint("%s", hint)

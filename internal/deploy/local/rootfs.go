@@ -10,10 +10,48 @@ import (
 
 const maxLinks = 40
 
+// stack are the folders of an image that are laid over each other, the topmost
+// first.
+type stack []string
+
+// view is a stack that is looked into.
+type view []*os.Root
+
+func (s stack) open() (view, error) {
+	var v view
+	for _, dir := range s {
+		r, err := os.OpenRoot(dir)
+		if err != nil {
+			v.close()
+			return nil, err
+		}
+		v = append(v, r)
+	}
+	return v, nil
+}
+
+func (v view) close() {
+	for _, r := range v {
+		r.Close()
+	}
+}
+
+// lstat looks at what lies topmost, and in which folder.
+func (v view) lstat(name string) (fs.FileInfo, *os.Root, error) {
+	err := error(fs.ErrNotExist)
+	for _, r := range v {
+		var fi fs.FileInfo
+		if fi, err = r.Lstat(name); err == nil {
+			return fi, r, nil
+		}
+	}
+	return nil, nil, err
+}
+
 // resolve follows a path in an unpacked image as a process inside would: links
 // that begin with a slash start at the image's root, and none leads out. What it
 // returns is relative to the root and holds no link.
-func resolve(root *os.Root, name string) (string, error) {
+func (v view) resolve(name string) (string, error) {
 	at := "."
 	rest := strings.Split(path.Clean("/"+name), "/")
 	for links := 0; len(rest) > 0; {
@@ -27,7 +65,7 @@ func resolve(root *os.Root, name string) (string, error) {
 			continue
 		}
 		next := path.Join(at, part)
-		fi, err := root.Lstat(next)
+		fi, r, err := v.lstat(next)
 		if err != nil {
 			return "", err
 		}
@@ -38,7 +76,7 @@ func resolve(root *os.Root, name string) (string, error) {
 		if links++; links > maxLinks {
 			return "", errors.New("too many links")
 		}
-		to, err := root.Readlink(next)
+		to, err := r.Readlink(next)
 		if err != nil {
 			return "", err
 		}
@@ -50,36 +88,45 @@ func resolve(root *os.Root, name string) (string, error) {
 	return at, nil
 }
 
+// list are the entries of a folder.
+func (v view) list(dir string) []fs.DirEntry {
+	var out []fs.DirEntry
+	for _, r := range v {
+		es, _ := fs.ReadDir(r.FS(), dir) // mostly it is in one of them
+		out = append(out, es...)
+	}
+	return out
+}
+
 // executable reports whether a path of an image is a program.
-func executable(root, name string) bool {
-	r, err := os.OpenRoot(root)
+func (s stack) executable(name string) bool {
+	v, err := s.open()
 	if err != nil {
 		return false
 	}
-	defer r.Close()
-	p, err := resolve(r, name)
+	defer v.close()
+	p, err := v.resolve(name)
 	if err != nil {
 		return false
 	}
-	fi, err := r.Lstat(p)
+	fi, _, err := v.lstat(p)
 	return err == nil && fi.Mode().IsRegular() && fi.Mode()&0o111 != 0
 }
 
 // programs lists what lies on a PATH of an image.
-func programs(root, list string) []string {
-	r, err := os.OpenRoot(root)
+func (s stack) programs(list string) []string {
+	v, err := s.open()
 	if err != nil {
 		return nil
 	}
-	defer r.Close()
+	defer v.close()
 	var out []string
 	for dir := range strings.SplitSeq(list, ":") {
-		p, err := resolve(r, dir)
+		p, err := v.resolve(dir)
 		if err != nil {
 			continue
 		}
-		es, _ := fs.ReadDir(r.FS(), p)
-		for _, e := range es {
+		for _, e := range v.list(p) {
 			out = append(out, e.Name())
 		}
 	}

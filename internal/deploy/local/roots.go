@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -14,26 +15,72 @@ import (
 	"github.com/cairn-ml/cairn"
 )
 
-// An unpacked image is a folder roots/<12 hex digits> with the file system in fs
-// and, once all of it is on the disk, its digest in the file ok.
+// What is unpacked is a folder roots/<12 hex digits> with files in fs and, once all
+// of them are on the disk, its whole key in the file ok. An image is one such
+// folder or several that are laid over each other: what Cairn packed above a base
+// (packages, code, model) is unpacked layer by layer, so that a change of the code
+// costs the code alone. Only such layers hold no whiteouts for sure.
 
 func (t *Target) rootsDir() string { return filepath.Join(t.o.Home, "roots") }
 
-// root unpacks an image, once for all its deployments, and returns the folder of
-// its file system.
-func (t *Target) root(ctx context.Context, img *image) (string, error) {
+// maxStack bounds how many folders are laid over each other.
+const maxStack = 16
+
+// groups are the layers of an image as they are unpacked, the lowest first.
+func (i *image) groups() [][]cairn.ImageLayer {
+	n := len(i.layers)
+	for n > 0 && i.layers[n-1].Role != "" && i.layers[n-1].Role != cairn.LayerBase {
+		n--
+	}
+	if len(i.layers)-n >= maxStack {
+		n = len(i.layers)
+	}
+	var out [][]cairn.ImageLayer
+	if n > 0 {
+		out = append(out, i.layers[:n])
+	}
+	for ; n < len(i.layers); n++ {
+		out = append(out, i.layers[n:n+1])
+	}
+	return out
+}
+
+// unpacked makes sure that an image is unpacked and returns its folders, the
+// topmost first.
+func (t *Target) unpacked(ctx context.Context, img *image) (stack, error) {
+	var out stack
+	for _, g := range img.groups() {
+		dir, err := t.group(ctx, img, g)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.Contains(out, dir) {
+			out = append(out, dir)
+		}
+	}
+	slices.Reverse(out)
+	return out, nil
+}
+
+// group unpacks some layers, once for all images that have them.
+func (t *Target) group(ctx context.Context, img *image, layers []cairn.ImageLayer) (string, error) {
+	var names []string
+	for _, l := range layers {
+		names = append(names, string(l.Digest))
+	}
+	key := cairn.SumBytes([]byte(strings.Join(names, "\n")))
 	t.mu.Lock()
-	mu := t.roots[img.key()]
+	mu := t.roots[short(key)]
 	if mu == nil {
 		mu = &sync.Mutex{}
-		t.roots[img.key()] = mu
+		t.roots[short(key)] = mu
 	}
 	t.mu.Unlock()
 	mu.Lock()
 	defer mu.Unlock()
-	dir := filepath.Join(t.rootsDir(), img.key())
+	dir := filepath.Join(t.rootsDir(), short(key))
 	ok := filepath.Join(dir, "ok")
-	if b, err := os.ReadFile(ok); err == nil && string(b) == string(img.digest) {
+	if b, err := os.ReadFile(ok); err == nil && string(b) == string(key) {
 		now := time.Now()
 		_ = os.Chtimes(ok, now, now) // only decides when it is cleaned up
 		return filepath.Join(dir, "fs"), nil
@@ -41,11 +88,11 @@ func (t *Target) root(ctx context.Context, img *image) (string, error) {
 	if err := removeAll(dir); err != nil {
 		return "", diskError(t.o.Home, err)
 	}
-	return filepath.Join(dir, "fs"), t.unpack(ctx, img, img.layers, dir)
+	return filepath.Join(dir, "fs"), t.unpack(ctx, img, layers, dir, key)
 }
 
 // unpack puts layers into dir/fs. A crash leaves no dir, or one that is whole.
-func (t *Target) unpack(ctx context.Context, img *image, layers []cairn.ImageLayer, dir string) (err error) {
+func (t *Target) unpack(ctx context.Context, img *image, layers []cairn.ImageLayer, dir string, key cairn.Digest) (err error) {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
 		return diskError(t.o.Home, err)
 	}
@@ -70,7 +117,7 @@ func (t *Target) unpack(ctx context.Context, img *image, layers []cairn.ImageLay
 	if err := syncTree(root); err != nil {
 		return diskError(t.o.Home, err)
 	}
-	if err := writeFile(filepath.Join(tmp, "ok"), []byte(img.digest)); err != nil {
+	if err := writeFile(filepath.Join(tmp, "ok"), []byte(key)); err != nil {
 		return diskError(t.o.Home, err)
 	}
 	if err := os.Rename(tmp, dir); err != nil {

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// copyTree copies a tree, by sharing blocks where the file system can do that.
+// copyTree copies a tree over what is there, by sharing blocks where the file system can do that.
 func copyTree(from, to string) error {
 	owners := os.Geteuid() == 0
 	type folder struct {
@@ -32,10 +32,19 @@ func copyTree(from, to string) error {
 		if err != nil {
 			return err
 		}
+		// What lies above replaces what lies below; folders are merged.
+		if old, err := os.Lstat(dst); err == nil && rel != "." && !(old.IsDir() && d.IsDir()) {
+			if err := removeAll(dst); err != nil {
+				return err
+			}
+		}
 		switch {
 		case d.IsDir():
 			if err := os.Mkdir(dst, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 				return err
+			}
+			if err := os.Chmod(dst, 0o700); err != nil {
+				return err // the one below may be read-only
 			}
 			folders = append(folders, folder{dst, fi.Mode()})
 		case fi.Mode()&fs.ModeSymlink != 0:

@@ -20,10 +20,11 @@ import (
 
 // Spec is the file that `cairn _enter FILE -- PROGRAM ARG…` reads.
 type Spec struct {
-	// Root is the unpacked image; Scratch a folder that belongs to this start alone:
-	// what lies in it goes first.
-	Root    string `json:"root"`
-	Scratch string `json:"scratch"`
+	// Roots are folders of the unpacked image that are laid over each other, the
+	// topmost first. Scratch is a folder that belongs to this start alone: what lies
+	// in it goes first.
+	Roots   []string `json:"roots"`
+	Scratch string   `json:"scratch"`
 	// User is USER of the image: name or number, with a group after a colon.
 	User string `json:"user,omitempty"`
 	// Dir is WORKDIR; one that is not there is made.
@@ -52,7 +53,7 @@ func readSpec(path string) (Spec, error) {
 	if err := json.Unmarshal(b, &s); err != nil {
 		return s, fmt.Errorf("%s is damaged: %w", path, err)
 	}
-	if s.Root == "" || s.Scratch == "" {
+	if len(s.Roots) == 0 || s.Scratch == "" {
 		return s, fmt.Errorf("%s names no root or no folder to write to", path)
 	}
 	return s, nil
@@ -65,22 +66,18 @@ type Account struct {
 	Home     string
 }
 
-// Lookup finds the user of an image in its own lists of accounts.
-func Lookup(root, user string) (Account, error) {
+// Lookup finds the user of an image in its own lists of accounts; roots are as in
+// a Spec.
+func Lookup(roots []string, user string) (Account, error) {
 	a := Account{Home: "/"}
 	name, group, hasGroup := strings.Cut(user, ":")
 	if name == "" {
 		name = "0"
 	}
-	dir, err := os.OpenRoot(root)
-	if err != nil {
-		return a, err
-	}
-	defer dir.Close()
 	uid, numeric := number(name)
 	a.UID = uid
 	known := false
-	err = accounts(dir, "etc/passwd", 7, func(f []string) {
+	err := accounts(roots, "etc/passwd", 7, func(f []string) {
 		u, ok1 := number(f[2])
 		g, ok2 := number(f[3])
 		if known || !ok1 || !ok2 || f[0] != name && !(numeric && u == uid) {
@@ -104,7 +101,7 @@ func Lookup(root, user string) (Account, error) {
 	if hasGroup && gidNumeric {
 		a.GID = gid
 	}
-	err = accounts(dir, "etc/group", 4, func(f []string) {
+	err = accounts(roots, "etc/group", 4, func(f []string) {
 		g, ok := number(f[2])
 		if !ok {
 			return
@@ -127,14 +124,10 @@ func Lookup(root, user string) (Account, error) {
 	return a, err
 }
 
-// accounts visits the lines of a list; one that is not there is empty.
-func accounts(root *os.Root, path string, fields int, visit func([]string)) error {
-	fi, err := root.Stat(path)
-	if err != nil || !fi.Mode().IsRegular() {
-		return nil
-	}
-	f, err := root.Open(path)
-	if err != nil {
+// accounts visits the lines of the topmost list; one that is not there is empty.
+func accounts(roots []string, path string, fields int, visit func([]string)) error {
+	f, err := topmost(roots, path)
+	if f == nil {
 		return err
 	}
 	defer f.Close()
@@ -145,6 +138,25 @@ func accounts(root *os.Root, path string, fields int, visit func([]string)) erro
 		}
 	}
 	return s.Err()
+}
+
+// topmost opens a plain file; nil when there is none.
+func topmost(roots []string, path string) (*os.File, error) {
+	for _, dir := range roots {
+		r, err := os.OpenRoot(dir)
+		if err != nil {
+			return nil, err
+		}
+		fi, err := r.Stat(path)
+		if err != nil || !fi.Mode().IsRegular() {
+			r.Close()
+			continue
+		}
+		f, err := r.Open(path)
+		r.Close()
+		return f, err
+	}
+	return nil, nil
 }
 
 func number(s string) (int, bool) {

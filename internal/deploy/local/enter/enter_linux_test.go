@@ -31,6 +31,7 @@ type said struct {
 	UID, GID  int
 	Groups    []int
 	Dir, Home string
+	Data      string
 	Args      []string
 	Errors    map[string]string
 	Caps      string
@@ -51,6 +52,8 @@ func prog() {
 	try := func(name string, err error) {
 		s.Errors[name] = fmt.Sprint(err)
 	}
+	data, _ := os.ReadFile("/app/data.txt")
+	s.Data = string(data)
 	try("write", os.WriteFile("/app/data.txt", []byte("changed"), 0o644))
 	try("remove", os.Remove("/app/gone.txt"))
 	try("tmp", os.WriteFile("/tmp/x", []byte("x"), 0o644))
@@ -117,7 +120,7 @@ func newWorld(t *testing.T, uid int) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = removeAll(dir) })
-	w := &world{t: t, dir: dir, uid: uid, spec: Spec{Root: filepath.Join(dir, "image"), Scratch: filepath.Join(dir, "scratch"), Dir: "/app"}}
+	w := &world{t: t, dir: dir, uid: uid, spec: Spec{Roots: []string{filepath.Join(dir, "image")}, Scratch: filepath.Join(dir, "scratch"), Dir: "/app"}}
 	b, err := os.ReadFile(self)
 	if err != nil {
 		t.Fatal(err)
@@ -134,12 +137,12 @@ func newWorld(t *testing.T, uid int) *world {
 	w.file("bin/script", "#!/no/such/interpreter\n")
 	w.file("bin/foreign", "\x7fELF no program of this machine")
 	for _, p := range []string{"bin/prog", "bin/script", "bin/foreign"} {
-		if err := os.Chmod(filepath.Join(w.spec.Root, p), 0o755); err != nil {
+		if err := os.Chmod(filepath.Join(w.spec.Roots[0], p), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
 	// A link that leads outside, as base images have them.
-	if err := os.Symlink("/run/systemd/resolve/stub-resolv.conf", filepath.Join(w.spec.Root, "etc/resolv.conf")); err != nil {
+	if err := os.Symlink("/run/systemd/resolve/stub-resolv.conf", filepath.Join(w.spec.Roots[0], "etc/resolv.conf")); err != nil {
 		t.Fatal(err)
 	}
 	w.own()
@@ -148,7 +151,7 @@ func newWorld(t *testing.T, uid int) *world {
 
 func (w *world) file(name, text string) {
 	w.t.Helper()
-	p := filepath.Join(w.spec.Root, name)
+	p := filepath.Join(w.spec.Roots[0], name)
 	if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
 		w.t.Fatal(err)
 	}
@@ -256,11 +259,11 @@ func TestThePackedRootNeverChanges(t *testing.T) {
 					}
 				}
 				for name, want := range map[string]string{"app/data.txt": "shared", "app/gone.txt": "shared"} {
-					if b, err := os.ReadFile(filepath.Join(w.spec.Root, name)); err != nil || string(b) != want {
+					if b, err := os.ReadFile(filepath.Join(w.spec.Roots[0], name)); err != nil || string(b) != want {
 						t.Errorf("%s of the shared root: %q, %v", name, b, err)
 					}
 				}
-				if es, _ := os.ReadDir(w.spec.Root); len(es) != 3 {
+				if es, _ := os.ReadDir(w.spec.Roots[0]); len(es) != 3 {
 					t.Errorf("the shared root holds %v", es)
 				}
 			})
@@ -325,4 +328,39 @@ func TestProgramsThatCannotStart(t *testing.T) {
 			t.Errorf("exit %d, %s", code, errs)
 		}
 	})
+}
+
+// What lies above hides what lies below, and folders are merged, in both ways.
+func TestFoldersAreLaidOverEachOther(t *testing.T) {
+	t.Parallel()
+	for _, write := range []string{"overlay", "copy"} {
+		t.Run(write, func(t *testing.T) {
+			t.Parallel()
+			users(t, func(t *testing.T, uid int) {
+				w := newWorld(t, uid)
+				w.spec.Write = write
+				top := filepath.Join(w.dir, "top")
+				w.spec.Roots = []string{top, w.spec.Roots[0]}
+				for name, text := range map[string]string{"app/data.txt": "above", "etc/passwd": "root:x:0:0::/above:\n"} {
+					p := filepath.Join(top, name)
+					if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
+						t.Fatal(err)
+					}
+					if err := os.WriteFile(p, []byte(text), 0o644); err != nil {
+						t.Fatal(err)
+					}
+				}
+				w.own()
+				w.need()
+				out, errs, code := w.enter(nil, nil, "/bin/prog")
+				var s said
+				if err := json.Unmarshal([]byte(out), &s); err != nil || code != 0 {
+					t.Fatal(err, out, errs)
+				}
+				if s.Home != "/above" || s.Data != "above" || s.Errors["remove"] != "<nil>" {
+					t.Errorf("%+v", s)
+				}
+			})
+		})
+	}
 }

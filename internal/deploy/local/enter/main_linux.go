@@ -80,7 +80,7 @@ func parse(args []string) (*call, error) {
 }
 
 func (c *call) run(ctx context.Context) error {
-	user, err := Lookup(c.spec.Root, c.spec.User)
+	user, err := Lookup(c.spec.Roots, c.spec.User)
 	if err != nil {
 		return err
 	}

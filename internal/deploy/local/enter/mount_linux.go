@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -41,8 +42,10 @@ func (s *Spec) mount(rootless bool) error {
 		if s.Write == "overlay" {
 			return fmt.Errorf("no overlay: %w", err)
 		}
-		if err := copyTree(s.Root, root); err != nil {
-			return fmt.Errorf("the image cannot be copied: %w", err)
+		for _, from := range slices.Backward(s.Roots) {
+			if err := copyTree(from, root); err != nil {
+				return fmt.Errorf("the image cannot be copied: %w", err)
+			}
 		}
 		if err := unix.Mount(root, root, "", unix.MS_BIND, ""); err != nil {
 			return err
@@ -64,7 +67,11 @@ func (s *Spec) mount(rootless bool) error {
 }
 
 func (s *Spec) overlay(root string, rootless bool) error {
-	o := "lowerdir=" + escape.Replace(s.Root) + ",upperdir=" + escape.Replace(filepath.Join(s.Scratch, "upper")) +
+	var lower []string
+	for _, dir := range s.Roots {
+		lower = append(lower, escape.Replace(dir))
+	}
+	o := "lowerdir=" + strings.Join(lower, ":") + ",upperdir=" + escape.Replace(filepath.Join(s.Scratch, "upper")) +
 		",workdir=" + escape.Replace(filepath.Join(s.Scratch, "work"))
 	if rootless {
 		o += ",userxattr"
