@@ -177,15 +177,9 @@ func (a *API) followDeployment(w http.ResponseWriter, r *http.Request) error {
 	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	left := false
-	done := make(chan struct{})
-	defer func() { <-done }()
-	defer cancel()
 	go func() {
-		defer close(done)
 		select {
 		case <-a.o.Leaving:
-			left = true
 			cancel()
 		case <-ctx.Done():
 		}
@@ -205,15 +199,15 @@ func (a *API) followDeployment(w http.ResponseWriter, r *http.Request) error {
 		}
 		return rc.Flush()
 	})
-	cancel()
-	<-done
-	switch {
-	case left:
-		panic(http.ErrAbortHandler) // no end: the client takes it up with the next owner
-	case r.Context().Err() != nil:
-		return nil // the client went away
-	case err != nil:
-		return a.cut(r.Context(), err)
+	if err != nil {
+		select {
+		case <-a.o.Leaving:
+			panic(http.ErrAbortHandler) // no end: the client takes it up with the next owner
+		case <-r.Context().Done():
+			return nil // the client went away
+		default:
+			return a.cut(r.Context(), err)
+		}
 	}
 	_ = enc.Encode(line{End: true}) // a failure to write has nowhere to be told
 	return nil

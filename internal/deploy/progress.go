@@ -26,6 +26,19 @@ type progress struct {
 // begin starts the progress of a deployment anew: a target that takes one up
 // again tells it from the beginning. The caller holds s.mu.
 func (s *Service) begin(id cairn.DeploymentID) *progress {
+	p := s.find(id)
+	p.mu.Lock()
+	p.events = nil
+	p.mu.Unlock()
+	return p
+}
+
+// find gives the progress of a deployment, also before there is any, so that who
+// follows hears the first event. The caller holds s.mu.
+func (s *Service) find(id cairn.DeploymentID) *progress {
+	if p := s.progress[id]; p != nil {
+		return p
+	}
 	if len(s.progress) >= keptDeployments {
 		oldest := id
 		for k := range s.progress {
@@ -43,7 +56,7 @@ func (s *Service) begin(id cairn.DeploymentID) *progress {
 func (s *Service) progressOf(id cairn.DeploymentID) *progress {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.progress[id]
+	return s.find(id)
 }
 
 func (p *progress) add(e cairn.StageEvent) {
@@ -63,9 +76,6 @@ func (p *progress) add(e cairn.StageEvent) {
 
 // after gives the events behind a time, and what is closed at the next one.
 func (p *progress) after(t time.Time) ([]cairn.StageEvent, <-chan struct{}) {
-	if p == nil {
-		return nil, nil
-	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	i := slices.IndexFunc(p.events, func(e cairn.StageEvent) bool { return e.At.After(t) })
