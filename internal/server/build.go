@@ -5,7 +5,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/api/client"
@@ -39,12 +41,14 @@ func buildImage(ctx context.Context, c *client.Client, tools python.Tools, r cai
 		}
 		slices.Sort(tools.Environ)
 	}
-	cache := ""
-	if tools.Home != "" {
-		cache = filepath.Join(tools.Home, "cache", "oci")
-	}
-	b := build.New(build.Options{Cache: cache, Deps: build.Wheels(wheel.New(WheelOptions(tools)))})
-	return b.Build(ctx, buildServer{c}, r, log)
+	return newBuilder(tools).Build(ctx, buildServer{c}, r, log)
+}
+
+func newBuilder(tools python.Tools) *build.Builder {
+	return build.New(build.Options{
+		Cache: filepath.Join(tools.Home, "cache", "oci"), Deps: build.Wheels(wheel.New(WheelOptions(tools))),
+		Puller: build.Outside{}, Pusher: build.Outside{},
+	})
 }
 
 // imageTools are what the commands of images do on this machine.

@@ -28,6 +28,7 @@ type assembled struct {
 	baseName string
 	env      cairn.Ref
 	builder  string
+	kept     int64 // bytes of the base's layers
 }
 
 // part is a layer that this build adds.

@@ -260,6 +260,7 @@ func (j *job) importArchive(ctx context.Context, name, platform string, below *b
 			b := below.image.Layers[i]
 			b.MediaType, b.Role, b.DiffID, b.Note = ociType(b.MediaType), cairn.LayerBase, cairn.Digest(c.RootFS.DiffIDs[i]), ""
 			a.layers = append(a.layers, b)
+			a.kept += b.Size
 			continue
 		}
 		if l.mediaType == layer.MediaTypeTar && string(l.digest) != string(c.RootFS.DiffIDs[i]) {

@@ -40,6 +40,7 @@ func (j *job) store(ctx context.Context, a *assembled, st *stage, parts []part) 
 				l.Note = st.base.name
 			}
 			a.layers = append(a.layers, l)
+			a.kept += l.Size
 		}
 	}
 	for _, p := range parts {
@@ -141,11 +142,7 @@ func (j *job) send(ctx context.Context, a *assembled, parts []part, config, mani
 	for _, d := range missing {
 		lacks[d] = true
 	}
-	for _, l := range a.layers {
-		if l.Role == cairn.LayerBase {
-			j.res.Kept += l.Size
-		}
-	}
+	j.res.Kept += a.kept
 	var blobs []Blob
 	state := map[cairn.Digest]string{}
 	for _, p := range parts {
@@ -178,15 +175,8 @@ func (j *job) send(ctx context.Context, a *assembled, parts []part, config, mani
 
 // tell writes a line for each part of the image.
 func (j *job) tell(a *assembled, parts []part, state map[cairn.Digest]string) {
-	n, size := 0, int64(0)
-	for _, l := range a.layers {
-		if l.Role == cairn.LayerBase {
-			n++
-			size += l.Size
-		}
-	}
-	if a.baseName != "" {
-		j.printf("%-12s %-40s %10s  already there", cairn.LayerBase, a.baseName+" ("+count(n, "layer")+")", bytesText(size))
+	if n := len(a.layers) - len(parts); n > 0 {
+		j.printf("%-12s %-40s %10s  already there", cairn.LayerBase, a.baseName+" ("+count(n, "layer")+")", bytesText(a.kept))
 	}
 	for _, p := range parts {
 		note := p.note
