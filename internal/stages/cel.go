@@ -2,7 +2,6 @@ package stages
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -98,13 +97,13 @@ func (u use) String() string {
 	switch {
 	case u.key == "":
 		return u.root
-	case plainKey.MatchString(u.key):
+	case plainKey().MatchString(u.key):
 		return u.root + "." + u.key
 	}
 	return fmt.Sprintf("%s[%q]", u.root, u.key)
 }
 
-var plainKey = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+var plainKey = lazily(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // fault is what is wrong with a condition; line from 1, column from 0.
 type fault struct {
@@ -186,9 +185,9 @@ func (c *Checker) uses(parsed *cel.Ast) ([]use, []fault) {
 }
 
 var (
-	undeclared = regexp.MustCompile(`^undeclared reference to '([^']*)'`)
-	noOverload = regexp.MustCompile(`^found no matching overload for '([^']*)' applied to '\((.*)\)'`)
-	syntax     = regexp.MustCompile(`(?s)^Syntax error: (.*)$`)
+	undeclared = lazily(`^undeclared reference to '([^']*)'`)
+	noOverload = lazily(`^found no matching overload for '([^']*)' applied to '\((.*)\)'`)
+	syntax     = lazily(`(?s)^Syntax error: (.*)$`)
 )
 
 // faults translates what the compiler says; the first few are enough.
@@ -199,7 +198,7 @@ func faults(issues *cel.Issues) []fault {
 			break
 		}
 		f := fault{line: e.Location.Line(), column: max(e.Location.Column(), 0), message: "not a condition in CEL: " + e.Message}
-		if m := undeclared.FindStringSubmatch(e.Message); m != nil {
+		if m := undeclared().FindStringSubmatch(e.Message); m != nil {
 			var names []string
 			for _, v := range variables() {
 				names = append(names, v.name)
@@ -208,7 +207,7 @@ func faults(issues *cel.Issues) []fault {
 			if near := cairn.Nearest(m[1], names); near != "" {
 				f.hint = "did you mean " + near + "? " + f.hint
 			}
-		} else if m := noOverload.FindStringSubmatch(e.Message); m != nil {
+		} else if m := noOverload().FindStringSubmatch(e.Message); m != nil {
 			op := strings.Trim(m[1], "_")
 			f.message = fmt.Sprintf("%s does not take %s", op, strings.ReplaceAll(m[2], ", ", " and "))
 			switch {
@@ -217,7 +216,7 @@ func faults(issues *cel.Issues) []fault {
 			case strings.Contains(m[2], "string"):
 				f.hint = "text stands in quotes, numbers do not"
 			}
-		} else if m := syntax.FindStringSubmatch(e.Message); m != nil {
+		} else if m := syntax().FindStringSubmatch(e.Message); m != nil {
 			f.message = "not a condition in CEL: " + strings.ReplaceAll(m[1], "\n", " ")
 			switch {
 			case strings.Contains(m[1], "at: '="):

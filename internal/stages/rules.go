@@ -47,7 +47,7 @@ func setReviewers(r *reader, s *stage, n *yaml.Node) {
 		v, ok := r.oneLine(n, "reviewers", 200)
 		switch {
 		case !ok:
-		case !userName.MatchString(v):
+		case !userName().MatchString(v):
 			r.fail("value", n, "a reviewer is the name of one user; cairn user list shows them", "%s cannot be a user", quote(v))
 		case slices.ContainsFunc(s.config.Rules.Reviewers, func(have string) bool { return strings.EqualFold(have, v) }):
 			r.warn("value", n, "", "%s stands twice in reviewers", quote(v))

@@ -1,7 +1,6 @@
 package stages
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -23,10 +22,10 @@ var misplaced = map[string]string{
 }
 
 var (
-	serviceName  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
-	imageName    = regexp.MustCompile(`^(?:[a-zA-Z0-9.-]+(?::[0-9]{1,5})?/)?[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*$`)
-	variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-	userName     = regexp.MustCompile(`^[^\s/,;:'"]{1,100}$`)
+	serviceName  = lazily(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
+	imageName    = lazily(`^(?:[a-zA-Z0-9.-]+(?::[0-9]{1,5})?/)?[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*$`)
+	variableName = lazily(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	userName     = lazily(`^[^\s/,;:'"]{1,100}$`)
 )
 
 func fileKeys() []key[File] {
@@ -34,7 +33,7 @@ func fileKeys() []key[File] {
 		{name: "service", kind: "a name", def: "the name of the repository",
 			doc: "What the releases are counted for: the API that this repository builds.",
 			set: func(r *reader, f *File, n *yaml.Node) {
-				if v, ok := r.oneLine(n, "service", 200); ok && !serviceName.MatchString(v) {
+				if v, ok := r.oneLine(n, "service", 200); ok && !serviceName().MatchString(v) {
 					r.fail("value", n, "letters, digits, '.', '_' and '-', at most 100; the first is a letter or a digit", "service is %s", quote(v))
 				} else if ok {
 					f.Service = v
@@ -107,9 +106,9 @@ func setImage(r *reader, s *stage, n *yaml.Node) {
 		hint = "leave the tag out: each deployment chooses an image of that name"
 	case strings.Contains(v, "://"):
 		hint = "leave " + v[:strings.Index(v, "://")+3] + " out"
-	case v != strings.ToLower(v) && imageName.MatchString(strings.ToLower(v)):
+	case v != strings.ToLower(v) && imageName().MatchString(strings.ToLower(v)):
 		hint = "names of images have no capital letters: " + strings.ToLower(v)
-	case imageName.MatchString(v):
+	case imageName().MatchString(v):
 		s.config.Image = v
 		return
 	}
@@ -121,7 +120,7 @@ func setVariables(r *reader, s *stage, n *yaml.Node) {
 	r.each(n, "variables", 200, func(k, v *yaml.Node) {
 		name := k.Value
 		switch {
-		case !variableName.MatchString(name) || len(name) > 200:
+		case !variableName().MatchString(name) || len(name) > 200:
 			r.fail("value", k, "letters, digits and '_'; the first is no digit", "%s cannot be the name of a variable", quote(name))
 		case name == "PORT" || strings.HasPrefix(name, "CAIRN_"):
 			r.fail("value", k, "Cairn sets it itself", "the variable %s cannot be set", name)
@@ -132,7 +131,7 @@ func setVariables(r *reader, s *stage, n *yaml.Node) {
 		case strings.ContainsRune(v.Value, 0):
 			r.fail("value", v, "", "variables.%s holds a NUL", name)
 		default:
-			if secretLike.MatchString(name) {
+			if secretLike().MatchString(name) {
 				r.warn("secret", k, "the file is in git: keep it with cairn secret set "+strings.ToUpper(name)+" --env "+s.config.Name,
 					"the name of the variable %s looks like that of a secret", name)
 			}
@@ -142,7 +141,7 @@ func setVariables(r *reader, s *stage, n *yaml.Node) {
 	sortNamed(s.config.Variables)
 }
 
-var secretLike = regexp.MustCompile(`(?i)(^|_)(password|passwd|secret|token|api_?key|private_?key)$`)
+var secretLike = lazily(`(?i)(^|_)(password|passwd|secret|token|api_?key|private_?key)$`)
 
 func setCommand(r *reader, s *stage, n *yaml.Node) {
 	if n.Kind == yaml.ScalarNode {

@@ -30,16 +30,16 @@ type guess struct {
 }
 
 var (
-	exposeLine = regexp.MustCompile(`(?im)^\s*EXPOSE\s+(\d{1,5})`)
-	portFlag   = regexp.MustCompile(`--(?:port|bind)[\s=",]+(?:[\w.]*:)?(\d{1,5})`)
-	routeLine  = regexp.MustCompile(`(?m)^\s*@\w+\.(get|post|put|route|api_route)\(\s*["'](/[^"'\s]*)["']([^\n]*)`)
-	uploadArg  = regexp.MustCompile(`(\w+)\s*:\s*(?:Annotated\[\s*)?(?:List\[|list\[)?(?:UploadFile|bytes)`)
-	flaskFile  = regexp.MustCompile(`request\.files(?:\.get\(|\[)\s*["']([^"'\s]+)["']`)
+	exposeLine = lazily(`(?im)^\s*EXPOSE\s+(\d{1,5})`)
+	portFlag   = lazily(`--(?:port|bind)[\s=",]+(?:[\w.]*:)?(\d{1,5})`)
+	routeLine  = lazily(`(?m)^\s*@\w+\.(get|post|put|route|api_route)\(\s*["'](/[^"'\s]*)["']([^\n]*)`)
+	uploadArg  = lazily(`(\w+)\s*:\s*(?:Annotated\[\s*)?(?:List\[|list\[)?(?:UploadFile|bytes)`)
+	flaskFile  = lazily(`request\.files(?:\.get\(|\[)\s*["']([^"'\s]+)["']`)
 )
 
 func (s *Seen) guess() guess {
 	var g guess
-	for _, re := range []*regexp.Regexp{portFlag, exposeLine} {
+	for _, re := range []*regexp.Regexp{portFlag(), exposeLine()} {
 		if m := re.FindStringSubmatch(s.Dockerfile); m != nil && g.port == 0 {
 			if v, err := strconv.Atoi(m[1]); err == nil && v > 0 && v <= 65535 {
 				g.port = v
@@ -49,7 +49,7 @@ func (s *Seen) guess() guess {
 	usual := []string{"/health", "/healthz", "/api/health", "/health/ready", "/healthcheck", "/ready", "/readyz", "/livez", "/ping", "/status", "/version"}
 	best := len(usual)
 	for _, text := range s.Python {
-		for _, m := range routeLine.FindAllStringSubmatchIndex(text, -1) {
+		for _, m := range routeLine().FindAllStringSubmatchIndex(text, -1) {
 			verb, at, rest := text[m[2]:m[3]], text[m[4]:m[5]], text[m[6]:m[7]]
 			post := verb == "post" || strings.Contains(verb, "route") && strings.Contains(strings.ToUpper(rest), "POST")
 			if !post {
@@ -67,9 +67,9 @@ func (s *Seen) guess() guess {
 			if next := strings.Index(body, "\n@"); next >= 0 {
 				body = body[:next]
 			}
-			if m := uploadArg.FindStringSubmatch(body); m != nil {
+			if m := uploadArg().FindStringSubmatch(body); m != nil {
 				g.field = m[1]
-			} else if m := flaskFile.FindStringSubmatch(body); m != nil {
+			} else if m := flaskFile().FindStringSubmatch(body); m != nil {
 				g.field = m[1]
 			}
 		}
@@ -120,7 +120,7 @@ func Suggest(s Seen) []byte {
 	}
 	line(0, "# The stages that releases of this API go through. Everything here is optional.")
 	line(0, "# All keys: docs/reference/stages.md of Cairn. Check this file: cairn workflow lint")
-	if serviceName.MatchString(s.Service) {
+	if serviceName().MatchString(s.Service) {
 		line(0, "service: %s", scalar(s.Service))
 	}
 	line(0, "stages:")
@@ -185,14 +185,14 @@ func (g *guess) smoke(line func(indent int, format string, args ...any)) {
 	}
 }
 
-var plainScalar = regexp.MustCompile(`^[A-Za-z/][A-Za-z0-9/._-]*(?: /[A-Za-z0-9/._-]*)?$`)
+var plainScalar = lazily(`^[A-Za-z/][A-Za-z0-9/._-]*(?: /[A-Za-z0-9/._-]*)?$`)
 
 // scalar writes text so that YAML reads it as text.
 func scalar(s string) string {
 	switch strings.ToLower(s) {
 	case "true", "false", "null", "yes", "no", "on", "off", "y", "n":
 	default:
-		if plainScalar.MatchString(s) {
+		if plainScalar().MatchString(s) {
 			return s
 		}
 	}

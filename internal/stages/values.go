@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -40,7 +41,7 @@ func (r *reader) duration(n *yaml.Node, what string, low, high time.Duration) (c
 	return cairn.Milliseconds(d / time.Millisecond), true
 }
 
-var durationPart = regexp.MustCompile(`^(\d+(?:\.\d+)?)(ms|s|m|h|d)`)
+var durationPart = lazily(`^(\d+(?:\.\d+)?)(ms|s|m|h|d)`)
 
 func parseDuration(text string) (time.Duration, error) {
 	if text == "0" {
@@ -49,7 +50,7 @@ func parseDuration(text string) (time.Duration, error) {
 	var total float64
 	rest := text
 	for rest != "" {
-		m := durationPart.FindStringSubmatch(rest)
+		m := durationPart().FindStringSubmatch(rest)
 		if m == nil {
 			return 0, fmt.Errorf("%q is no duration", text)
 		}
@@ -81,7 +82,7 @@ func showDuration(d time.Duration) string {
 	return d.String()
 }
 
-var sizeForm = regexp.MustCompile(`^(\d+(?:\.\d+)?)([kKMGT]?)(i?)B?$`)
+var sizeForm = lazily(`^(\d+(?:\.\d+)?)([kKMGT]?)(i?)B?$`)
 
 // size reads 512Mi, 1Gi, 500M and plain bytes.
 func (r *reader) size(n *yaml.Node, what string, low, high int64) (int64, bool) {
@@ -106,7 +107,7 @@ func (r *reader) size(n *yaml.Node, what string, low, high int64) (int64, bool) 
 }
 
 func parseSize(text string) (int64, bool) {
-	m := sizeForm.FindStringSubmatch(text)
+	m := sizeForm().FindStringSubmatch(text)
 	if m == nil || m[2] == "" && m[3] != "" {
 		return 0, false
 	}
@@ -265,4 +266,10 @@ func cmpOr(a, b string) string {
 		return a
 	}
 	return b
+}
+
+// lazily compiles a pattern when it is first used: most runs of the program use
+// none of them.
+func lazily(pattern string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) })
 }

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/cairn-ml/cairn"
@@ -14,8 +15,8 @@ import (
 type helper func(args []string, options map[string]string) (string, error)
 
 var (
-	mustache  = regexp.MustCompile(`\{\{\{?([^{}]*)\}?\}\}`)
-	mustacheA = regexp.MustCompile(`^\s*(?:(\w+)=)?(?:'([^']*)'|"([^"]*)"|([^\s'"]+))`)
+	mustache  = lazily(`\{\{\{?([^{}]*)\}?\}\}`)
+	mustacheA = lazily(`^\s*(?:(\w+)=)?(?:'([^']*)'|"([^"]*)"|([^\s'"]+))`)
 )
 
 // renderTemplate fills in {{name}} and {{name 'argument' option='x'}}, the part
@@ -23,8 +24,8 @@ var (
 // empty, as it is there.
 func renderTemplate(text string, helpers map[string]helper) (string, error) {
 	var failed error
-	out := mustache.ReplaceAllStringFunc(text, func(found string) string {
-		inner := strings.TrimSpace(mustache.FindStringSubmatch(found)[1])
+	out := mustache().ReplaceAllStringFunc(text, func(found string) string {
+		inner := strings.TrimSpace(mustache().FindStringSubmatch(found)[1])
 		if strings.HasPrefix(inner, "#") || strings.HasPrefix(inner, "/") || strings.HasPrefix(inner, ">") || strings.HasPrefix(inner, "!") {
 			failed = cairn.Errorf(cairn.CodeUnsupported, "%s: blocks are not built in", found).WithHint("built in are {{name}} and {{name 'argument'}}")
 			return ""
@@ -32,7 +33,7 @@ func renderTemplate(text string, helpers map[string]helper) (string, error) {
 		var words []string
 		options := map[string]string{}
 		for rest := inner; strings.TrimSpace(rest) != ""; {
-			m := mustacheA.FindStringSubmatch(rest)
+			m := mustacheA().FindStringSubmatch(rest)
 			if m == nil {
 				failed = cairn.Errorf(cairn.CodeInvalid, "%s cannot be read", found)
 				return ""
@@ -92,11 +93,11 @@ func dated(at time.Time) helper {
 	}
 }
 
-var momentToken = regexp.MustCompile(`\[[^\]]*\]|YYYY|YY|Q|MMMM|MMM|MM|M|Do|DDDD|DDD|DD|D|dddd|ddd|d|E|GGGG|WW|W|HH|H|hh|h|mm|m|ss|s|SSS|SS|S|A|a|ZZ|Z|X|x`)
+var momentToken = lazily(`\[[^\]]*\]|YYYY|YY|Q|MMMM|MMM|MM|M|Do|DDDD|DDD|DD|D|dddd|ddd|d|E|GGGG|WW|W|HH|H|hh|h|mm|m|ss|s|SSS|SS|S|A|a|ZZ|Z|X|x`)
 
 // moment writes a time by the tokens of moment.js.
 func moment(t time.Time, format string) string {
-	return momentToken.ReplaceAllStringFunc(format, func(token string) string {
+	return momentToken().ReplaceAllStringFunc(format, func(token string) string {
 		year, week := t.ISOWeek()
 		hour12 := (t.Hour()+11)%12 + 1
 		switch token {
@@ -190,4 +191,10 @@ func ordinal(n int) string {
 		}
 	}
 	return strconv.Itoa(n) + suffix
+}
+
+// lazily compiles a pattern when it is first used: most runs of the program use
+// none of them.
+func lazily(pattern string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) })
 }

@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -96,7 +95,7 @@ func (a *login) wanted(c *runner.StepContext) ([]credential, error) {
 	return out, nil
 }
 
-var ecrHost = regexp.MustCompile(`(?i)^(?:\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?|public\.ecr\.aws)$`)
+var ecrHost = lazily(`(?i)^(?:\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?|public\.ecr\.aws)$`)
 
 // logIn keeps one credential and returns its key in the configuration; "" when
 // there was nothing to keep.
@@ -109,7 +108,7 @@ func logIn(c *runner.StepContext, l credential) (string, error) {
 	switch {
 	case own && l.Password == "":
 		l.Username, l.Password = "job", c.Env["CAIRN_TOKEN"]
-	case strings.EqualFold(l.ECR, "true"), ecrHost.MatchString(host) && !strings.EqualFold(l.ECR, "false") && strings.HasPrefix(l.Username, "AKIA"):
+	case strings.EqualFold(l.ECR, "true"), ecrHost().MatchString(host) && !strings.EqualFold(l.ECR, "false") && strings.HasPrefix(l.Username, "AKIA"):
 		c.Warn("%s: AWS is not asked for a password here: images stay in Cairn under their full name. Give username AWS and the password of `aws ecr get-login-password` to push there.", host)
 		return "", nil
 	case own:

@@ -237,9 +237,9 @@ func parseImages(input string, major int) ([]string, error) {
 	return out, nil
 }
 
-var notInTag = regexp.MustCompile(`[^a-zA-Z0-9._-]+`)
+var notInTag = lazily(`[^a-zA-Z0-9._-]+`)
 
-func sanitizeTag(s string) string { return notInTag.ReplaceAllString(s, "-") }
+func sanitizeTag(s string) string { return notInTag().ReplaceAllString(s, "-") }
 
 // compilePattern makes a pattern of JavaScript one of Go: /…/flags, or the text.
 func compilePattern(p string) (*regexp.Regexp, error) {

@@ -1,12 +1,11 @@
 package action
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
 )
 
-var semverForm = regexp.MustCompile(`^v?(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)` +
+var semverForm = lazily(`^v?(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)` +
 	`(?:-((?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)(?:\.(?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*))*))?` +
 	`(?:\+([0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*))?$`)
 
@@ -27,7 +26,7 @@ func (v versionParts) helpers() map[string]helper {
 
 // parseSemver reads a version as the npm package semver does.
 func parseSemver(s string) (versionParts, bool) {
-	m := semverForm.FindStringSubmatch(strings.TrimSpace(s))
+	m := semverForm().FindStringSubmatch(strings.TrimSpace(s))
 	if m == nil || len(s) > 256 {
 		return versionParts{}, false
 	}
@@ -39,7 +38,7 @@ func parseSemver(s string) (versionParts, bool) {
 	return v, true
 }
 
-var pep440Form = regexp.MustCompile(`(?i)^\s*v?(?:(\d+)!)?(\d+(?:\.\d+)*)` +
+var pep440Form = lazily(`(?i)^\s*v?(?:(\d+)!)?(\d+(?:\.\d+)*)` +
 	`(?:[-_.]?(a|b|c|rc|alpha|beta|pre|preview)[-_.]?(\d+)?)?` +
 	`((?:-(\d+))|(?:[-_.]?(?:post|rev|r)[-_.]?(\d+)?))?` +
 	`([-_.]?dev[-_.]?(\d+)?)?` +
@@ -47,7 +46,7 @@ var pep440Form = regexp.MustCompile(`(?i)^\s*v?(?:(\d+)!)?(\d+(?:\.\d+)*)` +
 
 // parsePep440 reads a version of Python packages and writes it in its normal form.
 func parsePep440(s string) (versionParts, bool) {
-	m := pep440Form.FindStringSubmatch(s)
+	m := pep440Form().FindStringSubmatch(s)
 	if m == nil || len(s) > 256 {
 		return versionParts{}, false
 	}
