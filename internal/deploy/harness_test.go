@@ -34,7 +34,7 @@ type target struct {
 	log     []string      // with it
 	holdAll chan struct{} // closed: goes on
 	busy    map[int64]bool
-	t       *testing.T
+	t       testing.TB
 }
 
 func (f *target) Deploy(ctx context.Context, r deploy.TargetRequest, progress func(cairn.StageEvent)) error {
@@ -127,7 +127,7 @@ func (m code) Commit(_ context.Context, _, sha string) (cairn.Commit, error) {
 
 // rig is a Service over a real store.
 type rig struct {
-	t      *testing.T
+	t      testing.TB
 	store  *listed
 	target *target
 	images images
@@ -159,7 +159,7 @@ func (l *listed) Images(_ context.Context, _ string, f cairn.ImageFilter) ([]cai
 	return out, nil
 }
 
-func newRig(t *testing.T) *rig {
+func newRig(t testing.TB) *rig {
 	t.Helper()
 	st, err := store.Open(t.Context(), store.Options{Dir: t.TempDir()})
 	if err != nil {
