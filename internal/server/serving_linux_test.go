@@ -23,6 +23,7 @@ import (
 	"github.com/cairn-ml/cairn/internal/cas"
 	"github.com/cairn-ml/cairn/internal/deploy"
 	"github.com/cairn-ml/cairn/internal/deploy/local"
+	"github.com/cairn-ml/cairn/internal/oci/base"
 	"github.com/cairn-ml/cairn/internal/oci/layer"
 	"github.com/cairn-ml/cairn/internal/runner/python"
 )
@@ -315,5 +316,68 @@ func TestDamagedLayerIsNotServed(t *testing.T) {
 	}
 	if es, _ := os.ReadDir(filepath.Join(h.s.o.Home, "roots")); len(es) > 0 {
 		t.Errorf("left: %v", es)
+	}
+}
+
+// A base that was captured from this machine carries a Python API in its own root:
+// shared memory, temporary files, names of hosts and certificates are there.
+func TestServingOnABaseOfThisMachine(t *testing.T) {
+	t.Parallel()
+	h := newServingHome(t, "root")
+	py, err := h.s.tools.Interpreters(t.Context())
+	if err != nil || len(py) == 0 {
+		t.Skip("no Python on this machine")
+	}
+	b, err := base.FromHost(t.Context(), base.Options{Python: py[0].Path, Environ: h.s.o.Env, Dir: t.TempDir()})
+	if err != nil {
+		t.Skip(err)
+	}
+	var layers []cairn.ImageLayer
+	for _, l := range b.Layers {
+		f, err := os.Open(l.Blob.Path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, _, err := h.s.blobs.Put(t.Context(), f, l.Blob.Digest)
+		f.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		layers = append(layers, cairn.ImageLayer{Digest: d, Size: l.Blob.Size, MediaType: "application/vnd.oci.image.layer.v1.tar", Role: cairn.LayerBase})
+	}
+	layers = append(layers, h.layer(cairn.LayerCode, map[string]string{"app/main.py": `import http.server, json, os, socket, subprocess, sys, tempfile
+from multiprocessing import shared_memory
+m = shared_memory.SharedMemory(create=True, size=16); m.close(); m.unlink()
+tempfile.NamedTemporaryFile().close()
+socket.getaddrinfo("localhost", 80)
+open("written", "w").write("x")
+os.urandom(4); os.listdir("/proc/self/fd"); subprocess.run([sys.executable, "-c", "pass"], check=True)
+class H(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200); self.end_headers(); self.wfile.write(("%s: %s %d" % (os.environ["API_VERSION"], os.getcwd(), os.cpu_count() > 0)).encode())
+http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), H).serve_forever()
+`}))
+	var config struct {
+		Config map[string]any `json:"config"`
+	}
+	if err := json.Unmarshal(b.Config, &config); err != nil {
+		t.Fatal(err)
+	}
+	for _, user := range []string{"", "1000:1000"} {
+		config.Config["Cmd"], config.Config["WorkingDir"], config.Config["User"] = []string{"python3", "main.py"}, "/app", user
+		if user != "" {
+			config.Config["WorkingDir"] = "/srv"
+			config.Config["Cmd"] = []string{"/bin/sh", "-c", "exec python3 /app/main.py"}
+		}
+		notes, err := h.deploy(cairn.DeploymentID(1+len(user)), h.image(config.Config, layers...), cairn.StageConfig{})
+		if cairn.CodeOf(err) == cairn.CodeUnsupported {
+			t.Skip(err)
+		}
+		if err != nil {
+			var out bytes.Buffer
+			_ = h.Logs(t.Context(), h.stage, deploy.LogRequest{Deployment: cairn.DeploymentID(1 + len(user))}, &out)
+			t.Fatalf("%v\n%s\n%s", err, notes, out.String())
+		}
+		h.mustGet(fmt.Sprintf("r%d: %s 1", 1+len(user), config.Config["WorkingDir"]))
 	}
 }
