@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -221,7 +222,10 @@ func (s *Service) deploy(ctx context.Context, d *cairn.Deployment, p *progress) 
 
 // facts are what a service is told of itself.
 func facts(r *cairn.Release) ServiceFacts {
-	f := ServiceFacts{APIVersion: releaseName(r), Commit: r.Commit}
+	f := ServiceFacts{APIVersion: versionOf(r), Commit: r.Commit}
+	if f.APIVersion == "" {
+		f.APIVersion = fmt.Sprintf("r%d", r.Seq)
+	}
 	if m := modelOf(r); m != "" {
 		f.ModelName, f.ModelVersion = m.NameVersion()
 	}

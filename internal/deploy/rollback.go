@@ -151,16 +151,19 @@ func lastGood(history []cairn.Deployment, live cairn.DeploymentID) *cairn.Deploy
 
 // Describe names a release for people: "r3", "r3 (v1.2.3)".
 func Describe(r *cairn.Release) string {
-	if len(r.Tags) > 0 {
-		return fmt.Sprintf("r%d (%s)", r.Seq, r.Tags[len(r.Tags)-1])
+	if tag := versionOf(r); tag != "" {
+		return fmt.Sprintf("r%d (%s)", r.Seq, tag)
 	}
 	return fmt.Sprintf("r%d", r.Seq)
 }
 
-// releaseName is the version tag of a release, else its number.
-func releaseName(r *cairn.Release) string {
-	if len(r.Tags) > 0 {
-		return r.Tags[len(r.Tags)-1]
+// versionOf is the tag that a release is best known by: a version before others.
+func versionOf(r *cairn.Release) string {
+	best := ""
+	for _, tag := range r.Tags {
+		if best == "" || version.MatchString(tag) || !version.MatchString(best) {
+			best = tag
+		}
 	}
-	return fmt.Sprintf("r%d", r.Seq)
+	return best
 }
