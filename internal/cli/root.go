@@ -8,6 +8,7 @@ import (
 	"github.com/cairn-ml/cairn/internal/cli/deploy"
 	"github.com/cairn-ml/cairn/internal/cli/doctor"
 	"github.com/cairn-ml/cairn/internal/cli/fsck"
+	"github.com/cairn-ml/cairn/internal/cli/image"
 	"github.com/cairn-ml/cairn/internal/cli/initcmd"
 	"github.com/cairn-ml/cairn/internal/cli/kit"
 	"github.com/cairn-ml/cairn/internal/cli/logs"
@@ -79,6 +80,7 @@ cairn trace model/digits:1`,
 		asset.New(k, cairn.AssetData),
 		asset.New(k, cairn.AssetModel),
 		asset.NewArtifact(k),
+		image.New(k, o.Image),
 		release.New(k),
 		prediction.New(k),
 		trace.New(k),

@@ -34,7 +34,7 @@ func (s *Service) Record(ctx context.Context, b cairn.ImageBuild, actor cairn.Pr
 	if err != nil {
 		return nil, notStored(err, b.Manifest)
 	}
-	names, err := s.names(b.Names)
+	names, err := s.names(b.Manifest, b.Names)
 	if err != nil {
 		return nil, err
 	}

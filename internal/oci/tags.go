@@ -19,14 +19,12 @@ func (s *Service) name(asked string) (ref.Reference, error) {
 	if err == nil && r.Registry() != "" {
 		r, err = ref.ParseLocal(asked, s.own())
 	}
-	if err == nil && r.Digest != "" {
-		err = cairn.Errorf(cairn.CodeInvalid, "%q names a digest: a name that shall point to an image has a tag", clip(asked))
-	}
 	return r, err
 }
 
-// names reads many, each once.
-func (s *Service) names(asked []string) ([]cairn.ImageTag, error) {
+// names reads many names for the image d, each once. One with its digest makes it a
+// part of the repository.
+func (s *Service) names(d cairn.Digest, asked []string) ([]cairn.ImageTag, error) {
 	if len(asked) > maxNames {
 		return nil, cairn.Errorf(cairn.CodeTooLarge, "%d names for one image; at most %d", len(asked), maxNames)
 	}
@@ -35,6 +33,9 @@ func (s *Service) names(asked []string) ([]cairn.ImageTag, error) {
 		r, err := s.name(n)
 		if err != nil {
 			return nil, err
+		}
+		if r.Digest != "" && r.Digest != d {
+			return nil, cairn.Errorf(cairn.CodeInvalid, "%q names another image: this one is %s", clip(n), d)
 		}
 		t := cairn.ImageTag{Name: r.Name, Tag: r.Tag}
 		if !slices.Contains(out, t) {
@@ -69,7 +70,7 @@ func (s *Service) Tag(ctx context.Context, asked string, names []string, actor c
 		}
 		full[i] = home + ":" + n
 	}
-	tags, err := s.names(full)
+	tags, err := s.names(img.Digest, full)
 	if err != nil {
 		return nil, err
 	}

@@ -51,7 +51,7 @@ func newBuilder(tools python.Tools) *build.Builder {
 
 // imageTools are what the commands of images do on this machine.
 func imageTools(env []string) image.Tools {
-	return image.Tools{
+	t := image.Tools{
 		Build: func(ctx context.Context, c *client.Client, r cairn.BuildRequest, log io.Writer) (*cairn.BuildResult, error) {
 			home, err := Home(func(name string) string { return lookup(env, name) })
 			if err != nil {
@@ -68,6 +68,8 @@ func imageTools(env []string) image.Tools {
 			return baseFromHost(ctx, c, python.Tools{Home: home, UserHome: lookup(env, "HOME"), Environ: env}, r, log)
 		},
 	}
+	addImageMoves(&t, env)
+	return t
 }
 
 // buildInJob is the builder of the docker actions.

@@ -16,6 +16,15 @@ type Tools struct {
 	// BaseFromHost makes a base image of this machine's Python: of the interpreter
 	// at a path, or of the one that is found ("").
 	BaseFromHost func(ctx context.Context, c *kit.Client, r BaseRequest, log io.Writer) (*cairn.Image, error)
+	// Pull fetches an image from the registry that its name says; platform is
+	// "linux/amd64", "all", or "" for this machine's.
+	Pull func(ctx context.Context, c *kit.Client, name, platform string, log io.Writer) (*cairn.Image, error)
+	// Push sends an image to registries outside, one result for each name.
+	Push func(ctx context.Context, c *kit.Client, img *cairn.Image, names []string, log io.Writer) ([]cairn.PushResult, error)
+	// Load stores the images of an archive, under the names as where they are given.
+	Load func(ctx context.Context, c *kit.Client, file string, as []string, log io.Writer) ([]*cairn.Image, error)
+	// Save writes an image with names as an archive.
+	Save func(ctx context.Context, c *kit.Client, img *cairn.Image, names []string, w io.Writer) error
 }
 
 // BaseRequest asks for a base image from this machine.

@@ -23,7 +23,11 @@ const maxDockerConfig = 4 << 20
 
 // keychain finds credentials where docker login leaves them, in an environment that
 // need not be this process's.
-type keychain struct{ env map[string]string }
+type keychain struct {
+	env map[string]string
+	// own is a password that is valid in Cairn alone: nobody else gets it.
+	own string
+}
 
 type dockerAuth struct {
 	Auth          string `json:"auth"`
@@ -70,10 +74,14 @@ func (k *keychain) Resolve(target authn.Resource) (authn.Authenticator, error) {
 // ResolveContext is Resolve that ends with its context.
 func (k *keychain) ResolveContext(ctx context.Context, target authn.Resource) (authn.Authenticator, error) {
 	a, err := k.find(ctx, target.RegistryStr(), target.String())
-	if err != nil || a == nil {
+	if err != nil || a == nil || k.isOwn(a) {
 		return authn.Anonymous, err
 	}
 	return authn.FromConfig(authn.AuthConfig{Username: a.Username, Password: a.Password, IdentityToken: a.IdentityToken, RegistryToken: a.RegistryToken}), nil
+}
+
+func (k *keychain) isOwn(a *dockerAuth) bool {
+	return k.own != "" && (a.Password == k.own || a.IdentityToken == k.own || a.RegistryToken == k.own)
 }
 
 // find gives the credentials for a registry, nil for none.

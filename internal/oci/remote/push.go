@@ -66,7 +66,7 @@ func (c *Client) Credentials(ctx context.Context, r ref.Reference) (missing stri
 		return "", err
 	case a == nil:
 		return "no credentials for " + r.Registry(), nil
-	case c.o.JobToken != "" && (a.Password == c.o.JobToken || a.IdentityToken == c.o.JobToken):
+	case c.keys.isOwn(a):
 		return "the token that was given for " + r.Registry() + " is this job's own, which is valid in Cairn alone", nil
 	}
 	return "", nil

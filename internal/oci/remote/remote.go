@@ -64,7 +64,7 @@ func New(o Options) *Client {
 	if o.Transport == nil {
 		o.Transport = newTransport(o.Env)
 	}
-	return &Client{o: o, keys: &keychain{env: o.Env}}
+	return &Client{o: o, keys: &keychain{env: o.Env, own: o.JobToken}}
 }
 
 // userAgent tells registries who asks.
