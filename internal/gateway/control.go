@@ -52,6 +52,7 @@ func (s *Stage) controlHandler() http.Handler {
 		}{true})
 		s.stop()
 	})
+	m.HandleFunc("POST /v1/restart", s.handleRestart)
 	return m
 }
 

@@ -130,6 +130,9 @@ func (s *Stage) carryOut(d *deployment) {
 	}
 	e.At, e.Error = s.o.Now(), cairn.AsError(err)
 	e.Text = e.Error.Message
+	if len(d.spec.Exec.Stop) > 0 {
+		s.saveOrLog() // that it comes no more
+	}
 	s.o.Logger.Warn("a deployment failed", "deployment", d.spec.Deployment, "error", err)
 	d.event(e)
 }
@@ -147,6 +150,15 @@ func (s *Stage) bringUp(d *deployment) (*instance, error) {
 	in := s.newInstance(d.spec)
 	in.since = s.o.Now()
 	d.instance.Store(in)
+	if len(d.spec.Exec.Stop) > 0 {
+		// What signals do not reach must be known before it runs.
+		s.mu.Lock()
+		err := s.save(s.live.Load(), s.warm)
+		s.mu.Unlock()
+		if err != nil {
+			return nil, err
+		}
+	}
 	note := func(text string) { s.tell(d, cairn.StageEvNote, "%s", text) }
 	for try := 1; ; try++ {
 		prog, err := in.start(note)

@@ -304,6 +304,44 @@ func TestStop(t *testing.T) {
 	}
 }
 
+// TestStopCommand: what signals do not reach is ended by its own command, also when
+// the program died, and when the process of the stage did while it came up.
+func TestStopCommand(t *testing.T) {
+	t.Parallel()
+	l, f := stageDir(t)
+	r := l.of(t, f)
+	file := filepath.Join(t.TempDir(), "stopped")
+	count := func() int { b, _ := os.ReadFile(file); return bytes.Count(b, []byte("stop\n")) }
+	with := func(x *cairn.StageInstance) {
+		x.Exec.Mode, x.Exec.Stop = "container", []string{"/bin/sh", "-c", "echo stop >> " + file}
+	}
+	x := spec(t, 1, releaseA, "ok", with)
+	if err := writeJSON(l.state(), state{Schema: stateSchema, Coming: &x}); err != nil {
+		t.Fatal(err)
+	}
+	stop := r.run(t)
+	if count() != 1 {
+		t.Errorf("what came up before: %d", count())
+	}
+	r.live(x)
+	if st, err := l.readState(); err != nil || st.Coming != nil || st.Live == nil {
+		t.Errorf("%+v %v", st, err)
+	}
+	_ = syscall.Kill(r.status().Live.PID, syscall.SIGKILL)
+	eventually(t, "it is back", func() bool { s := r.status().Live; return s.Restarts == 1 && s.Healthy })
+	if count() != 2 {
+		t.Errorf("after it died: %d", count())
+	}
+	r.fails(spec(t, 2, releaseB, "exit", with))
+	if st, err := l.readState(); err != nil || st.Coming != nil || count() != 3 {
+		t.Errorf("%+v %v, %d", st, err, count())
+	}
+	stop()
+	if count() != 4 {
+		t.Errorf("at the end: %d", count())
+	}
+}
+
 // TestOrderlyEnd is SIGTERM: the next process of the stage starts the program again.
 func TestOrderlyEnd(t *testing.T) {
 	t.Parallel()

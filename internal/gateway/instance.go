@@ -161,7 +161,7 @@ func (in *instance) supervise(prog *program, ready bool) {
 			return
 		}
 		in.down(prog.ended)
-		prog.kill() // what is left of it
+		prog.clear()
 		fails = failures(fails, time.Since(since))
 		prog = nil
 		in.mu.Lock()

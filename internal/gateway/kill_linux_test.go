@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -98,8 +100,9 @@ func (o *looped) tryStatus() (*cairn.StageStatus, error) {
 	if err != nil {
 		return nil, err
 	}
-	resp.Body.Close()
-	return o.status(), nil
+	defer resp.Body.Close()
+	var st cairn.StageStatus
+	return &st, json.NewDecoder(resp.Body).Decode(&st)
 }
 
 // answered is what a client was told.
@@ -134,6 +137,9 @@ func (o *looped) load(clients int) (stop func() (map[cairn.PredictionID]answered
 				mu.Lock()
 				if err != nil {
 					failed++
+					if testing.Verbose() && !errors.Is(err, syscall.ECONNREFUSED) {
+						o.t.Log(err)
+					}
 				} else {
 					id := cairn.PredictionID(resp.Header.Get(headerPrediction))
 					if _, twice := all[id]; twice || id == "" {
@@ -250,5 +256,44 @@ func TestKillBoth(t *testing.T) {
 		if es, err := o.deploy(spec(t, d, releaseB, "slow=30ms")); err != nil || es[len(es)-1].Kind != cairn.StageEvLive {
 			t.Errorf("point %d: %v %s", i, err, texts(es))
 		}
+	}
+}
+
+// TestRestart puts another program in the place of the stage's process under load:
+// process, port, programs and log stay.
+func TestRestart(t *testing.T) {
+	t.Parallel()
+	o := startLoop(t)
+	o.live(spec(t, 1, releaseA, "ok"))
+	o.live(spec(t, 2, releaseB, "ok"))
+	before := o.status()
+	stop := o.load(5)
+	for range 3 {
+		segment := o.status().Segment
+		resp, err := o.client.Post("http://stage/v1/restart", "", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != 200 {
+			t.Fatalf("status %d", resp.StatusCode)
+		}
+		eventually(t, "the next one answers", func() bool {
+			st, err := o.tryStatus()
+			return err == nil && st.Segment != segment
+		})
+	}
+	all, failed := stop()
+	after := o.status()
+	if after.PID != before.PID || after.Live.PID != before.Live.PID || after.Warm == nil || after.Warm.PID != before.Warm.PID {
+		t.Errorf("%+v %+v", after, after.Live)
+	}
+	t.Logf("%d answers, %d requests failed", len(all), failed)
+	o.check(all)
+	// Its program is a child of a process whose program knows nothing of it.
+	_ = syscall.Kill(after.Live.PID, syscall.SIGKILL)
+	eventually(t, "it is back", func() bool { st := o.status().Live; return st.Healthy && st.Restarts == 1 })
+	if g := o.do("POST", "/predict", "x"); g.StatusCode != 200 {
+		t.Errorf("%d", g.StatusCode)
 	}
 }

@@ -52,6 +52,9 @@ type state struct {
 	Schema int       `json:"schema"` // 1
 	Live   *resident `json:"live,omitempty"`
 	Warm   *resident `json:"warm,omitempty"`
+	// Coming is what is being brought up. The next process does not go on with it; it
+	// ends what of it signals do not reach.
+	Coming *cairn.StageInstance `json:"coming,omitempty"`
 	// WarmUntil is when the warm one is ended.
 	WarmUntil time.Time `json:"warm_until,omitzero"`
 	// Past are the deployments that were live, the newest last: none is live twice.

@@ -28,7 +28,8 @@ func TestMain(m *testing.M) {
 	case "stage":
 		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 		defer stop()
-		if err := Run(ctx, Options{Dir: os.Args[1], Version: "test", Now: time.Now, StopGrace: time.Second, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))}); err != nil {
+		exec, inherited := Exec(os.Args, os.Environ())
+		if err := Run(ctx, Options{Exec: exec, Inherited: inherited, Dir: os.Args[1], Version: "test", Now: time.Now, StopGrace: time.Second, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))}); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

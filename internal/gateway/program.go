@@ -29,7 +29,6 @@ type program struct {
 	// held says that a control group bounds its memory; else it is looked at.
 	held    bool
 	tooMuch atomic.Int64 // resident bytes for which it was ended
-	ending  atomic.Bool  // it was asked to end
 }
 
 // freePort finds a port of the loopback interface that nobody listens on.
@@ -116,6 +115,11 @@ func adopt(x *cairn.StageInstance, was *process, log string, grace time.Duration
 	}
 	go func() {
 		waitExit(p.PID, p.Start)
+		if how, ok := reap(p.PID); ok {
+			p.ended = how
+			p.close()
+			return
+		}
 		p.ended = "it ended; with which code is not known, since the process of the stage had been replaced meanwhile"
 		p.close()
 	}()
@@ -134,14 +138,30 @@ func (p *program) close() {
 }
 
 func howEnded(cmd *exec.Cmd, err error) string {
-	ws, ok := cmd.ProcessState.Sys().(syscall.WaitStatus)
-	switch {
-	case ok && ws.Signaled():
-		return fmt.Sprintf("it was ended by signal %d (%s)", ws.Signal(), ws.Signal())
-	case ok && ws.Exited():
-		return fmt.Sprintf("it ended with exit code %d", ws.ExitStatus())
+	if ws, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok {
+		return statusText(ws)
 	}
 	return fmt.Sprintf("it ended: %v", err)
+}
+
+func statusText(ws syscall.WaitStatus) string {
+	if ws.Signaled() {
+		return fmt.Sprintf("it was ended by signal %d (%s)", ws.Signal(), ws.Signal())
+	}
+	return fmt.Sprintf("it ended with exit code %d", ws.ExitStatus())
+}
+
+// reap says how a process ended that is a child of this one although another
+// program started it, in whose place this one is.
+func reap(pid int) (string, bool) {
+	var ws syscall.WaitStatus
+	for {
+		got, err := syscall.Wait4(pid, &ws, syscall.WNOHANG, nil)
+		if errors.Is(err, syscall.EINTR) {
+			continue
+		}
+		return statusText(ws), err == nil && got == pid
+	}
 }
 
 // lookPath finds a command as execvp would, on the PATH of its own environment.
@@ -170,7 +190,6 @@ func lookPath(name string, env []string, dir string) (string, error) {
 
 // stop asks the program to end, waits, and then ends whatever is left of it.
 func (p *program) stop(ctx context.Context) {
-	p.ending.Store(true)
 	if len(p.spec.Stop) > 0 {
 		p.runStop(ctx)
 	} else if p.alive() {
@@ -190,9 +209,16 @@ func (p *program) stop(ctx context.Context) {
 	p.kill()
 }
 
+// clear ends whatever is left of a program that ended by itself.
+func (p *program) clear() {
+	if len(p.spec.Stop) > 0 {
+		p.runStop(context.Background())
+	}
+	p.kill()
+}
+
 // kill ends all processes of the program at once.
 func (p *program) kill() {
-	p.ending.Store(true)
 	killAll(func() []proc { return members(&p.process) })
 	if p.alive() {
 		return // not ours to end; what waits for it goes on waiting

@@ -118,6 +118,9 @@ func (s *Stage) serveRequest(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer s.inflight.Add(-1)
+	if s.leaving.Load() {
+		w.Header().Set("Connection", "close")
+	}
 	rc := http.NewResponseController(w)
 	_ = rc.SetWriteDeadline(time.Time{}) // that of the request before it on this connection
 	ctx, cancel := context.WithCancelCause(r.Context())

@@ -27,6 +27,12 @@ type Options struct {
 	Logger  *slog.Logger
 	// StopGrace is how long a program may take to end after it was asked to; 0: 10 s.
 	StopGrace time.Duration
+	// Inherited is the listening socket where this process took the place of an older
+	// one; nil: it listens itself.
+	Inherited *os.File
+	// Exec puts another program in the place of this one, with the listening socket;
+	// path "" means the same file as now. nil: it cannot be done.
+	Exec func(path string, listener *os.File) error
 	// Ready is called once it answers; nil: nothing is done.
 	Ready func()
 }
@@ -52,6 +58,8 @@ type Stage struct {
 	inflight atomic.Int64
 	stopped  chan struct{} // somebody asked for the end
 	stopOnce sync.Once
+	restart  chan string // somebody asked for another program in the place of this one
+	leaving  atomic.Bool // connections of clients end with their next answer
 
 	mu        sync.Mutex // also: one writer of state.json
 	warm      *instance
@@ -77,7 +85,7 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	s := &Stage{o: o, l: layout(dir), prober: newProber(), stopped: make(chan struct{})}
+	s := &Stage{o: o, l: layout(dir), prober: newProber(), stopped: make(chan struct{}), restart: make(chan string, 1)}
 	if s.file, err = s.l.readStage(); err != nil {
 		return err
 	}
@@ -121,6 +129,17 @@ func (s *Stage) listen(ctx context.Context) (net.Listener, error) {
 		return nil, cairn.Errorf(cairn.CodeInvalid, "%s: listen is %q; a stage listens on an address of this machine alone", s.l.stage(), s.file.Listen).
 			WithHint("put a web server with TLS in front of it to let others in")
 	}
+	if s.o.Inherited != nil {
+		defer s.o.Inherited.Close()
+		ln, err := net.FileListener(s.o.Inherited)
+		if err == nil && ln.Addr().String() == s.file.Listen {
+			return ln, nil
+		}
+		s.o.Logger.Warn("the listening socket was not taken over", "error", err)
+		if err == nil {
+			ln.Close()
+		}
+	}
 	for try := 0; ; try++ {
 		ln, err := net.Listen("tcp", s.file.Listen)
 		if err == nil {
@@ -148,6 +167,10 @@ func (s *Stage) serve(ctx context.Context, ln, control net.Listener) error {
 	var err error
 	forGood := false
 	select {
+	case path := <-s.restart:
+		err = s.replace(path, ln, front)
+		back.Close()
+		return err
 	case <-ctx.Done():
 	case <-s.stopped:
 		forGood = true
@@ -234,12 +257,16 @@ func (s *Stage) takeUp() error {
 			keep = append(keep, r.Process.Mark)
 		}
 	}
+	if c := st.Coming; c != nil && len(c.Exec.Stop) > 0 {
+		p := &program{spec: &c.Exec, log: s.l.log(c.Deployment)}
+		p.runStop(context.Background())
+	}
 	killAll(func() []proc { return strays(s.l.markBase(), keep) })
 	s.past = st.Past
 	if r := st.Warm; r != nil && r.Process != nil && r.Process.alive() && s.o.Now().Before(st.WarmUntil) {
 		s.warm = s.takeOver(r)
 		s.warmUntil = st.WarmUntil
-		go s.warm.supervise(s.warm.prog, false)
+		go s.warm.supervise(s.warm.prog, r.Health != "")
 		s.coolLater(s.warm, st.WarmUntil.Sub(s.o.Now()))
 	} else if r != nil && r.Process != nil && r.Process.alive() {
 		p := adopt(&r.Instance, r.Process, s.l.log(r.Instance.Deployment), s.o.grace())
@@ -249,12 +276,7 @@ func (s *Stage) takeUp() error {
 		in := s.takeOver(r)
 		in.keepRunning()
 		s.live.Store(newTerm(in, r.Instance))
-		prog := in.prog
-		if prog != nil && r.Health != "" {
-			// Requests come at once: it answered before, and did not stop meanwhile.
-			in.up(prog, prog.Port, r.Health)
-		}
-		go in.supervise(prog, prog != nil && r.Health != "")
+		go in.supervise(in.prog, r.Health != "")
 	}
 	s.applyKeep()
 	return nil
@@ -267,6 +289,10 @@ func (s *Stage) takeOver(r *resident) *instance {
 	if r.Process != nil && r.Process.alive() {
 		in.prog = adopt(&in.spec, r.Process, s.l.log(r.Instance.Deployment), s.o.grace())
 		go in.mind(in.prog)
+		if r.Health != "" {
+			// Requests come at once: it answered before, and did not stop meanwhile.
+			in.up(in.prog, in.prog.Port, r.Health)
+		}
 		s.o.Logger.Info("a program is taken over", "deployment", r.Instance.Deployment, "pid", r.Process.PID)
 	}
 	return in
@@ -281,6 +307,9 @@ func (s *Stage) save(live *term, warm *instance) error {
 	}
 	if warm != nil {
 		st.Warm = warm.resident()
+	}
+	if c := s.coming; c != nil && (live == nil || c.spec.Deployment != live.spec.Deployment) {
+		st.Coming = &c.spec
 	}
 	return writeJSON(s.l.state(), st)
 }

@@ -23,8 +23,10 @@ func stageMain(ctx context.Context, p Process) int {
 	dropped := make(chan os.Signal, 1)
 	signal.Notify(dropped, syscall.SIGHUP)
 	defer signal.Stop(dropped)
+	exec, inherited := gateway.Exec(p.Args, p.Env)
 	err := gateway.Run(ctx, gateway.Options{
 		Dir: p.Args[2], Version: Version(), Now: time.Now, Logger: slog.New(slog.NewTextHandler(p.Stderr, nil)),
+		Inherited: inherited, Exec: exec,
 	})
 	if err != nil {
 		e := cairn.AsError(err)
