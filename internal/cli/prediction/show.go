@@ -144,6 +144,16 @@ func write(k *kit.Kit, p *cairn.Prediction) error {
 	return err
 }
 
+// texty reports whether a body of that type may be text; its bytes decide.
+func texty(kind string) bool {
+	for _, p := range []string{"multipart/", "image/", "audio/", "video/", "application/octet-stream", "application/pdf", "application/zip"} {
+		if strings.HasPrefix(strings.ToLower(kind), p) {
+			return false
+		}
+	}
+	return true
+}
+
 // shown is how much of a body is printed.
 const shown = 8 << 10
 
@@ -171,7 +181,7 @@ func body(b *strings.Builder, name string, x cairn.Exchanged, otherwise string) 
 			text = []byte(pretty.String())
 		}
 	}
-	if strings.HasPrefix(x.Type, "multipart/") || !utf8.Valid(text) || strings.ContainsRune(string(text[:min(len(text), shown)]), 0) {
+	if !texty(x.Type) || !utf8.Valid(text) || strings.ContainsRune(string(text[:min(len(text), shown)]), 0) {
 		fmt.Fprintf(b, "  %s\n", otherwise)
 		return
 	}
