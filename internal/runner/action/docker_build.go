@@ -314,36 +314,23 @@ func (a *buildPush) extra(c *runner.StepContext, r *cairn.BuildRequest) error {
 	return nil
 }
 
-// report writes what came of the build, and sets the outputs.
+// report says what was found in the image, notes warnings on the step and sets
+// the outputs. Layers, bytes and pushes are in the log already: the build tells
+// them as they happen.
 func report(c *runner.StepContext, r *cairn.BuildRequest, res *cairn.BuildResult) error {
 	img := res.Image
-	for _, l := range img.Layers {
-		note := l.Note
-		if note == "" {
-			note = string(l.Digest)
-		}
-		c.Logf("  layer %-12s %10s  %s", cmpOr(l.Role, "-"), size(l.Size), note)
-	}
 	for _, p := range img.Packed {
 		more := ""
 		if len(p.Others) > 0 {
-			more = fmt.Sprintf(" (ambiguous: %d other versions hold it too)", len(p.Others))
+			more = fmt.Sprintf(" (ambiguous: also %s)", p.Others[0])
+			if n := len(p.Others) - 1; n > 0 {
+				more = fmt.Sprintf(" (ambiguous: also %s and %d more)", p.Others[0], n)
+			}
 		}
-		c.Logf("  holds %s as %s%s", p.Ref, p.Path, more)
-	}
-	c.Logf("%s, %s sent, %s were there", img.Digest, size(res.Sent), size(res.Kept))
-	for _, n := range r.Names {
-		c.Logf("  tagged %s", n)
+		c.Logf("holds        %s as %s%s", p.Ref, p.Path, more)
 	}
 	for _, w := range res.Warnings {
-		c.Warn("%s", w)
-	}
-	for _, p := range res.Pushed {
-		if p.Pushed {
-			c.Logf("  pushed %s: %s sent, %s were there", p.Name, size(p.Bytes), size(p.Skipped))
-		} else {
-			c.Warn("%s is in Cairn, and was not pushed: %s", p.Name, p.Reason)
-		}
+		c.Annotations = append(c.Annotations, cairn.Annotation{Severity: runner.AnnotationWarning, Message: w})
 	}
 	id := img.Config
 	if id == "" {
@@ -361,18 +348,6 @@ func report(c *runner.StepContext, r *cairn.BuildRequest, res *cairn.BuildResult
 	c.SetOutput("digest", string(img.Digest))
 	c.SetOutput("metadata", string(meta))
 	return nil
-}
-
-func size(n int64) string {
-	switch {
-	case n >= 1<<30:
-		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
-	case n >= 1<<20:
-		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
-	case n >= 1<<10:
-		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
-	}
-	return fmt.Sprintf("%d B", n)
 }
 
 func cmpOr(a, b string) string {
