@@ -91,7 +91,9 @@ func (b *builds) model(t testing.TB, seed, size int) cairn.Ref {
 
 func (b *builds) build(r cairn.BuildRequest, log io.Writer) (*cairn.BuildResult, error) {
 	r.Context = b.dir
-	r.Env = map[string]string{"PATH": "/nowhere"} // no executor of this machine
+	if r.Env == nil {
+		r.Env = map[string]string{"PATH": "/nowhere"} // no executor of this machine
+	}
 	return buildImage(context.Background(), b.c, b.tools, r, log)
 }
 
@@ -193,8 +195,9 @@ func TestBuildPackages(t *testing.T) {
 		"RUN pip install --no-cache-dir --upgrade -r /code/requirements.txt\nCOPY . .\n"))
 	b.write(t, "requirements.txt", []byte("fastapi>=0.110\nuvicorn\n"))
 	b.write(t, "main.py", []byte("import fastapi\n"))
+	env := map[string]string{"PATH": os.Getenv("PATH"), "HOME": os.Getenv("HOME")}
 	var log bytes.Buffer
-	res, err := b.build(cairn.BuildRequest{}, &log)
+	res, err := b.build(cairn.BuildRequest{Env: env}, &log)
 	if err != nil {
 		t.Fatal(err, cairn.AsError(err).Hint, log.String())
 	}
@@ -208,7 +211,7 @@ func TestBuildPackages(t *testing.T) {
 	}
 	log.Reset()
 	b.write(t, "main.py", []byte("import uvicorn\n"))
-	again, err := b.build(cairn.BuildRequest{}, &log)
+	again, err := b.build(cairn.BuildRequest{Env: env}, &log)
 	if err != nil || again.Image.Layers[2].Digest != res.Image.Layers[2].Digest || again.Sent > 100_000 {
 		t.Errorf("%v\n%s", err, log.String())
 	}
