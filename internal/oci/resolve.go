@@ -2,6 +2,7 @@ package oci
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/cairn-ml/cairn"
@@ -175,6 +176,9 @@ func (s *Service) noName(ctx context.Context, asked string, rs []ref.Reference) 
 	}
 	var same []string
 	for _, n := range names {
+		if slices.ContainsFunc(rs, func(r ref.Reference) bool { return r.Name == n }) {
+			continue // it has no tags
+		}
 		if n == rs[0].Last() || strings.HasSuffix(n, "/"+rs[0].Last()) {
 			same = append(same, n)
 		}

@@ -2,6 +2,7 @@ package image
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/cli/kit"
@@ -90,11 +91,13 @@ func newBaseList(k *kit.Kit) *cobra.Command {
 		tb := k.Term.NewTable("NAME", "DIGEST", "SIZE", "PLATFORM", "FROM", "WHEN")
 		for i := range bases {
 			img := &bases[i]
-			name := img.Digest.Short()
-			if len(img.Tags) > 0 {
-				name = img.Tags[0]
+			names := img.Tags
+			if len(names) == 0 {
+				names = []string{"-"}
 			}
-			tb.Row(term.Clean(name), img.Digest.Short(), term.Size(img.Size), term.Clean(img.Platform), term.Clean(img.Builder), term.Since(img.CreatedAt, k.Now()))
+			for _, n := range names {
+				tb.Row(term.Clean(n), img.Digest.Short(), term.Size(img.Size), term.Clean(img.Platform), term.Clean(img.Builder), term.Since(img.CreatedAt, k.Now()))
+			}
 		}
 		return tb.Write()
 	}
@@ -110,7 +113,8 @@ func bases(imgs []cairn.Image) []cairn.Image {
 	}
 	out := []cairn.Image{}
 	for _, img := range imgs {
-		if used[img.Digest] || img.Builder == "pull" || img.Builder == "load" || img.Builder == "host" {
+		nothingElse := !slices.ContainsFunc(img.Layers, func(l cairn.ImageLayer) bool { return l.Role != cairn.LayerBase }) && len(img.Layers) > 0
+		if used[img.Digest] || nothingElse || img.Builder == "pull" || img.Builder == "load" {
 			out = append(out, img)
 		}
 	}
