@@ -40,6 +40,8 @@ type Lock struct {
 var (
 	normalizeRE = regexp.MustCompile(`[-_.]+`)
 	projectRE   = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?$`)
+	placeRE     = regexp.MustCompile(`^(?:https?://[!#-\[\]-~]+)?$`)
+	fileRE      = regexp.MustCompile(`^[A-Za-z0-9._+!-]{1,300}$`)
 	sha256RE    = regexp.MustCompile(`^[0-9a-f]{64}$`)
 	versionRE   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._+!-]{0,200}$`)
 )
@@ -138,7 +140,8 @@ func lockLines(text []byte, visit func(Package) error) (*Lock, error) {
 			p.Direct = strings.HasPrefix(line, "archive =")
 			where := ""
 			if u := urlRE.FindStringSubmatch(m[1]); u != nil {
-				where, p.URL = u[1], stripUser(u[1])
+				where = stripUser(u[1])
+				p.URL = where
 			} else if u := pathRE.FindStringSubmatch(m[1]); u != nil {
 				where, p.local = u[1], u[1]
 			}
@@ -183,8 +186,7 @@ func ParseLock(text []byte) (*Lock, error) {
 		if len(ps) >= maxPackages {
 			return bad("it has more than %d packages", maxPackages)
 		}
-		n, ok := parseWheelName(p.File)
-		if !ok || !projectRE.MatchString(p.Name) || !versionRE.MatchString(p.Version) || !sha256RE.MatchString(p.SHA256) || normalize(n.name) != p.Name {
+		if !p.proper() {
 			return bad("the package %q has no proper wheel", p.Name)
 		}
 		ps = append(ps, p)
@@ -206,6 +208,14 @@ func ParseLock(text []byte) (*Lock, error) {
 		}
 	}
 	return l, nil
+}
+
+// proper reports whether a package names a wheel of its own in ways that can be
+// written down.
+func (p *Package) proper() bool {
+	n, ok := parseWheelName(p.File)
+	return ok && fileRE.MatchString(p.File) && placeRE.MatchString(p.URL) && projectRE.MatchString(p.Name) &&
+		versionRE.MatchString(p.Version) && sha256RE.MatchString(p.SHA256) && normalize(n.name) == p.Name
 }
 
 var urlUserRE = regexp.MustCompile(`(://)[^/@\s]+@`)

@@ -135,7 +135,7 @@ func pick(t *target, q *requirements, offers map[string][]Package) (*Lock, error
 		if !ok {
 			return nil, noWheel(t, name, offers[name])
 		}
-		if _, ok := parseWheelName(p.File); !ok || !projectRE.MatchString(p.Name) || !versionRE.MatchString(p.Version) {
+		if !p.proper() {
 			return nil, cairn.Errorf(cairn.CodeFailed, "the index offers %q for %s, which is no proper wheel", p.File, name)
 		}
 		l.Packages = append(l.Packages, p)
