@@ -71,6 +71,9 @@ func (d *deployment) follow(ctx context.Context, visit func(cairn.StageEvent) er
 
 // deploy begins a deployment, or finds the one that is under way or live already.
 func (s *Stage) deploy(x cairn.StageInstance) (*deployment, error) {
+	if x.Exec.Dir == "" {
+		x.Exec.Dir = string(s.l)
+	}
 	if err := checkInstance(&x); err != nil {
 		return nil, err
 	}

@@ -305,7 +305,9 @@ func (in *instance) status() *cairn.InstanceStatus {
 	}
 	if in.prog != nil && in.prog.alive() {
 		st.PID, st.Port = in.prog.PID, in.prog.Port
-		st.Memory = residentSize(&in.prog.process)
+		if in.spec.Exec.Mode != "container" { // there it is only the client's
+			st.Memory = residentSize(&in.prog.process)
+		}
 	}
 	return st
 }

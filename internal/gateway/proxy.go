@@ -118,7 +118,7 @@ func (s *Stage) serveRequest(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer s.inflight.Add(-1)
-	if s.leaving.Load() {
+	if s.leaving.Load() && r.Header.Get("Upgrade") == "" {
 		w.Header().Set("Connection", "close")
 	}
 	rc := http.NewResponseController(w)
