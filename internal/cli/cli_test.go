@@ -108,8 +108,9 @@ func TestUsageErrors(t *testing.T) {
 	}{
 		{[]string{"rnu"}, 2, "error: \"rnu\" is not a command of \"cairn\"\nhint: did you mean \"cairn run\"?  (cairn --help lists them all)\n"},
 		{[]string{"data", "shw", "x"}, 2, "error: \"shw\" is not a command of \"cairn data\"\nhint: did you mean \"cairn data show\"?  (cairn data --help lists them all)\n"},
-		{[]string{"trace"}, 2, "error: REF is missing\nhint: usage: cairn trace REF [flags]\n"},
-		{[]string{"trace", "a", "b"}, 2, "error: \"b\" is one argument too many\nhint: usage: cairn trace REF [flags]\n"},
+		{[]string{"trace", "--down"}, 2, "error: REF is missing\nhint: --down says what came of something: cairn trace REF --down\n"},
+		{[]string{"logs"}, 2, "error: STAGE is missing\nhint: usage: cairn logs STAGE [flags]\n"},
+		{[]string{"trace", "a", "b"}, 2, "error: \"b\" is one argument too many\nhint: usage: cairn trace [REF] [flags]\n"},
 		{[]string{"status", "--jsn"}, 2, "error: cairn status has no flag --jsn\nhint: did you mean --json?\n"},
 		{[]string{"run", "list", "--limit", "x"}, 2, "error: --limit does not take \"x\": it wants a whole number\n"},
 		{[]string{"run", "list", "--limit", "0"}, 2, "error: --limit is 0; it can be 1 to 1000\n"},
