@@ -1,10 +1,12 @@
 package image
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/cairn-ml/cairn"
@@ -88,7 +90,7 @@ cairn image build -f deploy/Dockerfile --target runtime --json=digest .`,
 		}
 		res, err := tools.Build(c.Context(), cl, r, log)
 		if err != nil {
-			return err
+			return placed(err, k.Rel(r.Context))
 		}
 		if out.On() {
 			return out.Write(res.Image)
@@ -97,6 +99,27 @@ cairn image build -f deploy/Dockerfile --target runtime --json=digest .`,
 		return err
 	}
 	return cmd
+}
+
+// placed makes the positions of an error relative to where the command was typed;
+// a build names files from its context.
+func placed(err error, context string) error {
+	var e *cairn.Error
+	if context == "." || !errors.As(err, &e) || e.Position == nil {
+		return err
+	}
+	move := func(p cairn.Position) cairn.Position {
+		if p.File != "" && !filepath.IsAbs(p.File) {
+			p.File = filepath.Join(context, filepath.FromSlash(p.File))
+		}
+		return p
+	}
+	out := e.At(move(*e.Position))
+	out.Problems = slices.Clone(e.Problems)
+	for i := range out.Problems {
+		out.Problems[i].Position = move(out.Problems[i].Position)
+	}
+	return out
 }
 
 // buildArgs reads NAME=VALUE, and NAME alone from the environment, as docker does.
