@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -42,12 +41,13 @@ func (t *Target) container(ctx context.Context, r deploy.TargetRequest, img *ima
 	if err != nil {
 		return err
 	}
-	name := fmt.Sprintf("cairn-%s-%d-%d", t.mark, r.Stage.ID, r.Deployment.ID)
+	// The port tells apart what runs at once; the label finds what is left.
+	name := fmt.Sprintf("cairn-%s-%d-%s", t.mark, r.Stage.ID, port)
 	var set environment
 	own(&set, r, strconv.Itoa(inside))
 	var e environment
 	e.add(t.stageEnviron(r.Stage.ID)) // what the engine's client needs
-	args := []string{"--rm", "--name", name, "-p", "127.0.0.1:" + port + ":" + strconv.Itoa(inside)}
+	args := []string{"--rm", "--name", name, "--label", label + "=" + t.markOf(r.Stage.ID), "-p", "127.0.0.1:" + port + ":" + strconv.Itoa(inside)}
 	var file strings.Builder
 	for _, n := range set.names {
 		if _, taken := e.values[n]; !taken && !reserved(n) {
@@ -62,7 +62,8 @@ func (t *Target) container(ctx context.Context, r deploy.TargetRequest, img *ima
 		fmt.Fprintf(&file, "%s=%s\n", n, set.values[n])
 	}
 	if file.Len() > 0 {
-		path := t.folder(r.Stage.ID).scratch(r.Deployment.ID) + ".env"
+		// Of this deployment alone: its arguments do not tell what is in it.
+		path := fmt.Sprintf("%s.%d.env", t.folder(r.Stage.ID).scratch(p.key), r.Deployment.ID)
 		if err := writeFile(path, []byte(file.String())); err != nil { // made with mode 0600
 			return diskError(t.o.Home, err)
 		}
@@ -80,7 +81,7 @@ func (t *Target) container(ctx context.Context, r deploy.TargetRequest, img *ima
 	p.exec.Env = e.list()
 	p.exec.Dir = string(t.folder(r.Stage.ID))
 	p.exec.Stop = []string{tool, "stop", "-t", "10", name}
-	p.made.Stop = []string{tool, "rm", "-f", name}
+	p.made.Tool = tool
 	if c.Server == "" {
 		p.notef("the container is expected to listen on port %d", inside)
 	}
@@ -176,14 +177,22 @@ func hexOf(d cairn.Digest) string {
 	return h
 }
 
-// runStop carries a command out that ends a container.
-func (t *Target) runStop(ctx context.Context, args []string) {
-	if len(args) == 0 {
-		return
+// label is on every container of a stage.
+const label = "cairn.stage"
+
+// removeContainers ends the containers of a stage by force.
+func (t *Target) removeContainers(ctx context.Context, tool string, stage int64) {
+	run := func(args ...string) (string, error) {
+		cmd := exec.CommandContext(ctx, tool, args...)
+		cmd.Env = t.o.Environ
+		out, err := cmd.Output()
+		return string(out), err
 	}
-	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
-	cmd.Env = t.o.Environ
-	if out, err := cmd.CombinedOutput(); err != nil && !os.IsNotExist(err) {
-		t.o.Log.Warn("a container could not be removed", "command", strings.Join(args, " "), "error", firstLine(out, err))
+	ids, err := run("ps", "-aq", "--filter", "label="+label+"="+t.markOf(stage))
+	if all := strings.Fields(ids); err == nil && len(all) > 0 {
+		_, err = run(append([]string{"rm", "-f"}, all...)...)
+	}
+	if err != nil {
+		t.o.Log.Warn("containers of a stage may be left", "engine", tool, "stage", stage, "error", err)
 	}
 }

@@ -19,6 +19,7 @@ import (
 const fakeEngine = `#!/bin/sh
 echo "$*" >>"$DOCKER_HOST/calls"
 case "$1" in
+ps) echo 1234 ;;
 version) test ! -e "$DOCKER_HOST/down" || { echo "Cannot connect to the Docker daemon" >&2; exit 1; } ;;
 image) test -e "$DOCKER_HOST/image.tar" ;;
 load) cat >"$DOCKER_HOST/image.tar" ;;
@@ -70,7 +71,7 @@ func TestContainerWhereAnEngineAnswers(t *testing.T) {
 	calls := strings.Split(strings.TrimSpace(p.engineFile("calls")), "\n")
 	run := calls[len(calls)-1]
 	for _, want := range []string{
-		"run --rm --name cairn-" + p.mark + "-1-4 -p 127.0.0.1:", ":80 ", " -e SECRET ", " -e PORT ", " -e API_VERSION ", " --memory 1073741824 ", " --cpus 1.5 ",
+		"run --rm --name cairn-" + p.mark + "-1-", " --label cairn.stage=" + p.markOf(1) + " -p 127.0.0.1:", ":80 ", " -e SECRET ", " -e PORT ", " -e API_VERSION ", " --memory 1073741824 ", " --cpus 1.5 ",
 		" --entrypoint uvicorn cairn.local/serve:" + short(img.Digest) + " main:app --port 80 --host 0.0.0.0",
 	} {
 		if !strings.Contains(run, want) {
@@ -110,7 +111,7 @@ func TestContainerWhereAnEngineAnswers(t *testing.T) {
 	if err := p.Stop(t.Context(), p.stage); err != nil {
 		t.Fatal(err)
 	}
-	if calls := p.engineFile("calls"); !strings.HasSuffix(calls, "rm -f cairn-"+p.mark+"-1-4\n") {
+	if calls := p.engineFile("calls"); !strings.HasSuffix(calls, "ps -aq --filter label=cairn.stage="+p.markOf(1)+"\nrm -f 1234\n") {
 		t.Errorf("the container was not removed: %s", calls)
 	}
 }

@@ -4,9 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -126,9 +126,11 @@ func (t *Target) Stop(ctx context.Context, s cairn.Stage) error {
 	}
 	// A process that was killed leaves its programs: they carry its mark, or are
 	// containers.
+	tools := map[string]bool{}
 	for _, rec := range f.records() {
-		if rec.Mode == modeContainer {
-			t.runStop(ctx, rec.Stop)
+		if rec.Tool != "" && !tools[rec.Tool] {
+			tools[rec.Tool] = true
+			t.removeContainers(ctx, rec.Tool, s.ID)
 		}
 	}
 	if n := killMarked(t.markOf(s.ID)); n > 0 {
@@ -138,42 +140,51 @@ func (t *Target) Stop(ctx context.Context, s cairn.Stage) error {
 	return nil
 }
 
-// records lists what was made for deployments of a stage and not cleaned up yet.
+// records lists what is kept of a stage's images and not cleaned up yet.
 func (f folder) records() []record {
 	es, _ := os.ReadDir(f.made())
 	var out []record
 	for _, e := range es {
-		name, ok := strings.CutSuffix(e.Name(), ".json")
-		n, err := strconv.ParseInt(name, 10, 64)
-		if !ok || err != nil {
-			continue
+		if key, ok := strings.CutSuffix(e.Name(), ".json"); ok {
+			out = append(out, f.readKey(key))
 		}
-		rec := f.readRecord(cairn.DeploymentID(n))
-		out = append(out, rec)
 	}
 	return out
 }
 
-// readRecord reads what was made for a deployment. One that cannot be read is empty
-// but for its number.
-func (f folder) readRecord(d cairn.DeploymentID) record {
+// readKey reads a record; one that cannot be read is empty.
+func (f folder) readKey(key string) record {
 	var r record
-	if b, err := os.ReadFile(f.record(d)); err != nil || json.Unmarshal(b, &r) != nil {
-		r = record{}
+	if b, err := os.ReadFile(f.record(key)); err != nil || json.Unmarshal(b, &r) != nil {
+		return record{}
 	}
-	r.Deployment = d
 	return r
+}
+
+// readRecord reads the record that a deployment uses.
+func (f folder) readRecord(d cairn.DeploymentID) record {
+	key, err := os.ReadFile(f.ref(d))
+	if err != nil || strings.ContainsAny(string(key), "/\x00") {
+		return record{}
+	}
+	return f.readKey(string(key))
 }
 
 // clean removes what was made for deployments that are not among those to keep.
 func (t *Target) clean(f folder, keep map[cairn.DeploymentID]bool) {
+	stay := map[string]bool{}
+	for d := range keep {
+		if key, err := os.ReadFile(f.ref(d)); err == nil {
+			stay[filepath.Base(f.ref(d))] = true
+			stay[string(key)] = true
+			stay[string(key)+".json"] = true
+			stay[fmt.Sprintf("%s.%d.env", key, d)] = true
+		}
+	}
 	es, _ := os.ReadDir(f.made())
 	for _, e := range es {
-		name, _, _ := strings.Cut(e.Name(), ".")
-		n, err := strconv.ParseInt(name, 10, 64)
-		if err == nil && keep[cairn.DeploymentID(n)] {
-			continue
+		if !stay[e.Name()] {
+			t.remove(filepath.Join(f.made(), e.Name()))
 		}
-		t.remove(filepath.Join(f.made(), e.Name()))
 	}
 }

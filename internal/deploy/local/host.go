@@ -24,7 +24,7 @@ func (t *Target) onHost(ctx context.Context, r deploy.TargetRequest, img *image,
 	}
 	p.noteUnknown(r, img, c)
 	f := t.folder(r.Stage.ID)
-	dir := f.scratch(r.Deployment.ID)
+	dir := f.scratch(p.key)
 	if b, err := os.ReadFile(filepath.Join(dir, "ok")); err != nil || string(b) != string(img.digest) {
 		if err := removeAll(dir); err != nil {
 			return diskError(t.o.Home, err)
@@ -148,6 +148,10 @@ const maxShims = 4096
 // first line names an interpreter that is not here.
 func (a *application) shims() error {
 	bin := filepath.Join(a.dir, "bin")
+	done := filepath.Join(a.dir, "python")
+	if b, err := os.ReadFile(done); err == nil && string(b) == a.python {
+		return nil // something may be running with them
+	}
 	if err := removeAll(bin); err != nil {
 		return err
 	}
@@ -191,7 +195,7 @@ func (a *application) shims() error {
 			}
 		}
 	}
-	return nil
+	return writeFile(done, []byte(a.python))
 }
 
 // pythonScript reports whether a file starts with a line that names a Python.

@@ -147,17 +147,18 @@ func (f folder) pid() string    { return f.file("pid") }
 func (f folder) socket() string { return f.file("s") }
 func (f folder) output() string { return f.file("stage.log") }
 
-// made are the files of one deployment that Target made: its record and what its
-// program writes to.
+// made holds what Target made for deployments: under the key of an image and a way
+// to serve, a record and what programs write to; under the number of a deployment
+// its key. Deployments of one image share them, so that what is started for the
+// second is the very same, and one that is kept warm can be taken again.
 func (f folder) made() string { return f.file("made") }
 
-func (f folder) record(d cairn.DeploymentID) string {
-	return filepath.Join(f.made(), strconv.FormatInt(int64(d), 10)+".json")
+func (f folder) ref(d cairn.DeploymentID) string {
+	return filepath.Join(f.made(), strconv.FormatInt(int64(d), 10)+".ref")
 }
 
-func (f folder) scratch(d cairn.DeploymentID) string {
-	return filepath.Join(f.made(), strconv.FormatInt(int64(d), 10))
-}
+func (f folder) record(key string) string  { return filepath.Join(f.made(), key+".json") }
+func (f folder) scratch(key string) string { return filepath.Join(f.made(), key) }
 
 // markVariable is in the environment of every process of a stage.
 const markVariable = "CAIRN_SERVES"

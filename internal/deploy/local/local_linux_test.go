@@ -534,7 +534,7 @@ func TestUnpackedImagesAreSharedAndCleanedUp(t *testing.T) {
 	p.again()
 	p.cleanAll(context.Background(), true)
 	recs := p.folder(1).records()
-	if len(recs) != 1 || recs[0].Deployment != 2 {
+	if len(recs) != 1 || p.folder(1).readRecord(2).Mode != "root" || p.folder(1).readRecord(1).Mode != "" {
 		t.Fatalf("records: %+v", recs)
 	}
 	var want []string

@@ -23,20 +23,19 @@ const (
 	modeHost      = "host"
 )
 
-// record is what is kept of a deployment beside its folder, so that all of it can
+// record is what is kept of how an image is served on a stage, so that all of it can
 // be cleaned up when nobody needs it.
 type record struct {
-	Deployment cairn.DeploymentID `json:"deployment"`
-	Mode       string             `json:"mode"`
-	Notes      []string           `json:"notes,omitempty"`
-	// Stop ends its container.
-	Stop []string `json:"stop,omitempty"`
+	Mode  string   `json:"mode"`
+	Notes []string `json:"notes,omitempty"`
+	Tool  string   `json:"tool,omitempty"` // the container engine
 	// Spec is what cairn _enter reads of the file.
 	enter.Spec
 }
 
 // plan is how a deployment is executed.
 type plan struct {
+	key   string
 	exec  cairn.ExecSpec
 	notes []string
 	made  record
@@ -54,7 +53,6 @@ func (t *Target) prepare(ctx context.Context, r deploy.TargetRequest) (*plan, er
 		return nil, err
 	}
 	p := &plan{}
-	p.made.Deployment = r.Deployment.ID
 	p.exec.Signal = img.Config.StopSignal
 	f := t.folder(r.Stage.ID)
 	if err := os.MkdirAll(f.made(), 0o700); err != nil {
@@ -65,6 +63,7 @@ func (t *Target) prepare(ctx context.Context, r deploy.TargetRequest) (*plan, er
 		return nil, err
 	}
 	p.exec.Mode, p.made.Mode = mode, mode
+	p.key = img.key() + "-" + mode
 	switch mode {
 	case modeContainer:
 		err = t.container(ctx, r, img, tool, p)
@@ -81,7 +80,10 @@ func (t *Target) prepare(ctx context.Context, r deploy.TargetRequest) (*plan, er
 	if err != nil {
 		return nil, err
 	}
-	return p, diskError(t.o.Home, writeFile(f.record(r.Deployment.ID), text))
+	if err := writeFile(f.record(p.key), text); err != nil {
+		return nil, diskError(t.o.Home, err)
+	}
+	return p, diskError(t.o.Home, writeFile(f.ref(r.Deployment.ID), []byte(p.key)))
 }
 
 // choose finds out which way of serving works here.

@@ -12,24 +12,13 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/cairn-ml/cairn/internal/deploy/local/enter"
 	"golang.org/x/sys/unix"
 )
 
 // processStart is when a process started, in clock ticks since the machine did; 0
 // when there is none.
-func processStart(pid int) int64 {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	if err != nil {
-		return 0
-	}
-	// The name stands in parentheses and may hold anything.
-	f := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
-	if len(f) < 20 || f[0][0] == 'Z' || f[0][0] == 'X' {
-		return 0
-	}
-	n, _ := strconv.ParseInt(string(f[19]), 10, 64)
-	return n
-}
+func processStart(pid int) int64 { return enter.ProcessStart(pid) }
 
 // bootID names the run of the machine, between two starts.
 func bootID() string {

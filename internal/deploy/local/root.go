@@ -68,8 +68,8 @@ func (t *Target) inRoot(ctx context.Context, r deploy.TargetRequest, img *image,
 		return err
 	}
 	f := t.folder(r.Stage.ID)
-	p.made.Spec = enter.Spec{Roots: roots, Scratch: f.scratch(r.Deployment.ID), User: img.Config.User, Dir: img.Config.WorkingDir}
-	p.exec.Args = append(append(t.o.Enter[:len(t.o.Enter):len(t.o.Enter)], f.record(r.Deployment.ID), "--"), c.Args...)
+	p.made.Spec = enter.Spec{Roots: roots, Scratch: f.scratch(p.key), User: img.Config.User, Dir: img.Config.WorkingDir}
+	p.exec.Args = append(append(t.o.Enter[:len(t.o.Enter):len(t.o.Enter)], f.record(p.key), "--"), c.Args...)
 	p.exec.Env = e.list()
 	p.exec.Dir = string(f)
 	return nil

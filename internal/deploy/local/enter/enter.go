@@ -21,8 +21,8 @@ import (
 // Spec is the file that `cairn _enter FILE -- PROGRAM ARG…` reads.
 type Spec struct {
 	// Roots are folders of the unpacked image that are laid over each other, the
-	// topmost first. Scratch is a folder that belongs to this start alone: what lies
-	// in it goes first.
+	// topmost first. In Scratch each start makes a folder of its own, for what the
+	// program writes, and removes those of starts that have ended.
 	Roots   []string `json:"roots"`
 	Scratch string   `json:"scratch"`
 	// User is USER of the image: name or number, with a group after a colon.

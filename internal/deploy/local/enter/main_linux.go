@@ -48,20 +48,26 @@ func Main(ctx context.Context, args, env []string, stderr io.Writer) int {
 
 // call is one call of the program.
 type call struct {
-	probe, inner bool // inner: in the user namespace already
-	file         string
-	spec         Spec
-	argv, env    []string
+	probe     bool
+	inner     bool   // in the user namespace already
+	name      string // of the folder of this start: pid and start time of what waits for its end
+	file      string
+	spec      Spec
+	argv, env []string
 }
 
 func parse(args []string) (*call, error) {
-	c := &call{}
+	c := &call{name: fmt.Sprintf("%d-%d", os.Getpid(), ProcessStart(os.Getpid()))}
 	for len(args) > 0 && strings.HasPrefix(args[0], "--") {
 		switch args[0] {
 		case "--probe":
 			c.probe = true
 		case "--inner":
-			c.inner = true
+			if len(args) < 2 {
+				return nil, errors.New("_enter: --inner needs a name")
+			}
+			c.inner, c.name = true, args[1]
+			args = args[1:]
 		default:
 			return nil, fmt.Errorf("_enter: there is no flag %s", args[0])
 		}
@@ -104,7 +110,7 @@ func (c *call) run(ctx context.Context) error {
 // inNamespace starts itself again in a user namespace, in which this user is the
 // image's, and waits: a program with several threads cannot go there itself.
 func (c *call) inNamespace(ctx context.Context, user Account) error {
-	args := []string{"_enter", "--inner"}
+	args := []string{"_enter", "--inner", c.name}
 	if c.probe {
 		args = append(args, "--probe")
 	}
@@ -139,10 +145,14 @@ func (c *call) inNamespace(ctx context.Context, user Account) error {
 // enter goes into the root and becomes the program.
 func (c *call) enter(user Account) error {
 	rootless := c.inner
-	if err := c.spec.mount(rootless); err != nil {
+	own, err := c.spec.folder(c.name)
+	if err != nil {
 		return err
 	}
-	if err := c.spec.furnish(user, rootless); err != nil {
+	if err := c.spec.mount(own, rootless); err != nil {
+		return err
+	}
+	if err := c.spec.furnish(own, user, rootless); err != nil {
 		return err
 	}
 	if c.probe {

@@ -1,12 +1,14 @@
 package enter
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -15,28 +17,64 @@ import (
 // escape makes a path a value in the options of an overlay.
 var escape = strings.NewReplacer(`\`, `\\`, `,`, `\,`, `:`, `\:`)
 
+// folder makes the folder of this start and removes those of starts that ended. Two
+// may be there at once: the one that answers, and the one that shall replace it.
+func (s *Spec) folder(name string) (string, error) {
+	if err := os.MkdirAll(s.Scratch, 0o700); err != nil {
+		return "", err
+	}
+	es, err := os.ReadDir(s.Scratch)
+	if err != nil {
+		return "", err
+	}
+	for _, e := range es {
+		var pid int
+		var start int64
+		if n, _ := fmt.Sscanf(e.Name(), "%d-%d", &pid, &start); n == 2 && e.Name() != name && ProcessStart(pid) == start {
+			continue
+		}
+		if err := removeAll(filepath.Join(s.Scratch, e.Name())); err != nil {
+			return "", err
+		}
+	}
+	return filepath.Join(s.Scratch, name), nil
+}
+
+// ProcessStart is when a process started, in clock ticks since the machine did; 0
+// when there is none.
+func ProcessStart(pid int) int64 {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return 0
+	}
+	// The name stands in parentheses and may hold anything.
+	f := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
+	if len(f) < 20 || f[0][0] == 'Z' || f[0][0] == 'X' {
+		return 0
+	}
+	n, _ := strconv.ParseInt(string(f[19]), 10, 64)
+	return n
+}
+
 // mount makes the image with a layer of its own the root of this mount
 // namespace.
-func (s *Spec) mount(rootless bool) error {
+func (s *Spec) mount(own string, rootless bool) error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("mounts cannot be made private: %w", err)
 	}
-	if err := removeAll(s.Scratch); err != nil {
-		return err
-	}
-	root := filepath.Join(s.Scratch, "root")
+	root := filepath.Join(own, "root")
 	for _, d := range []string{"root", "upper", "work"} {
-		if err := os.MkdirAll(filepath.Join(s.Scratch, d), 0o755); err != nil {
+		if err := os.MkdirAll(filepath.Join(own, d), 0o755); err != nil {
 			return err
 		}
 	}
 	// The root of the overlay has the mode of its upper folder.
-	if err := os.Chmod(filepath.Join(s.Scratch, "upper"), 0o755); err != nil {
+	if err := os.Chmod(filepath.Join(own, "upper"), 0o755); err != nil {
 		return err
 	}
 	err := errors.New("not asked for")
 	if s.Write != "copy" {
-		err = s.overlay(root, rootless)
+		err = s.overlay(own, rootless)
 	}
 	if err != nil {
 		if s.Write == "overlay" {
@@ -66,17 +104,17 @@ func (s *Spec) mount(rootless bool) error {
 	return pseudo(root, rootless)
 }
 
-func (s *Spec) overlay(root string, rootless bool) error {
+func (s *Spec) overlay(own string, rootless bool) error {
 	var lower []string
 	for _, dir := range s.Roots {
 		lower = append(lower, escape.Replace(dir))
 	}
-	o := "lowerdir=" + strings.Join(lower, ":") + ",upperdir=" + escape.Replace(filepath.Join(s.Scratch, "upper")) +
-		",workdir=" + escape.Replace(filepath.Join(s.Scratch, "work"))
+	o := "lowerdir=" + strings.Join(lower, ":") + ",upperdir=" + escape.Replace(filepath.Join(own, "upper")) +
+		",workdir=" + escape.Replace(filepath.Join(own, "work"))
 	if rootless {
 		o += ",userxattr"
 	}
-	return unix.Mount("overlay", root, "overlay", unix.MS_NODEV|unix.MS_NOSUID, o)
+	return unix.Mount("overlay", filepath.Join(own, "root"), "overlay", unix.MS_NODEV|unix.MS_NOSUID, o)
 }
 
 // folder makes sure that a mount can go onto a folder of the image.
@@ -168,14 +206,14 @@ func readOnly(path string) error {
 
 // furnish changes to the new root and puts into it what a machine has: names of
 // hosts, a folder for temporary files, the working directory.
-func (s *Spec) furnish(user Account, rootless bool) error {
+func (s *Spec) furnish(own string, user Account, rootless bool) error {
 	etc := map[string][]byte{}
 	for _, name := range []string{"resolv.conf", "hosts"} {
 		if b, err := os.ReadFile("/etc/" + name); err == nil {
 			etc[name] = b
 		}
 	}
-	if err := pivot(filepath.Join(s.Scratch, "root")); err != nil {
+	if err := pivot(filepath.Join(own, "root")); err != nil {
 		return err
 	}
 	// From here on every path is one of the image: no link leads out of it.
