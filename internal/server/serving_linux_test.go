@@ -33,6 +33,8 @@ type servingHome struct {
 	t     *testing.T
 	s     *Server
 	stage cairn.Stage
+	// version is what deployments are told; "": one that follows from their number.
+	version string
 	*local.Target
 }
 
@@ -125,6 +127,9 @@ func (h *servingHome) deploy(id cairn.DeploymentID, img cairn.Image, config cair
 		Stage: h.stage, Deployment: cairn.Deployment{ID: id}, Release: cairn.Release{ID: "abcdef123456"}, Image: img, Config: config,
 		Facts: deploy.ServiceFacts{APIVersion: fmt.Sprintf("r%d", id)},
 	}
+	if h.version != "" {
+		r.Facts.APIVersion = h.version
+	}
 	err = h.Deploy(ctx, r, func(ev cairn.StageEvent) { notes += ev.Kind + ": " + ev.Text + "\n" })
 	return notes, err
 }
@@ -184,7 +189,8 @@ func TestServingFromAnImage(t *testing.T) {
 	one := h.image(config, base, h.layer(cairn.LayerCode, map[string]string{"app/data.txt": "one"}))
 	two := h.image(config, base, h.layer(cairn.LayerCode, map[string]string{"app/data.txt": "two"}))
 
-	notes, err := h.deploy(1, one, cairn.StageConfig{})
+	warm := cairn.StageConfig{Warm: 600_000}
+	notes, err := h.deploy(1, one, warm)
 	if cairn.CodeOf(err) == cairn.CodeUnsupported {
 		t.Skip(err)
 	}
@@ -192,7 +198,7 @@ func TestServingFromAnImage(t *testing.T) {
 		t.Fatalf("%v\n%s", err, notes)
 	}
 	h.mustGet("r1: one")
-	if notes, err = h.deploy(2, two, cairn.StageConfig{}); err != nil {
+	if notes, err = h.deploy(2, two, warm); err != nil {
 		t.Fatalf("%v\n%s", err, notes)
 	}
 	h.mustGet("r2: two")
@@ -204,6 +210,14 @@ func TestServingFromAnImage(t *testing.T) {
 		t.Fatalf("%v\n%s", err, notes)
 	}
 	h.mustGet("r2: two")
+	// Back to the first, which is still warm, and forth again.
+	for i, v := range []struct{ version, want string }{{"r1", "r1: one"}, {"r2", "r2: two"}} {
+		h.version = v.version
+		if notes, err = h.deploy(cairn.DeploymentID(4+i), []cairn.Image{one, two}[i], warm); err != nil || !strings.Contains(notes, "was kept warm") {
+			t.Fatalf("%v\n%s", err, notes)
+		}
+		h.mustGet(v.want)
+	}
 	var out bytes.Buffer
 	if err := h.Logs(t.Context(), h.stage, deploy.LogRequest{Deployment: 3}, &out); err != nil || !strings.Contains(out.String(), "there is no model") {
 		t.Errorf("log %q, %v", out.String(), err)
