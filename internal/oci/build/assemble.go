@@ -5,16 +5,15 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"fmt"
 	"io"
 	"path"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/oci/dockerfile"
 	"github.com/cairn-ml/cairn/internal/oci/layer"
+	"golang.org/x/sync/errgroup"
 )
 
 // assembled is an image whose blobs are stored.
@@ -139,26 +138,7 @@ func (j *job) environmentName() string {
 
 // digests reads every file once, a few at a time.
 func (j *job) digests(ctx context.Context, t *tree) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	work := make(chan string)
-	errs := make(chan error, 1)
-	var wg sync.WaitGroup
-	for range 4 {
-		wg.Go(func() {
-			for p := range work {
-				n := t.nodes[p]
-				var err error
-				if n.digest, n.sum, err = sums(opener(n), n.size); err != nil {
-					select {
-					case errs <- fmt.Errorf("/%s: %w", clip(p), err):
-					default:
-					}
-					cancel()
-				}
-			}
-		})
-	}
+	var todo []string
 	for p, n := range t.nodes {
 		if n.typ != tar.TypeReg || n.digest != "" {
 			continue
@@ -166,26 +146,29 @@ func (j *job) digests(ctx context.Context, t *tree) error {
 		// Nodes are shared with the stages below: a stage writes into its own.
 		c := *n
 		t.nodes[p] = &c
-		select {
-		case work <- p:
-		case <-ctx.Done():
-		}
-		if ctx.Err() != nil {
-			break
-		}
+		todo = append(todo, p)
 	}
-	close(work)
-	wg.Wait()
-	select {
-	case err := <-errs:
-		e := cairn.AsError(err)
-		if e.Code == cairn.CodeInternal {
-			return cairn.Errorf(cairn.CodeFailed, "a file of the build cannot be read: %w", err)
-		}
-		return err
-	default:
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(4)
+	for _, p := range todo {
+		n := t.nodes[p]
+		g.Go(func() (err error) {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if n.digest, n.sum, err = sums(opener(n), n.size); err == nil {
+				return nil
+			}
+			e := cairn.AsError(err)
+			if e.Code == cairn.CodeInternal {
+				e.Code = cairn.CodeFailed
+			}
+			out := cairn.Errorf(e.Code, "/%s of the image: %s", clip(p), e.Message)
+			out.Hint, out.Err = e.Hint, err
+			return out
+		})
 	}
-	return ctx.Err()
+	return g.Wait()
 }
 
 func opener(n *node) func() (io.ReadCloser, error) {

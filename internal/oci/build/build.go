@@ -10,6 +10,7 @@ package build
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -194,7 +195,8 @@ func (j *job) platform(ctx context.Context, p string) (*assembled, error) {
 		return j.execute(ctx, plan, p, needs, nil)
 	}
 	a, err := j.assemble(ctx, plan, p)
-	if n, ok := err.(*needError); ok {
+	var n *needError
+	if errors.As(err, &n) {
 		return j.execute(ctx, plan, p, []dockerfile.Need{n.need}, nil)
 	}
 	return a, err
