@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/deploy"
 )
 
 // fakeEngine is a docker that writes down what it is asked, and runs the program
@@ -133,5 +135,43 @@ func TestEngineThatDoesNotAnswer(t *testing.T) {
 	_, _, err = p.choose(t.Context(), p.folder(1), &plan{})
 	if cairn.CodeOf(err) != cairn.CodeUnavailable || !strings.Contains(err.Error(), "no container can be run:") {
 		t.Errorf("container: %v", err)
+	}
+}
+
+// With CAIRN_TEST_DOCKER=1 the engine of this machine runs the image.
+func TestContainerForReal(t *testing.T) {
+	if os.Getenv("CAIRN_TEST_DOCKER") != "1" {
+		t.Skip("CAIRN_TEST_DOCKER=1 runs it")
+	}
+	p := newPlace(t, func(o *Options) { o.Serving = ServeContainer })
+	img := p.blobs.image(config{"Entrypoint": []string{"api"}, "Cmd": []string{"all"}, "Env": []string{"PATH=/usr/bin", "MINE=1"}, "WorkingDir": "/app"}, runtime.GOARCH,
+		p.blobs.layer(cairn.LayerBase, map[string]string{"usr/bin/api!": program(t), "app/data.txt": "inside"}))
+	r := p.request(1, img)
+	r.Config.Memory = 256 << 20
+	r.Config.Variables = []cairn.NamedText{{Name: "HOME", Value: "/here"}, {Name: "SECRET", Value: "two\nlines"}}
+	if err := p.deploy(r); err != nil {
+		var out strings.Builder
+		_ = p.Logs(t.Context(), p.stage, deploy.LogRequest{Deployment: 1}, &out)
+		t.Fatal(err, out.String())
+	}
+	var a answer
+	until(t, "it answers", func() (ok bool) {
+		got, err := p.ask()
+		a = got
+		return err == nil
+	})
+	if a.Env["HOME"] != "/here" || a.Env["SECRET"] != "two\nlines" || a.Env["MINE"] != "1" || a.Env["PATH"] != "/usr/bin" || a.Env["GIT_SHA"] == "" ||
+		a.Env["PORT"] != "8000" || a.Data != "inside" {
+		t.Errorf("%+v", a)
+	}
+	if err := p.Stop(t.Context(), p.stage); err != nil {
+		t.Fatal(err)
+	}
+	left, err := exec.Command("docker", "ps", "-aq", "--filter", "label="+label+"="+p.markOf(1)).Output()
+	if err != nil || len(left) > 0 {
+		t.Errorf("containers are left: %s, %v", left, err)
+	}
+	if out, err := exec.Command("docker", "rmi", "cairn.local/serve:"+short(img.Digest)).CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, out)
 	}
 }

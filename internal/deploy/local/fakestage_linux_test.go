@@ -51,7 +51,11 @@ func fakeAPI(args []string) int {
 		data, _ := os.ReadFile("/app/data.txt")
 		_ = json.NewEncoder(w).Encode(map[string]any{"pid": os.Getpid(), "env": env, "args": os.Args, "dir": dir, "data": string(data), "uid": os.Getuid()})
 	})
-	err := http.ListenAndServe("127.0.0.1:"+os.Getenv("PORT"), nil)
+	host := "127.0.0.1"
+	if len(args) > 0 && args[0] == "all" {
+		host = "" // in a container
+	}
+	err := http.ListenAndServe(host+":"+os.Getenv("PORT"), nil)
 	fmt.Println(err)
 	return 1
 }

@@ -22,7 +22,7 @@ func (t *Target) onHost(ctx context.Context, r deploy.TargetRequest, img *image,
 	if err != nil {
 		return err
 	}
-	p.noteUnknown(r, img, c)
+	p.noteUnknown(c)
 	f := t.folder(r.Stage.ID)
 	dir := f.scratch(p.key)
 	if b, err := os.ReadFile(filepath.Join(dir, "ok")); err != nil || string(b) != string(img.digest) {

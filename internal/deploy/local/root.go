@@ -32,20 +32,11 @@ func (p *plan) command(r deploy.TargetRequest, img *image, to command.Address) (
 }
 
 // noteUnknown says what a command that is no known server has to do itself.
-func (p *plan) noteUnknown(r deploy.TargetRequest, img *image, c command.Command) {
+func (p *plan) noteUnknown(c command.Command) {
 	if c.Server != "" {
 		return
 	}
-	fixed := r.Config.Port
-	if fixed == 0 {
-		fixed = img.port()
-	}
-	text := "the command is no server that is known: it has to listen on the port in the variable PORT"
-	if fixed != 0 {
-		p.notef("%s, not on %d", text, fixed)
-		return
-	}
-	p.notef("%s", text)
+	p.notef("the command is no server that is known: it has to listen on 127.0.0.1, on the port in PORT")
 }
 
 // inRoot runs an image in its own root file system.
@@ -54,7 +45,7 @@ func (t *Target) inRoot(ctx context.Context, r deploy.TargetRequest, img *image,
 	if err != nil {
 		return err
 	}
-	p.noteUnknown(r, img, c)
+	p.noteUnknown(c)
 	roots, err := t.unpacked(ctx, img)
 	if err != nil {
 		return err
