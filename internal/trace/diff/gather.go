@@ -159,10 +159,11 @@ func (g *Gatherer) facts(ctx context.Context, repository, asked string) (*Facts,
 		f.Data = append(f.Data, Version{v.Ref, v.Digest})
 	}
 	image, training := trace.EnvironmentsOf(tr)
-	for where, refs := range map[string][]cairn.Ref{InImage: image, InTraining: training} {
-		if err := g.packages(ctx, f, where, refs); err != nil {
-			return nil, err
-		}
+	if err := g.packages(ctx, f, InImage, image); err != nil {
+		return nil, err
+	}
+	if err := g.packages(ctx, f, InTraining, training); err != nil {
+		return nil, err
 	}
 	if err := g.imageSettings(ctx, f, s.Image); err != nil {
 		return nil, err

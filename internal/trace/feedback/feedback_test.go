@@ -226,7 +226,7 @@ func TestList(t *testing.T) {
 		want int
 	}{
 		"stage": {cairn.PredictionFilter{Stage: "Staging"}, 1}, "status": {cairn.PredictionFilter{Status: 500}, 1}, "limit": {cairn.PredictionFilter{Limit: 2}, 2},
-		"reported": {cairn.PredictionFilter{Reported: true}, 1}, "reported 200": {cairn.PredictionFilter{Reported: true, Status: 200}, 0},
+		"reported": {cairn.PredictionFilter{Reported: true}, 1}, "reported path": {cairn.PredictionFilter{Reported: true, Path: "/p*t"}, 1}, "reported other path": {cairn.PredictionFilter{Reported: true, Path: "/p*x*"}, 0}, "reported 200": {cairn.PredictionFilter{Reported: true, Status: 200}, 0},
 	} {
 		got, err := s.List(ctx, c.f)
 		if err != nil || len(got) != c.want {
