@@ -49,6 +49,7 @@ func (j *job) base(ctx context.Context, name, platform string) (*dockerfile.Base
 	if !ok {
 		img, err := j.find(ctx, name, platform)
 		if err != nil {
+			j.lacking = name
 			return nil, err
 		}
 		b = &base{name: name, image: img, srv: j.srv}

@@ -114,6 +114,8 @@ type job struct {
 	tmp   string // removed at the end
 	res   *cairn.BuildResult
 	bases map[string]*base
+	// lacking is a base that could not be had.
+	lacking string
 
 	stages  map[*dockerfile.Stage]*stage
 	spooled *spool

@@ -20,6 +20,8 @@ type Executor interface {
 	Name() string
 	// Ready reports whether it answers; env is the environment of the request.
 	Ready(ctx context.Context, env []string) bool
+	// Has reports whether it holds an image itself, so that no registry is needed.
+	Has(ctx context.Context, env []string, name string) bool
 	// Build leaves the image in an archive inside r.Dir, as docker save or as an OCI
 	// layout, and returns its path.
 	Build(ctx context.Context, r ExecRequest) (string, error)
@@ -53,13 +55,13 @@ type ExecBase struct {
 const noExecutor = "none of BuildKit, buildah, Docker and Podman answers here. Without one, Cairn does what needs no container: FROM, COPY, ADD of files, ENV " +
 	"and the like, and RUN lines that only install packages with pip. Start Docker (or set DOCKER_HOST), set BUILDKIT_HOST, or install buildah or podman"
 
-// execute hands a build to the first executor that answers. cause is an error of a
-// base that an executor may still have.
+// execute hands a build to the first executor that answers. cause is the error of a
+// base that cannot be had: then only an executor that holds it is of use.
 func (j *job) execute(ctx context.Context, plan *dockerfile.Plan, platform string, needs []dockerfile.Need, cause error) (*assembled, error) {
 	env := j.environ()
 	var ex Executor
 	for _, e := range j.o.Executors {
-		if e.Ready(ctx, env) {
+		if e.Ready(ctx, env) && (cause == nil || e.Has(ctx, env, j.lacking)) {
 			ex = e
 			break
 		}
@@ -74,7 +76,7 @@ func (j *job) execute(ctx context.Context, plan *dockerfile.Plan, platform strin
 		j.printf("line %d needs a container: %s", n.Line, n.Reason)
 	}
 	if cause != nil {
-		j.printf("%s", cairn.AsError(cause).Message)
+		j.printf("%s; %s has it", cairn.AsError(cause).Message, ex.Name())
 	}
 	j.printf("executor     %s", ex.Name())
 	r := ExecRequest{

@@ -169,6 +169,12 @@ func (e engine) Ready(ctx context.Context, env []string) bool {
 	return ok && strings.TrimSpace(out) != ""
 }
 
+// Has looks among its images.
+func (e engine) Has(ctx context.Context, env []string, name string) bool {
+	_, ok := answers(ctx, env, find(env, e.name), "image", "inspect", "--format", "{{.Id}}", name)
+	return ok
+}
+
 // Build builds, and saves the image.
 func (e engine) Build(ctx context.Context, r ExecRequest) (string, error) {
 	p := find(r.Env, e.name)
@@ -241,6 +247,12 @@ func (buildah) Ready(ctx context.Context, env []string) bool {
 	return ok
 }
 
+// Has looks among its images.
+func (buildah) Has(ctx context.Context, env []string, name string) bool {
+	_, ok := answers(ctx, env, find(env, "buildah"), "inspect", "--type", "image", "--format", "{{.FromImageID}}", name)
+	return ok
+}
+
 // Build builds, and writes the image as docker save does.
 func (buildah) Build(ctx context.Context, r ExecRequest) (string, error) {
 	p := find(r.Env, "buildah")
@@ -298,6 +310,9 @@ func (buildkit) Ready(ctx context.Context, env []string) bool {
 	_, ok := answers(ctx, env, p, "debug", "workers")
 	return ok
 }
+
+// Has is always false: it holds layers, and asks registries for names.
+func (buildkit) Has(context.Context, []string, string) bool { return false }
 
 // Build builds into an OCI archive. What buildctl has no word for is refused.
 func (buildkit) Build(ctx context.Context, r ExecRequest) (string, error) {

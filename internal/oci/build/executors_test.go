@@ -31,6 +31,9 @@ type scripted struct {
 
 func (scripted) Name() string                            { return "scripted" }
 func (s *scripted) Ready(context.Context, []string) bool { return s.ready }
+func (s *scripted) Has(_ context.Context, _ []string, name string) bool {
+	return name == "debian:12"
+}
 func (s *scripted) Build(ctx context.Context, r ExecRequest) (string, error) {
 	s.asked = &r
 	for _, b := range r.Bases {
@@ -116,6 +119,11 @@ func TestExecutor(t *testing.T) {
 	w2.b = New(w2.o)
 	if _, log, err := w2.build(t, cairn.BuildRequest{Context: write(t, map[string]string{"Dockerfile": "FROM debian:12\nRUN make\n"})}); err != nil || len(s2.asked.Bases) != 0 {
 		t.Error(err, log)
+	}
+
+	// And one that nobody has.
+	if _, _, err := w2.build(t, cairn.BuildRequest{Context: write(t, map[string]string{"Dockerfile": "FROM debian:99\nRUN make\n"})}); cairn.CodeOf(err) != cairn.CodeNotFound {
+		t.Error(err)
 	}
 
 	// It fails.
