@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/cairn-ml/cairn"
@@ -62,7 +63,7 @@ func newPush(k *kit.Kit, tools Tools) *cobra.Command {
 		Use:   "push IMAGE [NAME…]",
 		Short: "Send an image to registries outside",
 		Long: `Send an image to registries outside, to all names at once, with the credentials of docker
-login. Without a name it goes where its own name says. What a registry has already is not sent.`,
+login. Without a name it goes where its own names say. What a registry has already is not sent.`,
 		Example:           "cairn image push ghcr.io/acme/api:main\ncairn image push api:main ghcr.io/acme/api:main docker.io/acme/api:main",
 		Args:              kit.Args(1, -1, "IMAGE"),
 		ValidArgsFunction: complete(k, false),
@@ -82,7 +83,10 @@ login. Without a name it goes where its own name says. What a registry has alrea
 		}
 		to := args[1:]
 		if len(to) == 0 {
-			to = args[:1]
+			if to = outside(args[0], img.Tags); len(to) == 0 {
+				return cairn.Errorf(cairn.CodeInvalid, "%s has no name that says which registry to push to", term.Clean(args[0])).
+					WithHint("name one: cairn image push %s ghcr.io/OWNER/NAME:TAG", term.Clean(args[0]))
+			}
 		}
 		res, err := tools.Push(c.Context(), cl, img, to, k.Term.Err)
 		if out.On() && len(res) > 0 {
@@ -91,6 +95,26 @@ login. Without a name it goes where its own name says. What a registry has alrea
 		return err
 	}
 	return cmd
+}
+
+// outside are the names of an image that say a registry: the one that was asked for,
+// else (asked for by digest or id) all of them.
+func outside(asked string, tags []string) []string {
+	var all []string
+	for _, t := range tags {
+		host, _, ok := strings.Cut(t, "/")
+		if !ok || !strings.ContainsAny(host, ".:") && host != "localhost" {
+			continue // Cairn's own
+		}
+		if t == asked || strings.HasSuffix(t, "/"+asked) || strings.HasSuffix(t, "/"+asked+":latest") {
+			return []string{t}
+		}
+		all = append(all, t)
+	}
+	if slices.Contains(tags, asked) || slices.Contains(tags, asked+":latest") {
+		return nil
+	}
+	return all
 }
 
 func newSave(k *kit.Kit, tools Tools) *cobra.Command {
