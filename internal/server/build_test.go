@@ -184,6 +184,38 @@ func BenchmarkImageCodeOnly(b *testing.B) {
 	}
 }
 
+// BenchmarkDockerModelOnly is the same with docker build and docker push, where
+// docker is: CAIRN_TEST_DOCKER=1.
+func BenchmarkDockerModelOnly(b *testing.B) {
+	if os.Getenv("CAIRN_TEST_DOCKER") == "" {
+		b.Skip("CAIRN_TEST_DOCKER=1 compares with docker")
+	}
+	w := benchBuilds(b)
+	st, err := w.c.Status(context.Background())
+	if err != nil {
+		b.Fatal(err)
+	}
+	at := strings.TrimPrefix(st.URL, "http://")
+	docker := func(args ...string) {
+		if out, err := exec.Command("docker", args...).CombinedOutput(); err != nil {
+			b.Fatalf("docker %v: %v\n%s", args, err, out)
+		}
+	}
+	docker("pull", at+"/docker.io/library/python:3-slim")
+	docker("tag", at+"/docker.io/library/python:3-slim", "python:3-slim")
+	push := func() {
+		docker("build", "--quiet", "--tag", at+"/bench:1", w.dir)
+		docker("push", "--quiet", at+"/bench:1")
+	}
+	push()
+	for i := 0; b.Loop(); i++ {
+		b.StopTimer()
+		w.model(b, i+1, 10<<20)
+		b.StartTimer()
+		push()
+	}
+}
+
 // TestBuildPackages lays real packages into an image.
 func TestBuildPackages(t *testing.T) {
 	t.Parallel()
