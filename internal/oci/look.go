@@ -30,6 +30,10 @@ const (
 	listingSize = 256 << 20
 )
 
+// minHeld is how big a file is that versions are asked for: tiny ones (a line, a
+// marker) are the same in many places by chance. Builders hold to the same.
+const minHeld = 64
+
 // layerFile is one file of a listing; a whiteout has no digest.
 type layerFile struct {
 	Path   string       `json:"p"`
@@ -109,6 +113,9 @@ func (s *Service) packed(ctx context.Context, files map[string]layerFile, img *c
 	}
 	var qs []cairn.HeldQuery
 	for _, f := range files {
+		if f.Size < minHeld {
+			continue
+		}
 		qs = append(qs, cairn.HeldQuery{Digest: f.Digest, Sum: f.Sum})
 	}
 	refs := map[cairn.Digest][]cairn.Ref{}

@@ -160,22 +160,25 @@ func (h *home) links(img *cairn.Image) []string {
 	return out
 }
 
+// big is a text that is long enough to be told from others.
+func big(s string) string { return strings.Repeat(s+" ", 64) }
+
 // An image that somebody else built is looked through: models and data are found by
 // their bytes, code is not taken for an artifact, what a layer removes is gone.
 func TestLookThrough(t *testing.T) {
 	t.Parallel()
 	h := open(t)
-	model := h.version(cairn.AssetModel, "digits", map[string]string{"model.bin": "the weights", "MLmodel": "about"})
-	h.version(cairn.AssetData, "copy", map[string]string{"model.bin": "the weights"})
-	data := h.version(cairn.AssetData, "digits", map[string]string{"a": "1", "b": "2", "removed": "3", "main.py": "print()"})
-	one := h.version(cairn.AssetData, "twice", map[string]string{"x": "same"})
-	two := h.version(cairn.AssetData, "twin", map[string]string{"x": "same"})
-	sum := sha1.Sum([]byte("blob 7\x00print()"))
+	model := h.version(cairn.AssetModel, "digits", map[string]string{"model.bin": big("the weights"), "MLmodel": big("about")})
+	h.version(cairn.AssetData, "copy", map[string]string{"model.bin": big("the weights")})
+	data := h.version(cairn.AssetData, "digits", map[string]string{"a": big("1"), "b": big("2"), "removed": big("3"), "main.py": big("print()")})
+	one := h.version(cairn.AssetData, "twice", map[string]string{"x": big("same")})
+	two := h.version(cairn.AssetData, "twin", map[string]string{"x": big("same")})
+	sum := sha1.Sum(fmt.Appendf(nil, "blob %d\x00%s", len(big("print()")), big("print()")))
 	h.code[hex.EncodeToString(sum[:])] = true
 
 	raw := h.image(map[string]string{"org.opencontainers.image.revision": sha},
-		map[string]string{"app/model/model.bin": "the weights", "app/data/a": "1", "app/data/removed": "3", "old/a": "1", "empty": ""},
-		map[string]string{"app/data/b": "2", "app/data/.wh.removed": "", "old/.wh..wh..opq": "", "app/main.py": "print()", "x": "same"})
+		map[string]string{"app/model/model.bin": big("the weights"), "app/data/a": big("1"), "app/data/removed": big("3"), "old/a": big("1"), "empty": "", "tiny": "tiny"},
+		map[string]string{"app/data/b": big("2"), "app/data/.wh.removed": "", "old/.wh..wh..opq": "", "app/main.py": big("print()"), "x": big("same")})
 	img := h.push(raw, "ghcr.io/me/api", "main")
 	if img.Commit != sha || img.Repository != "me/repo" || img.Platform != "linux/amd64" || img.By != "ana" {
 		t.Errorf("%+v", img)

@@ -122,8 +122,8 @@ func newSave(k *kit.Kit, tools Tools) *cobra.Command {
 		Use:   "save IMAGE FILE",
 		Short: "Write an image into a file for docker load, skopeo or cairn image load",
 		Long: `Write an image into a file: an OCI layout in a tar, which docker load reads, too. The same
-image gives the same file. "-" writes to standard output.`,
-		Example:           "cairn image save ghcr.io/acme/api:main api.tar\ncairn image save api:main - | docker load",
+image gives the same file. "-" writes to standard output: cairn image save IMAGE - | docker load.`,
+		Example:           "cairn image save ghcr.io/acme/api:main api.tar",
 		Args:              kit.Args(2, 2, "IMAGE", "FILE"),
 		ValidArgsFunction: complete(k, false),
 		RunE: func(c *cobra.Command, args []string) error {
