@@ -10,7 +10,7 @@ unset CAIRN_URL CAIRN_TOKEN
 # shellcheck source=scripts/demo-lib.sh
 . "$root/scripts/demo-lib.sh"
 
-stop_owner || true
+stop_all || true
 if [ -d "$root/.demo" ]; then
   chmod -R u+w "$root/.demo" 2>/dev/null || true
   rm -rf "$root/.demo"

@@ -24,6 +24,24 @@ stop_owner() {
   done
 }
 
+# stop_all ends the stages of this CAIRN_HOME, then what stop_owner ends.
+stop_all() {
+  if [ -S "$CAIRN_HOME/cairn.sock" ] && [ -x "$cairn" ]; then
+    local stage
+    for stage in $("$cairn" status --jq '.stages[]? | select(.live) | .stage.repository + ":" + .stage.name' 2>/dev/null); do
+      "$cairn" stop "${stage##*:}" --repo "${stage%:*}" >/dev/null 2>&1 || true
+    done
+  fi
+  stop_owner
+  # A stage whose server is gone is ended by its own number.
+  local file pid
+  for file in "$CAIRN_HOME"/stages/*/pid; do
+    [ -f "$file" ] || continue
+    pid=$(sed -n 's/[^0-9]*\([0-9][0-9]*\).*/\1/p;q' "$file")
+    case $(ps -o args= -p "$pid" 2>/dev/null || true) in *cairn*_stage*) kill "$pid" 2>/dev/null || true; wait_gone "$pid" || true ;; esac
+  done
+}
+
 # wait_gone waits up to 10 s until a process has ended.
 wait_gone() {
   local _
