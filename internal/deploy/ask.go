@@ -87,7 +87,7 @@ func (s *Service) again(ctx context.Context, actor cairn.Principal, key string) 
 
 // create writes a deployment with its links.
 func (s *Service) create(ctx context.Context, d cairn.Deployment, key string, c cairn.StageConfig, approval string) (*cairn.Deployment, error) {
-	config, digest, err := encode(c)
+	config, digest, err := c.Encode()
 	if err != nil {
 		return nil, err
 	}

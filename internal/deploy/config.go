@@ -2,7 +2,6 @@ package deploy
 
 import (
 	"context"
-	"encoding/json"
 	"slices"
 	"strings"
 
@@ -165,10 +164,4 @@ func checkStageName(name string) error {
 			WithHint("1 to 100 characters without quotes, commas, semicolons, colons and slashes; for example staging")
 	}
 	return nil
-}
-
-// encode gives a configuration's canonical JSON and its digest.
-func encode(c cairn.StageConfig) ([]byte, cairn.Digest, error) {
-	b, err := json.Marshal(&c)
-	return b, cairn.SumBytes(b), err
 }

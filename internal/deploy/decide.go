@@ -89,6 +89,15 @@ func (s *Service) approvers(ctx context.Context, d *cairn.Deployment) ([]string,
 			return nil, err
 		}
 		starters = append(starters, r.Actor)
+		attempts, err := s.o.Store.Attempts(ctx, d.Run)
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range attempts {
+			if a.Number == d.Attempt {
+				starters = append(starters, a.By)
+			}
+		}
 	}
 	return slices.DeleteFunc(slices.Clone(d.Reviewers), func(r string) bool { return isIn(starters, r) }), nil
 }

@@ -36,8 +36,12 @@ func (s *Service) asker(ctx context.Context, p cairn.Principal) (asker, error) {
 // already: a job whose environment the stage is got its reviewers' approval, and
 // waited, before it began.
 func (a *asker) passed(stage string) bool {
-	return a.job != nil && strings.EqualFold(a.job.Environment, stage)
+	return a.job != nil && sameName(a.job.Environment, stage)
 }
+
+// sameName compares names as the engine and the store do: what is another
+// environment to them has not passed the gate of this one.
+func sameName(a, b string) bool { return strings.ToLower(a) == strings.ToLower(b) }
 
 // gate is what a deployment must wait for.
 type gate struct {
@@ -48,20 +52,53 @@ type gate struct {
 }
 
 // rules are those that hold for a stage: those of its environment, which the file
-// of the default branch or an admin gave it; where there is none, the file's own.
-// What only the file knows comes from there in any case.
+// of the default branch or an admin gave it; else those of the default branch, or
+// where it does not speak of the stage, those of the release's own file. That one
+// adds checks, and takes none away: whoever made the release wrote it.
 func (s *Service) rules(ctx context.Context, repository string, c *cairn.StageConfig) error {
+	lead, err := s.file(ctx, repository, "")
+	if err != nil {
+		return err
+	}
+	if lead != nil {
+		if l, ok := lead.Stage(c.Name); ok {
+			c.Rules = under(l.Rules, c.Rules)
+		}
+	}
 	envs, err := s.o.Store.Environments(ctx, repository)
 	if err != nil {
 		return err
 	}
 	for _, e := range envs {
-		if strings.EqualFold(e.Name, c.Name) {
+		// What only a workflow named has no rules of its own.
+		if sameName(e.Name, c.Name) && e.From != cairn.EnvironmentFromDefault {
 			c.Rules.Reviewers, c.Rules.NoSelfReview, c.Rules.Wait = e.Reviewers, e.NoSelfReview, cairn.Milliseconds(e.Wait.Milliseconds())
 			c.Rules.Branches, c.Rules.AllowDirty = e.Branches, e.AllowDirty
 		}
 	}
 	return nil
+}
+
+// under gives the rules of the default branch with what a release's own file asks
+// beyond them.
+func under(lead, own cairn.StageRules) cairn.StageRules {
+	if len(lead.Reviewers) == 0 {
+		lead.Reviewers, lead.NoSelfReview = own.Reviewers, own.NoSelfReview
+	}
+	if len(lead.Branches) == 0 {
+		lead.Branches = own.Branches
+	}
+	if lead.After == "" {
+		lead.After = own.After
+	}
+	lead.Wait = max(lead.Wait, own.Wait)
+	lead.Checks = slices.Clone(lead.Checks)
+	for _, c := range own.Checks {
+		if !slices.ContainsFunc(lead.Checks, func(l cairn.StageCheck) bool { return l.Name == c.Name && l.Expr == c.Expr }) {
+			lead.Checks = append(lead.Checks, c)
+		}
+	}
+	return lead
 }
 
 // gate applies the rules of a stage. It refuses what may not go there, and says
@@ -71,7 +108,7 @@ func (s *Service) gate(ctx context.Context, a *asker, repository string, r *cair
 		return gate{}, cairn.Errorf(cairn.CodeForbidden, "stage %s refuses code with uncommitted changes: release r%d is of some", c.Name, r.Seq).
 			WithHint("commit them and run again; or allow it: cairn environment set %s --allow-dirty", c.Name)
 	}
-	if err := s.branch(ctx, r, c); err != nil {
+	if err := s.branch(ctx, repository, r, c); err != nil {
 		return gate{}, err
 	}
 	if err := s.after(ctx, repository, r, c); err != nil {
@@ -87,8 +124,9 @@ func (s *Service) gate(ctx context.Context, a *asker, repository string, r *cair
 	return g, nil
 }
 
-// branch refuses what was made from another branch than those that may go there.
-func (s *Service) branch(ctx context.Context, r *cairn.Release, c *cairn.StageConfig) error {
+// branch refuses what was made from another branch than those that may go there;
+// they are branches of the stage's own repository.
+func (s *Service) branch(ctx context.Context, repository string, r *cairn.Release, c *cairn.StageConfig) error {
 	if len(c.Rules.Branches) == 0 {
 		return nil
 	}
@@ -98,11 +136,15 @@ func (s *Service) branch(ctx context.Context, r *cairn.Release, c *cairn.StageCo
 		if err != nil {
 			return err
 		}
-		if slices.ContainsFunc(c.Rules.Branches, func(p string) bool { return s.o.MatchRef(p, run.Ref) }) {
+		own := strings.EqualFold(run.Repository, repository)
+		if own && slices.ContainsFunc(c.Rules.Branches, func(p string) bool { return s.o.MatchRef(p, run.Ref) }) {
 			return nil
 		}
 		if from = strings.TrimPrefix(strings.TrimPrefix(run.Ref, "refs/heads/"), "refs/tags/"); from == "" {
 			from = "a detached HEAD"
+		}
+		if !own {
+			from += " of " + run.Repository
 		}
 	}
 	return cairn.Errorf(cairn.CodeForbidden, "stage %s does not take %s; allowed: %s", c.Name, from, strings.Join(c.Rules.Branches, ", "))
@@ -127,7 +169,7 @@ func (s *Service) after(ctx context.Context, repository string, r *cairn.Release
 func (s *Service) decided(ctx context.Context, a *asker, stage string) (gate, error) {
 	all, err := s.o.Store.Approvals(ctx, a.run.ID)
 	for _, x := range all {
-		if x.Attempt == a.job.Attempt && strings.EqualFold(x.Environment, stage) && x.By != "" {
+		if x.Attempt == a.job.Attempt && sameName(x.Environment, stage) && x.By != "" {
 			return gate{approvedBy: x.By, comment: x.Comment}, err
 		}
 	}

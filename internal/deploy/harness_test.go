@@ -249,14 +249,32 @@ func (r *rig) live(n int, stage string) *cairn.Deployment {
 	return r.status(r.deploy(n, stage).ID, cairn.DeployLive)
 }
 
-// addRun makes a run with one job that is running, and its principal.
+// addRun makes a run with one job that is running, and its principal. The run is
+// ana's, the attempt cyd's.
 func (r *rig) addRun(id cairn.RunID, ref, environment string) cairn.Principal {
+	r.t.Helper()
+	return r.addRunOf(repo, id, ref, environment)
+}
+
+func jobOf(id cairn.RunID) cairn.Principal {
+	job := cairn.JobID(100 + id)
+	return cairn.Principal{Name: fmt.Sprintf("job/%d", job), Role: cairn.RoleJob, Job: job, Run: id, Attempt: 1, Epoch: 1}
+}
+
+func (r *rig) environment(e cairn.Environment) {
+	r.t.Helper()
+	if err := r.store.PutEnvironment(r.t.Context(), e, cairn.Change{}); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *rig) addRunOf(repository string, id cairn.RunID, ref, environment string) cairn.Principal {
 	r.t.Helper()
 	plan := []byte(`{}`)
 	jobID := cairn.JobID(100 + id)
-	x := cairn.Run{ID: id, Workspace: "default", Repository: repo, Path: "x.yml", Attempt: 1, Plan: cairn.SumBytes(plan), Ref: ref,
+	x := cairn.Run{ID: id, Workspace: "default", Repository: repository, Path: "x.yml", Attempt: 1, Plan: cairn.SumBytes(plan), Ref: ref,
 		Actor: "ana", TreeGit: fmt.Sprintf("tree%d", id), Status: cairn.StatusRunning, Commit: cairn.Commit{SHA: fmt.Sprintf("%040d", id), Author: "Ana"}}
-	x, err := r.store.CreateRun(r.t.Context(), x, cairn.Attempt{Run: id, Number: 1}, plan, cairn.Change{})
+	x, err := r.store.CreateRun(r.t.Context(), x, cairn.Attempt{Run: id, Number: 1, By: "cyd"}, plan, cairn.Change{})
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -270,7 +288,7 @@ func (r *rig) addRun(id cairn.RunID, ref, environment string) cairn.Principal {
 	if err := r.store.ApplyRun(r.t.Context(), b, cairn.Change{}); err != nil {
 		r.t.Fatal(err)
 	}
-	return cairn.Principal{Name: fmt.Sprintf("job/%d", jobID), Role: cairn.RoleJob, Job: jobID, Run: id, Attempt: 1, Epoch: 1}
+	return jobOf(id)
 }
 
 // links gives "relation to (note)" of a ref.

@@ -161,7 +161,8 @@ func (s *Service) tag(r *cairn.Release, tag string, actor cairn.Principal) cairn
 	return cairn.ReleaseTag{Workspace: r.Workspace, Service: r.Service, Tag: tag, Release: r.ID, By: actor.Name, At: s.now()}
 }
 
-// TagRelease gives a release a further name, for good.
+// TagRelease gives a release a further name, for good. A job names those of its
+// own repository alone.
 func (s *Service) TagRelease(ctx context.Context, repository, ref, tag string, actor cairn.Principal) (*cairn.Release, error) {
 	switch {
 	case !tagName.MatchString(tag):
@@ -171,9 +172,20 @@ func (s *Service) TagRelease(ctx context.Context, repository, ref, tag string, a
 		return nil, cairn.Errorf(cairn.CodeInvalid, "%q cannot be the tag of a release: it looks like a number or an id of one", tag).
 			WithHint("for example v1.2.3")
 	}
+	a, err := s.asker(ctx, actor)
+	if err != nil {
+		return nil, err
+	}
+	if a.run != nil && repository == "" {
+		repository = a.run.Repository
+	}
 	r, err := s.FindRelease(ctx, repository, ref)
 	if err != nil {
 		return nil, err
+	}
+	if a.run != nil && !strings.EqualFold(r.Repository, a.run.Repository) {
+		return nil, cairn.Errorf(cairn.CodeForbidden, "a job of %s may not tag a release of %s", a.run.Repository, r.Repository).
+			WithHint("give the step a person's token as a secret, in CAIRN_TOKEN")
 	}
 	if err := s.o.Store.PutReleaseTag(ctx, s.tag(r, tag, actor), cairn.Change{By: actor.Name}); err != nil {
 		return nil, err

@@ -43,6 +43,7 @@ type Store interface {
 	Run(ctx context.Context, id cairn.RunID) (cairn.Run, error)
 	Job(ctx context.Context, id cairn.JobID) (cairn.Job, error)
 	Jobs(ctx context.Context, run cairn.RunID, attempt int, steps bool) ([]cairn.Job, error)
+	Attempts(ctx context.Context, run cairn.RunID) ([]cairn.Attempt, error)
 	Approvals(ctx context.Context, run cairn.RunID) ([]cairn.Approval, error)
 	AssetVersion(ctx context.Context, workspace string, kind cairn.AssetKind, name, version string) (cairn.AssetVersion, error)
 	MLRun(ctx context.Context, id string) (*cairn.MLRun, error)

@@ -97,6 +97,13 @@ func (s *Server) pendingOfRun(ctx context.Context, r *cairn.Run, actor cairn.Pri
 	if err != nil {
 		return nil, err
 	}
+	attempts, err := s.store.Attempts(ctx, r.ID)
+	if err != nil {
+		return nil, err
+	}
+	started := strings.EqualFold(r.Actor, actor.Name) || slices.ContainsFunc(attempts, func(a cairn.Attempt) bool {
+		return a.Number == r.Attempt && strings.EqualFold(a.By, actor.Name)
+	})
 	var out []cairn.PendingApproval
 	for _, a := range asked {
 		if a.Attempt != r.Attempt || a.State != run.ApprovalPending {
@@ -107,7 +114,7 @@ func (s *Server) pendingOfRun(ctx context.Context, r *cairn.Run, actor cairn.Pri
 			return nil, err
 		}
 		mine := slices.ContainsFunc(e.Reviewers, func(n string) bool { return strings.EqualFold(n, actor.Name) })
-		if e.NoSelfReview && strings.EqualFold(r.Actor, actor.Name) {
+		if e.NoSelfReview && started {
 			mine = false
 		}
 		out = append(out, cairn.PendingApproval{
