@@ -7,31 +7,59 @@ import (
 	"time"
 )
 
-// loop is the goroutine that writes: whatever was queued while the disk worked
-// is one group.
+// loop is the goroutine that writes what no caller writes itself, and begins
+// segments.
 func (w *Writer) loop() {
 	defer close(w.done)
-	var joined []byte
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	for {
-		w.mu.Lock()
-		for len(w.pending) == 0 && !w.turn && !w.closed {
+		for w.writing || len(w.pending) == 0 && !w.turn && !w.closed {
 			w.work.Wait()
 		}
-		group := w.pending
-		w.pending, w.bytes = nil, 0
-		turn, closed, old := w.turn, w.closed, w.cur
-		w.mu.Unlock()
 		switch {
-		case len(group) > 0:
-			var err error
-			joined, err = group[0].seg.write(group, joined)
-			w.settle(group, err)
-		case closed:
+		case len(w.pending) > 0:
+			w.commit()
+		case w.closed:
 			return
-		case turn:
+		case w.turn:
+			old := w.cur
+			w.writing = true
+			w.mu.Unlock()
 			w.next(old)
+			w.mu.Lock()
+			w.writing = false
 		}
 	}
+}
+
+// lead writes what is queued where nobody writes yet: a caller that waits for the
+// disk anyway does it sooner than a goroutine that has to be woken for it, and to
+// wake it again. What is queued meanwhile is the next group, and the loop's: no
+// caller works for others once its own record is on the disk.
+func (w *Writer) lead() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.writing || len(w.pending) == 0 {
+		return
+	}
+	w.commit()
+	if len(w.pending) > 0 || w.turn || w.closed {
+		w.work.Signal()
+	}
+}
+
+// commit writes everything that is queued as one group. w.mu is held, but not while
+// the disk works; nobody else writes then.
+func (w *Writer) commit() {
+	group := w.pending
+	w.pending, w.bytes, w.writing = nil, 0, true
+	w.mu.Unlock()
+	var err error
+	w.joined, err = group[0].seg.write(group, w.joined)
+	w.settle(group, err)
+	w.mu.Lock()
+	w.writing = false
 }
 
 // write puts a group of records, which follow each other, on the disk.

@@ -54,7 +54,7 @@ type Writer struct {
 	o Options
 
 	mu      sync.Mutex
-	work    *sync.Cond // the writing goroutine waits on it
+	work    *sync.Cond // the loop waits on it
 	turned  *sync.Cond // callers that need the next segment wait on it
 	keep    Keep
 	cur     *active // nil: the next append begins a segment
@@ -66,8 +66,12 @@ type Writer struct {
 	bytes   int64 // of pending
 	lost    int64
 	closed  bool
+	writing bool // somebody is at the files: the loop, or a caller
 
-	empty []int64 // segments that failed, and may hold nothing; of the writing goroutine
+	// Of whoever is writing.
+	joined []byte  // records that are written at once
+	empty  []int64 // segments that failed, and may hold nothing
+
 	done  chan struct{}
 	quit  chan struct{} // ends the sweeper
 }
@@ -76,7 +80,7 @@ type Writer struct {
 type active struct {
 	segment
 	next int64 // where the next record goes
-	// The rest belongs to the writing goroutine.
+	// The rest belongs to whoever is writing.
 	file      *os.File
 	written   int64
 	allocated int64
@@ -236,6 +240,7 @@ func (w *Writer) append(ctx context.Context, f *fixed, h *head, req, resp []byte
 		return 0, 0, err
 	}
 	if wait {
+		w.lead()
 		select {
 		case err = <-e.done:
 		case <-ctx.Done():
@@ -278,7 +283,9 @@ func (w *Writer) place(e *entry, wait bool) error {
 	w.cur.next += size
 	w.bytes += size
 	w.pending = append(w.pending, e)
-	w.work.Signal()
+	if !wait {
+		w.work.Signal()
+	}
 	return nil
 }
 
