@@ -221,10 +221,12 @@ func portTaken(p *program) bool {
 func (s *Stage) fromWarm(d *deployment) *instance {
 	s.mu.Lock()
 	in := s.warm
-	s.mu.Unlock()
-	if in == nil || !sameProgram(in.copySpec(), d.spec) {
+	if in == nil || !sameProgram(in.copySpec(), d.spec) || in.addr.Load() == nil {
+		s.mu.Unlock()
 		return nil
 	}
+	d.instance.Store(in) // from here on its time does not run out
+	s.mu.Unlock()
 	t := in.addr.Load()
 	if t == nil {
 		return nil
@@ -237,7 +239,6 @@ func (s *Stage) fromWarm(d *deployment) *instance {
 		s.tell(d, cairn.StageEvNote, "release %s is kept warm, but is not healthy (%s): it is started anew", d.spec.Release, why)
 		return nil
 	}
-	d.instance.Store(in)
 	d.event(cairn.StageEvent{At: s.o.Now(), Kind: cairn.StageEvHealthy, Text: "release " + d.spec.Release + " was kept warm and is healthy", Port: t.port, Health: health})
 	return in
 }
@@ -322,18 +323,29 @@ func (s *Stage) unswitch(in *instance, was cairn.StageInstance, err error) error
 	return err
 }
 
-// coolLater ends a warm instance after a while, unless it became live again.
+// coolSlack is how much too early a timer may be.
+const coolSlack = time.Second
+
+// coolLater ends a warm instance after a while, unless it became live again. One
+// that a deployment goes back to just now, or whose time is not over (the clock was
+// set back), is looked at again.
 func (s *Stage) coolLater(in *instance, after time.Duration) {
 	time.AfterFunc(after, func() {
 		s.mu.Lock()
-		cool := s.warm == in && !s.stopping && !s.o.Now().Before(s.warmUntil.Add(-time.Second))
-		if cool {
-			s.warm, s.warmUntil = nil, time.Time{}
+		if s.warm != in || s.stopping {
+			s.mu.Unlock()
+			return
 		}
+		left := s.warmUntil.Sub(s.o.Now())
+		wanted := s.coming != nil && s.coming.instance.Load() == in
+		if wanted || left > coolSlack {
+			s.mu.Unlock()
+			s.coolLater(in, max(left, coolSlack))
+			return
+		}
+		s.warm, s.warmUntil = nil, time.Time{}
 		s.mu.Unlock()
-		if cool {
-			s.saveOrLog()
-			in.end()
-		}
+		s.saveOrLog()
+		in.end()
 	})
 }

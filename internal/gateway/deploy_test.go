@@ -184,6 +184,21 @@ func TestWarmEnds(t *testing.T) {
 	eventually(t, "the warm one ends", func() bool { return r.status().Warm == nil && len(strays(r.l.markBase(), nil)) == 1 })
 }
 
+// TestWarmIsTakenInTime: while a deployment goes back to the warm one, its time does
+// not run out.
+func TestWarmIsTakenInTime(t *testing.T) {
+	t.Parallel()
+	r := inside(t)
+	slow := func(x *cairn.StageInstance) { x.Health = "/sleep?d=1s" } // to say how it is
+	r.live(spec(t, 1, releaseA, "ok", slow))
+	pid := r.status().Live.PID
+	r.live(spec(t, 2, releaseB, "ok", func(x *cairn.StageInstance) { x.Warm = 100 }))
+	es := r.live(spec(t, 3, releaseA, "ok", slow))
+	if st := r.status(); st.Live.PID != pid || !st.Live.Healthy {
+		t.Errorf("%+v: %s", st.Live, texts(es))
+	}
+}
+
 func TestDeployTwice(t *testing.T) {
 	t.Parallel()
 	r := inside(t)
