@@ -33,10 +33,11 @@ type span struct{ at, size int64 }
 
 // Archive is an archive that is open. Its parts are read where they lie.
 type Archive struct {
-	f     *os.File
-	tmp   string // the unpacked archive, where it was compressed
-	parts map[string]span
-	links map[string]string
+	f         *os.File
+	tmp       string // the unpacked archive, where it was compressed
+	parts     map[string]span
+	links     map[string]string
+	manifests int // that were read: indexes could name the same ones without end
 }
 
 // Open reads the table of an archive; one that is compressed is unpacked into dir

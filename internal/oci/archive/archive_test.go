@@ -7,10 +7,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/oci"
 	"github.com/cairn-ml/cairn/internal/oci/archive"
 	"github.com/cairn-ml/cairn/internal/oci/remote"
 	"github.com/google/go-containerregistry/pkg/name"
@@ -73,6 +75,63 @@ func load(t *testing.T, path string, m *memory, as ...string) ([]*cairn.Image, e
 	}
 	defer a.Close()
 	return a.Load(t.Context(), as, m, io.Discard)
+}
+
+// TestSaveDamaged: a file with bytes that the disk lost would be found out only
+// where it is loaded.
+func TestSaveDamaged(t *testing.T) {
+	t.Parallel()
+	src, err := random.Image(10_000, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tag, _ := name.NewTag("api:v1")
+	docker := filepath.Join(t.TempDir(), "docker.tar")
+	if err := tarball.WriteToFile(docker, tag, src); err != nil {
+		t.Fatal(err)
+	}
+	m := &memory{blobs: map[cairn.Digest][]byte{}}
+	imgs, err := load(t, docker, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for d, b := range m.blobs {
+		m.blobs[d] = append(bytes.Clone(b[:len(b)-1]), b[len(b)-1]^1)
+		err := archive.Save(t.Context(), io.Discard, imgs[0], nil, m)
+		if cairn.CodeOf(err) != cairn.CodeFailed || !strings.Contains(err.Error(), string(d)+" is damaged in the store") {
+			t.Errorf("%s: %v", d, err)
+		}
+		m.blobs[d] = b
+	}
+}
+
+// TestManyIndexes: a small file of indexes that name each other over and over.
+func TestManyIndexes(t *testing.T) {
+	t.Parallel()
+	files := map[string]string{}
+	below := `{"schemaVersion":2,"mediaType":"` + oci.TypeIndex + `","manifests":[]}`
+	for level := range 3 {
+		d := cairn.SumBytes([]byte(below))
+		files["blobs/sha256/"+d.Hex()] = below
+		entry := `{"mediaType":"` + oci.TypeIndex + `","digest":"` + string(d) + `","size":1}`
+		below = `{"schemaVersion":2,"mediaType":"` + oci.TypeIndex + `","annotations":{"level":"` + strconv.Itoa(level) + `"},"manifests":[` +
+			strings.Repeat(entry+",", 149) + entry + `]}`
+	}
+	files["index.json"] = below
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for n, text := range files {
+		w.WriteHeader(&tar.Header{Name: n, Size: int64(len(text)), Mode: 0o644, Typeflag: tar.TypeReg})
+		w.Write([]byte(text))
+	}
+	w.Close()
+	path := filepath.Join(t.TempDir(), "many.tar")
+	if err := os.WriteFile(path, b.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := load(t, path, &memory{blobs: map[cairn.Digest][]byte{}}); cairn.CodeOf(err) != cairn.CodeInvalid || !strings.Contains(err.Error(), "more than 2000 manifests") {
+		t.Error(err)
+	}
 }
 
 // What docker save wrote is loaded and saved; what is saved is loaded with the same

@@ -18,6 +18,9 @@ import (
 // maxImages bounds the images of one archive.
 const maxImages = 200
 
+// maxManifests bounds what is read of indexes and of those inside them.
+const maxManifests = 2000
+
 // The annotations that give the images of a layout their names.
 const (
 	annotationName  = "org.opencontainers.image.ref.name"
@@ -237,6 +240,9 @@ func (a *Archive) layout() ([]*image, error) {
 }
 
 func (a *Archive) manifest(d oci.Descriptor, depth int) (*image, error) {
+	if a.manifests++; a.manifests > maxManifests {
+		return nil, bad("its indexes name more than %d manifests", maxManifests)
+	}
 	raw, err := a.small(blobPath(d.Digest))
 	if err != nil {
 		return nil, err

@@ -80,20 +80,14 @@ func (s *saver) manifest(d cairn.Digest) ([]byte, *oci.Manifest, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	r = oci.Checked(r, d)
 	defer r.Close()
 	raw, err := io.ReadAll(io.LimitReader(r, oci.MaxManifest+1))
-	if err == nil && cairn.SumBytes(raw) != d {
-		err = damaged(d)
-	}
 	if err != nil {
 		return nil, nil, err
 	}
 	m, err := oci.ParseManifest(raw, "")
 	return raw, m, err
-}
-
-func damaged(d cairn.Digest) error {
-	return cairn.Errorf(cairn.CodeFailed, "%s is damaged in the store", d).WithHint("cairn fsck lists what is hit")
 }
 
 func (s *saver) image(raw []byte, m *oci.Manifest) error {
@@ -141,9 +135,10 @@ func (s *saver) blob(c oci.Descriptor) error {
 	if err != nil {
 		return err
 	}
+	r = oci.Checked(r, d)
 	defer r.Close()
 	if size != c.Size {
-		return damaged(d)
+		return cairn.Errorf(cairn.CodeFailed, "%s is damaged in the store: it has %d bytes instead of %d", d, size, c.Size).WithHint("cairn fsck lists what is hit")
 	}
 	if err := s.w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: blobPath(c.Digest), Size: size, Mode: 0o644}); err != nil {
 		return err

@@ -17,6 +17,9 @@ import (
 // still have.
 const codeBase = cairn.CodeNotFound
 
+// damagedHint is what helps where the disk lost bytes of a base.
+const damagedHint = "cairn fsck --repair moves what is damaged aside; then cairn image pull, or cairn image base create, brings it again"
+
 // configLimit bounds the configuration of an image.
 const configLimit = 8 << 20
 
@@ -145,7 +148,7 @@ func (j *job) choose(ctx context.Context, img *cairn.Image, platform string) (*c
 func (j *job) readConfig(ctx context.Context, b *base) error {
 	bad := func(err error) error {
 		return cairn.Errorf(cairn.CodeFailed, "the configuration of the base image %s cannot be read: %w", b.name, err).
-			WithHint("cairn fsck looks at what is stored; cairn image pull fetches it again")
+			WithHint(damagedHint)
 	}
 	if !b.image.Config.Valid() {
 		return bad(errors.New("the image has none"))
@@ -192,7 +195,7 @@ func (j *job) baseLayerError(b *base, err error) error {
 	out := cairn.Errorf(e.Code, "the base image %s cannot be used: %s", b.name, e.Message)
 	out.Err, out.Hint = err, e.Hint
 	if out.Hint == "" {
-		out.Hint = "cairn fsck looks at what is stored; cairn image pull fetches it again"
+		out.Hint = damagedHint
 	}
 	return out
 }

@@ -207,10 +207,11 @@ func (j *job) platform(ctx context.Context, p string) (*assembled, error) {
 // syntaxNeeds refuses a frontend that is not that of Dockerfiles.
 func (j *job) syntaxNeeds() []dockerfile.Need {
 	s := j.file.Syntax
-	if s == "" {
+	name, _, _ := strings.Cut(strings.TrimSpace(s), " ")
+	if name == "" {
 		return nil
 	}
-	r, err := ref.Parse(strings.Fields(s + " ")[0])
+	r, err := ref.Parse(name)
 	if err == nil && (r.Name == "docker.io/docker/dockerfile" || r.Name == "docker.io/docker/dockerfile-upstream") {
 		return nil
 	}
@@ -351,17 +352,18 @@ func (e *needError) Error() string { return e.need.Reason }
 
 // readFile reads a file of at most limit-1 bytes.
 func readFile(name string, limit int64) ([]byte, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	fi, err := f.Stat()
+	// Looked at before it is opened: a pipe without a writer would never open.
+	fi, err := os.Stat(name)
 	if err != nil {
 		return nil, err
 	}
 	if !fi.Mode().IsRegular() {
 		return nil, cairn.Errorf(cairn.CodeInvalid, "it is no regular file")
 	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
 	return io.ReadAll(io.LimitReader(f, limit))
 }

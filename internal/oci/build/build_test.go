@@ -353,6 +353,19 @@ func cutTar(t *testing.T) string {
 	return b.String()[:1500]
 }
 
+// TestFrontend: docker's own frontend is built in, and a directive that names
+// nothing is none.
+func TestFrontend(t *testing.T) {
+	t.Parallel()
+	for _, syntax := range []string{"docker/dockerfile:1", "docker.io/docker/dockerfile:1.7 ", "\u00a0", ""} {
+		w := newWorld(t)
+		dir := write(t, map[string]string{"Dockerfile": "# syntax=" + syntax + "\nFROM python:3.11-slim\nCOPY a /\n", "a": "x"})
+		if _, _, err := w.build(t, cairn.BuildRequest{Context: dir}); err != nil {
+			t.Errorf("%q: %v", syntax, err)
+		}
+	}
+}
+
 // TestTemporaryFiles holds that a build leaves nothing behind, also when it fails.
 func TestTemporaryFiles(t *testing.T) {
 	tmp := t.TempDir()

@@ -101,7 +101,8 @@ func (c *buildContext) resolve(p string) (string, fs.FileInfo, error) {
 			return "", nil, err
 		}
 		if links++; links > maxLinks {
-			return "", nil, cairn.Errorf(cairn.CodeInvalid, "the links at %s go round in a circle", clip(p))
+			return "", nil, cairn.Errorf(cairn.CodeInvalid, "the links at %s go round in a circle", clip(p)).
+				WithHint("let one of them point to a file")
 		}
 		if outside(at, target) {
 			return "", nil, cairn.Errorf(cairn.CodeInvalid, "%s is a link to %s, which leaves the build context", clip(next), clip(target)).

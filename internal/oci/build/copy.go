@@ -203,7 +203,14 @@ func (o *copyOp) missing(src string, why error) error {
 		} else if o.c.Image != nil {
 			where = "the image " + o.c.Image.Name
 		}
-		return cairn.Errorf(cairn.CodeNotFound, "%s: %s is not in %s", verb, clip(src), where)
+		e := cairn.Errorf(cairn.CodeNotFound, "%s: %s is not in %s", verb, clip(src), where)
+		if is, ok := o.src.(*imageSource); ok {
+			dir, base := path.Split(rel(src))
+			if near := cairn.Nearest(base, is.names(strings.TrimSuffix(dir, "/"))); near != "" {
+				return e.WithHint("did you mean /%s?", path.Join(dir, near))
+			}
+		}
+		return e.WithHint("a path of --from is one in that image or stage: what its own lines copied or its base holds")
 	}
 	if errors.Is(why, errIgnored) {
 		return cairn.Errorf(cairn.CodeNotFound, "%s: %s is left out of the build context by %s", verb, clip(src), cs.c.ignoreName).

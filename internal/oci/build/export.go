@@ -3,7 +3,6 @@ package build
 import (
 	"archive/tar"
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -73,14 +72,12 @@ func (j *job) writeBlob(ctx context.Context, w *tar.Writer, name string, d cairn
 	return copyChecked(w, r, d)
 }
 
-func copyChecked(w io.Writer, r io.Reader, d cairn.Digest) error {
-	sum := sha256.New()
-	if _, err := io.Copy(io.MultiWriter(w, sum), r); err != nil {
-		return cairn.Errorf(cairn.CodeFailed, "a part of the base image cannot be copied: %w", err)
-	}
-	if got := cairn.DigestOf(sum.Sum(nil)); got != d {
-		return cairn.Errorf(cairn.CodeFailed, "a part of the base image is damaged: it is %s instead of %s", got, d).
-			WithHint("cairn fsck looks at what is stored; cairn image pull fetches it again")
+func copyChecked(w io.Writer, r io.ReadCloser, d cairn.Digest) error {
+	if _, err := io.Copy(w, oci.Checked(r, d)); err != nil {
+		e := cairn.AsError(err)
+		out := cairn.Errorf(cairn.CodeFailed, "a part of the base image cannot be copied: %s", e.Message)
+		out.Hint, out.Err = e.Hint, err
+		return out
 	}
 	return nil
 }

@@ -138,7 +138,8 @@ func (t *tree) mkdir(p string, mode int64, uid, gid int) (string, error) {
 			continue
 		}
 		if n.typ != tar.TypeDir {
-			return "", cairn.Errorf(cairn.CodeInvalid, "/%s is a file in the image, and a folder would lie over it", clip(dir))
+			return "", cairn.Errorf(cairn.CodeInvalid, "/%s is a file in the image, and a folder would lie over it", clip(dir)).
+				WithHint("copy to another place, or leave out the line that puts the file there")
 		}
 	}
 	return at, nil
@@ -154,7 +155,8 @@ func (t *tree) place(p string, n *node, uid, gid int) error {
 	}
 	p = path.Join(at, base)
 	if old := t.at(p); old != nil && old.typ == tar.TypeDir {
-		return cairn.Errorf(cairn.CodeInvalid, "/%s is a folder in the image, and a file would take its place", clip(p))
+		return cairn.Errorf(cairn.CodeInvalid, "/%s is a folder in the image, and a file would take its place", clip(p)).
+			WithHint("rename the file, or copy it to another place")
 	}
 	return t.put(p, n)
 }

@@ -221,15 +221,23 @@ func (s *Source) read(ctx context.Context, l Limits, visit func(h *tar.Header, r
 		return read(src, s.MediaType, l, visit)
 	}
 	sum := sha256.New()
-	err = read(io.TeeReader(src, sum), s.MediaType, l, visit)
+	src = io.TeeReader(src, sum)
+	err = read(src, s.MediaType, l, visit)
 	if err != nil {
-		return err
+		// Bytes that the disk lost are seldom a sound archive: that they are other bytes
+		// says more than what is wrong with them.
+		if cairn.CodeOf(err) != cairn.CodeInvalid {
+			return err
+		}
+		if _, rerr := io.Copy(io.Discard, src); rerr != nil {
+			return err
+		}
 	}
 	if got := cairn.DigestOf(sum.Sum(nil)); got != s.Digest {
 		return cairn.Errorf(cairn.CodeFailed, "the layer %s has other bytes: they are %s", s.Digest, got).
-			WithHint("the copy is damaged; fetch or build the image again (cairn fsck looks at what is stored)")
+			WithHint("the copy is damaged: cairn fsck --repair moves it aside; then fetch or build the image again")
 	}
-	return nil
+	return err
 }
 
 type ctxReader struct {

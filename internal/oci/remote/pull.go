@@ -83,6 +83,10 @@ func (p *pull) image(n name.Reference) (*cairn.Image, error) {
 			if m, raw, err = p.get(p.repo.Digest(d.Digest)); err != nil {
 				return nil, err
 			}
+			if m.Index() {
+				return nil, cairn.Errorf(cairn.CodeUnsupported, "%s holds an index inside its index for %s", p.r.Familiar(), p.platform).
+					WithHint("name the inner one by its digest: %s@%s", p.r.Name, d.Digest)
+			}
 			if p.r.Digest != "" {
 				names = nil // the name is that of the index
 			}

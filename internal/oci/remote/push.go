@@ -141,11 +141,7 @@ func (s *stored) blob(d cairn.Digest) ([]byte, error) {
 	if size > oci.MaxManifest {
 		return nil, cairn.Errorf(cairn.CodeTooLarge, "%s has %d bytes", d, size)
 	}
-	b, err := io.ReadAll(io.LimitReader(r, oci.MaxManifest+1))
-	if err == nil && cairn.SumBytes(b) != d {
-		err = cairn.Errorf(cairn.CodeFailed, "%s is damaged", d).WithHint("cairn fsck lists what is hit")
-	}
-	return b, err
+	return io.ReadAll(io.LimitReader(oci.Checked(r, d), oci.MaxManifest+1))
 }
 
 func (s *stored) image(d cairn.Digest) (v1.Image, error) {
@@ -156,6 +152,9 @@ func (s *stored) image(d cairn.Digest) (v1.Image, error) {
 	m, err := oci.ParseManifest(raw, "")
 	if err != nil {
 		return nil, err
+	}
+	if m.Index() {
+		return nil, cairn.Errorf(cairn.CodeInvalid, "%s is an index, and the index above it calls it an image", d)
 	}
 	config, err := s.blob(cairn.Digest(m.Config.Digest))
 	if err != nil {
@@ -230,7 +229,7 @@ func (l *storedLayer) Compressed() (io.ReadCloser, error) {
 	l.s.mu.Lock()
 	l.s.sent[cairn.Digest(l.d.Digest)] = l.d.Size
 	l.s.mu.Unlock()
-	return r, nil
+	return oci.Checked(r, cairn.Digest(l.d.Digest)), nil
 }
 
 // mountImage lets the registry take the base's layers from the base's repository.

@@ -295,3 +295,56 @@ func TestCredentials(t *testing.T) {
 		t.Error(missing, err)
 	}
 }
+
+// TestIndexInIndex: what calls an index an image, or hides one in another, is an
+// error and no crash.
+func TestIndexInIndex(t *testing.T) {
+	t.Parallel()
+	host := serve(t, "")
+	inner, err := random.Index(10, 1, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	outer := mutate.AppendManifests(random0(t), mutate.IndexAddendum{Add: inner, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: "amd64"}}})
+	n, _ := name.ParseReference(host + "/x:deep")
+	if err := ggcr.WriteIndex(n, outer); err != nil {
+		t.Fatal(err)
+	}
+	c := remote.New(remote.Options{Anonymous: true})
+	m := newMemory()
+	for _, platform := range []string{"linux/amd64", remote.AllPlatforms} {
+		if _, err := c.Pull(t.Context(), parse(t, host+"/x:deep"), platform, m, io.Discard); cairn.CodeOf(err) != cairn.CodeUnsupported {
+			t.Errorf("%s: %v", platform, err)
+		}
+	}
+
+	raw, _ := inner.RawManifest()
+	d := cairn.SumBytes(raw)
+	lie := fmt.Appendf(nil, `{"schemaVersion":2,"mediaType":%q,"manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":%q,"size":%d}]}`,
+		"application/vnd.oci.image.index.v1+json", d, len(raw))
+	m.blobs[d], m.blobs[cairn.SumBytes(lie)] = raw, lie
+	img := &cairn.Image{Digest: cairn.SumBytes(lie), Manifests: []cairn.Digest{d}}
+	if _, err := c.Push(t.Context(), img, []ref.Reference{parse(t, host+"/y:1")}, m, io.Discard); cairn.CodeOf(err) != cairn.CodeInvalid || !strings.Contains(err.Error(), "is an index") {
+		t.Error(err)
+	}
+}
+
+// TestPushDamaged: bytes that the disk lost are not sent on.
+func TestPushDamaged(t *testing.T) {
+	t.Parallel()
+	from, to := serve(t, ""), serve(t, "")
+	v := push(t, from+"/x:1")
+	m := newMemory()
+	c := remote.New(remote.Options{Anonymous: true})
+	img, err := c.Pull(t.Context(), parse(t, from+"/x:1"), "", m, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ls, _ := v.Layers()
+	h, _ := ls[1].Digest()
+	m.blobs[cairn.Digest(h.String())][100] ^= 1
+	res, err := c.Push(t.Context(), img, []ref.Reference{parse(t, to+"/x:1")}, m, io.Discard)
+	if err == nil || res[0].Pushed || !strings.Contains(err.Error(), h.String()+" is damaged in the store") || !strings.Contains(cairn.AsError(err).Hint, "cairn fsck") {
+		t.Errorf("%+v, %v", res, err)
+	}
+}
