@@ -33,6 +33,7 @@ type target struct {
 	fail    error         // of every deployment
 	log     []string      // with it
 	holdAll chan struct{} // closed: goes on
+	stops   chan struct{} // told by Stop, which then waits for one more
 	busy    map[int64]bool
 	t       testing.TB
 }
@@ -78,6 +79,10 @@ func (f *target) called() int {
 }
 
 func (f *target) Stop(_ context.Context, s cairn.Stage) error {
+	if f.stops != nil {
+		f.stops <- struct{}{}
+		f.stops <- struct{}{}
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.live, s.ID)

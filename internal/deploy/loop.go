@@ -117,8 +117,15 @@ func (s *Service) step(ctx context.Context, d *cairn.Deployment, open []cairn.De
 		d.Status, d.Reason, d.EndedAt = cairn.DeployFailed, a.Reason, s.now()
 		return time.Time{}, s.put(ctx, d)
 	case Start:
+		turn := s.turn(d.StageID)
+		if !turn.TryLock() { // whoever has it calls the loop
+			d.Reason = fmt.Sprintf("stage %s is being stopped", d.Stage)
+			return time.Time{}, s.put(ctx, d)
+		}
 		d.Status, d.Reason = cairn.DeployStarting, ""
-		if err := s.put(ctx, d); err != nil {
+		err := s.put(ctx, d)
+		turn.Unlock()
+		if err != nil {
 			return time.Time{}, err
 		}
 		s.carry(ctx, *d, working)
@@ -286,20 +293,31 @@ func (s *Service) settle(ctx context.Context) {
 		return
 	}
 	for _, st := range all {
-		if st.Live != 0 || ctx.Err() != nil {
-			continue
+		if st.Live == 0 && ctx.Err() == nil {
+			s.settleStage(ctx, st.ID)
 		}
-		open, err := s.o.Store.Deployments(ctx, cairn.DeploymentFilter{StageID: st.ID, Status: cairn.DeployStarting, Limit: 1})
-		if err != nil || len(open) > 0 {
-			continue
-		}
-		now, err := s.o.Target.Status(ctx, st)
-		if err != nil || now == nil {
-			continue
-		}
-		if err := s.o.Target.Stop(ctx, st); err != nil {
-			s.o.Log.ErrorContext(ctx, "a stopped stage still runs", "stage", st.Name, "repository", st.Repository, "error", err)
-		}
+	}
+}
+
+func (s *Service) settleStage(ctx context.Context, id int64) {
+	turn := s.turn(id)
+	turn.Lock()
+	defer s.wake()
+	defer turn.Unlock()
+	st, err := s.o.Store.Stage(ctx, id)
+	if err != nil || st.Live != 0 {
+		return
+	}
+	open, err := s.o.Store.Deployments(ctx, cairn.DeploymentFilter{StageID: id, Status: cairn.DeployStarting, Limit: 1})
+	if err != nil || len(open) > 0 {
+		return
+	}
+	now, err := s.o.Target.Status(ctx, st)
+	if err != nil || now == nil {
+		return
+	}
+	if err := s.o.Target.Stop(ctx, st); err != nil {
+		s.o.Log.ErrorContext(ctx, "a stopped stage still runs", "stage", st.Name, "repository", st.Repository, "error", err)
 	}
 }
 

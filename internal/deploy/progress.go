@@ -40,10 +40,10 @@ func (s *Service) find(id cairn.DeploymentID) *progress {
 		return p
 	}
 	if len(s.progress) >= keptDeployments {
-		oldest := id
+		var oldest cairn.DeploymentID
 		for k := range s.progress {
-			if !s.carried[k] {
-				oldest = min(oldest, k)
+			if !s.carried[k] && (oldest == 0 || k < oldest) {
+				oldest = k
 			}
 		}
 		delete(s.progress, oldest)

@@ -97,6 +97,7 @@ type Service struct {
 	mu       sync.Mutex
 	carried  map[cairn.DeploymentID]bool // those that Target.Deploy works on
 	progress map[cairn.DeploymentID]*progress
+	turns    map[int64]*sync.Mutex // of stages, see turn
 }
 
 // New makes a Service.
@@ -116,7 +117,19 @@ func New(o Options) *Service {
 	return &Service{
 		o: o, checker: sync.OnceValues(stages.NewChecker), kick: make(chan struct{}, 1),
 		carried: map[cairn.DeploymentID]bool{}, progress: map[cairn.DeploymentID]*progress{},
+		turns: map[int64]*sync.Mutex{},
 	}
+}
+
+// turn is held while a deployment of a stage is made one that comes up, and while
+// the stage is stopped: neither happens in the middle of the other.
+func (s *Service) turn(stage int64) *sync.Mutex {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.turns[stage] == nil {
+		s.turns[stage] = &sync.Mutex{}
+	}
+	return s.turns[stage]
 }
 
 // wake lets the loop look again.

@@ -172,6 +172,33 @@ func TestAStageThatWasStoppedWhileNobodySawToIt(t *testing.T) {
 	golden(t, "stop", []error{err})
 }
 
+// A deployment that is asked for while the stage is taken down comes up after that.
+func TestNothingStartsWhileAStageIsStopped(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.target.stops = make(chan struct{})
+	r.image(1)
+	r.live(1, "staging")
+	done := make(chan error)
+	go func() {
+		_, err := r.s.Stop(t.Context(), repo, "staging", ben)
+		done <- err
+	}()
+	<-r.target.stops
+	d := r.deploy(1, "staging")
+	for range 2 { // by then the loop has looked at it
+		r.live(1, "production")
+	}
+	<-r.target.stops
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	d = r.status(d.ID, cairn.DeployLive)
+	if now, err := r.target.Status(t.Context(), cairn.Stage{ID: d.StageID}); err != nil || now == nil || now.Live.Deployment != d.ID {
+		t.Errorf("%+v %v", now, err)
+	}
+}
+
 const gated = `stages:
   staging: {}
   production:

@@ -17,6 +17,13 @@ func (s *Service) Stop(ctx context.Context, repository, name string, actor cairn
 	if err != nil {
 		return nil, err
 	}
+	turn := s.turn(st.ID)
+	turn.Lock()
+	defer s.wake()
+	defer turn.Unlock()
+	if st, err = s.o.Store.Stage(ctx, st.ID); err != nil {
+		return nil, err
+	}
 	coming, err := s.o.Store.Deployments(ctx, cairn.DeploymentFilter{StageID: st.ID, Status: cairn.DeployStarting, Limit: 1})
 	if err != nil {
 		return nil, err
