@@ -33,7 +33,8 @@ type Image struct {
 	Repository string `json:"repository,omitempty"`
 	Commit     string `json:"commit,omitempty"`
 	Dirty      bool   `json:"dirty,omitempty"`
-	// Builder says what executed it: "cairn", "docker", "buildah", "push".
+	// Builder says what executed it: "cairn", "docker", "buildah", or how else it
+	// came here (BuilderPush and the like).
 	Builder   string    `json:"builder,omitempty"`
 	Job       JobID     `json:"job,omitempty"` // the job that made it; 0: by hand
 	Run       RunID     `json:"run,omitempty"`
@@ -46,6 +47,14 @@ type Image struct {
 	// reads.
 	Tags []string `json:"tags,omitempty"`
 }
+
+// How an image came here that no build made.
+const (
+	BuilderPush       = "push"
+	BuilderPull       = "pull"
+	BuilderLoad       = "load"
+	BuilderHostPython = "host-python" // the Python of this machine, as a base
+)
 
 // Ref is the image's name in the lineage graph.
 func (i *Image) Ref() Ref { return ImageRef(i.Digest) }

@@ -3,6 +3,7 @@ package cairn
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 )
@@ -17,6 +18,10 @@ type Trace struct {
 	Roots []TraceNode `json:"roots"`
 	// Gaps are the missing links, nearest first. A complete trace has none.
 	Gaps []TraceGap `json:"gaps,omitempty"`
+	// Answer is the short form of what is served: which release, model and data,
+	// whose code, who approved; nil where the question was of something else. Its
+	// gaps are those above.
+	Answer *Origin `json:"answer,omitempty"`
 }
 
 // TraceNode is one thing on the way.
@@ -36,6 +41,8 @@ type TraceNode struct {
 	At       time.Time   `json:"at,omitzero"`
 	// Seen says that the node is shown in full further up.
 	Seen bool `json:"seen,omitempty"`
+	// Again says that its facts stand further up, too: a line is enough for people.
+	Again bool `json:"again,omitempty"`
 	// Missing says why nothing further is known from here.
 	Missing  string      `json:"missing,omitempty"`
 	Children []TraceNode `json:"children,omitempty"`
@@ -110,24 +117,100 @@ func (t *Trace) Render(w io.Writer) error {
 // each group.
 func (n *TraceNode) FactLines() []string {
 	var lines []string
-	for i := 0; i < len(n.Facts); {
-		f := n.Facts[i]
+	for _, r := range n.Rows() {
+		lines = append(lines, r.Name+" "+strings.Join(r.Cells, "  "))
+	}
+	return lines
+}
+
+// TraceRow is a line of facts for people.
+type TraceRow struct {
+	Name  string
+	Cells []string // of a group: NAME=VALUE each
+}
+
+// Rows gives the facts as people want to read them: a group in one row, a lock of
+// packages in one row, nothing that the next node says again.
+func (n *TraceNode) Rows() []TraceRow {
+	if n.Again {
+		return nil
+	}
+	facts := n.Facts
+	var rows []TraceRow
+	switch n.Kind {
+	case KindEnvironment:
+		var text string
+		if text, facts = lockLine(facts); text != "" {
+			rows = append(rows, TraceRow{Name: "holds", Cells: []string{text}})
+		}
+	case KindRelease:
+		if len(n.Children) > 0 { // its image follows, and what is packed in it
+			facts = slices.DeleteFunc(slices.Clone(facts), func(f TraceFact) bool { return f.Name == "image" || f.Name == "model" })
+		}
+	}
+	return append(rows, RowsOf(facts)...)
+}
+
+// RowsOf gives all facts, a row for each that stands alone, one for each group.
+func RowsOf(facts []TraceFact) []TraceRow {
+	var rows []TraceRow
+	for i := 0; i < len(facts); {
+		f := facts[i]
 		if f.Group == "" {
-			lines = append(lines, f.Name+" "+f.Value)
+			rows = append(rows, TraceRow{Name: f.Name, Cells: []string{f.Value}})
 			i++
 			continue
 		}
-		var parts []string
-		for ; i < len(n.Facts) && n.Facts[i].Group == f.Group; i++ {
-			parts = append(parts, n.Facts[i].Name+"="+n.Facts[i].Value)
+		r := TraceRow{Name: f.Group}
+		for ; i < len(facts) && facts[i].Group == f.Group; i++ {
+			r.Cells = append(r.Cells, facts[i].Name+"="+facts[i].Value)
 		}
-		label := f.Group
-		if len(parts) > 1 {
-			label += "s"
+		if len(r.Cells) > 1 {
+			r.Name += "s"
 		}
-		lines = append(lines, label+" "+strings.Join(parts, "  "))
+		rows = append(rows, r)
 	}
-	return lines
+	return rows
+}
+
+// lockLine says what a lock of packages is in one line, and gives back the facts
+// that are not in it.
+func lockLine(facts []TraceFact) (line string, rest []TraceFact) {
+	value := map[string]string{}
+	for _, f := range facts {
+		value[f.Name] = f.Value
+	}
+	packages, ok := value["packages"]
+	if !ok {
+		return "", facts
+	}
+	parts := []string{packages + " packages"}
+	if packages == "1" {
+		parts[0] = "1 package"
+	}
+	if h := value["hashed"]; h != "" && h != packages {
+		parts = append(parts, h+" with a hash")
+	}
+	for _, tool := range []string{"python", "uv", "pip"} {
+		if v := value[tool]; v != "" {
+			parts = append(parts, tool+" "+v)
+		}
+	}
+	for _, name := range []string{"libc", "platform"} {
+		if v := value[name]; v != "" {
+			parts = append(parts, v)
+		}
+	}
+	if d := value["digest"]; d != "" {
+		parts = append(parts, "sha256:"+Digest(d).Short())
+	}
+	said := []string{"packages", "hashed", "python", "uv", "pip", "libc", "platform", "digest", "holds", "format"}
+	for _, f := range facts {
+		if !slices.Contains(said, f.Name) {
+			rest = append(rest, f)
+		}
+	}
+	return strings.Join(parts, ", "), rest
 }
 
 // Words says the link to the parent, as it is read from the parent on.
@@ -162,6 +245,8 @@ type Origin struct {
 	Title   string    `json:"title"`
 	Release string    `json:"release,omitempty"` // "digits r3"
 	Since   time.Time `json:"since,omitzero"`
+	// State is how a deployment that was asked about stands: "live since …".
+	State string `json:"state,omitempty"`
 	// Commit is the one it was built from. Changed is the last one up to it that
 	// changed the files of the API itself; nil where those cannot be told apart.
 	Commit  *OriginCommit `json:"commit,omitempty"`
@@ -170,6 +255,14 @@ type Origin struct {
 	Models  []OriginThing `json:"models,omitempty"`
 	Data    []OriginThing `json:"data,omitempty"`
 	Note    string        `json:"note,omitempty"`
+	// Image is what was built, its note the name that it has.
+	Image *OriginThing `json:"image,omitempty"`
+	// Approved is who let it onto the stage, with the comment; Checks are the fixed
+	// ones that were asked.
+	Approved string      `json:"approved,omitempty"`
+	Checks   []TraceFact `json:"checks,omitempty"`
+	// Skipped are the steps whose earlier output was taken.
+	Skipped []string `json:"skipped,omitempty"`
 	// Gaps are the links that are missing on the way, nearest first.
 	Gaps []TraceGap `json:"gaps,omitempty"`
 }
@@ -192,4 +285,7 @@ type OriginThing struct {
 	Holds   string      `json:"holds,omitempty"`   // "360 files, 1.2 MB"
 	Metrics []TraceFact `json:"metrics,omitempty"` // of a model
 	MadeBy  string      `json:"made_by,omitempty"` // "job ai-training (2) of run 1"
+	MadeAt  time.Time   `json:"made_at,omitzero"`
+	// MadeFrom is the commit that its job ran.
+	MadeFrom *OriginCommit `json:"made_from,omitempty"`
 }

@@ -60,7 +60,7 @@ func (s *Service) Record(ctx context.Context, b cairn.ImageBuild, actor cairn.Pr
 		if img.Packed, err = s.checkPacked(ctx, b.Packed); err != nil {
 			return nil, err
 		}
-	case img.Builder != "cairn":
+	case img.Builder != "cairn" && img.Builder != cairn.BuilderHostPython:
 		s.lookThrough(ctx, img, actor)
 	}
 	if b.Environment != "" {

@@ -59,7 +59,7 @@ func baseFromHost(ctx context.Context, c *client.Client, tools python.Tools, r i
 func storeBase(ctx context.Context, c *client.Client, res *base.Result, name string) (*cairn.Image, error) {
 	m := oci.Manifest{SchemaVersion: 2, MediaType: oci.TypeManifest,
 		Config: &oci.Descriptor{MediaType: oci.TypeConfig, Digest: string(cairn.SumBytes(res.Config)), Size: int64(len(res.Config))}}
-	b := cairn.ImageBuild{Names: []string{name}, Builder: "cairn"}
+	b := cairn.ImageBuild{Names: []string{name}, Builder: cairn.BuilderHostPython}
 	blobs := []client.Blob{client.BytesBlob(res.Config)}
 	for _, l := range res.Layers {
 		m.Layers = append(m.Layers, oci.Descriptor{MediaType: layer.MediaTypeTar, Digest: string(l.Blob.Digest), Size: l.Blob.Size})

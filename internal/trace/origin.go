@@ -104,16 +104,40 @@ func (t *Tracer) origin(ctx context.Context, of cairn.Ref, repository string) (*
 	}
 	o := OriginOf(tr)
 	o.Repository = repository
-	if o.Commit != nil && t.CodeChange != nil {
-		c, err := t.CodeChange(ctx, repository, o.Commit.SHA)
-		if err != nil && cairn.CodeOf(err) != cairn.CodeNotFound {
-			return nil, err
-		}
-		if err == nil && c != nil {
-			o.Changed = &cairn.OriginCommit{SHA: c.SHA, Author: c.Author + " <" + c.Email + ">", Date: c.Date, Subject: c.Subject}
-		}
+	return o, t.changed(ctx, o)
+}
+
+// changed adds the last change of the API's own code.
+func (t *Tracer) changed(ctx context.Context, o *cairn.Origin) error {
+	if o.Commit == nil || o.Repository == "" || t.CodeChange == nil {
+		return nil
 	}
-	return o, nil
+	c, err := t.CodeChange(ctx, o.Repository, o.Commit.SHA)
+	if err != nil && cairn.CodeOf(err) != cairn.CodeNotFound {
+		return err
+	}
+	if err == nil && c != nil {
+		o.Changed = &cairn.OriginCommit{SHA: c.SHA, Author: c.Author + " <" + c.Email + ">", Date: c.Date, Subject: c.Subject}
+	}
+	return nil
+}
+
+// answer is the short form of a trace that leads to one image.
+func (t *Tracer) answer(ctx context.Context, tr *cairn.Trace) (*cairn.Origin, error) {
+	if tr.Down || len(tr.Roots) != 1 {
+		return nil, nil
+	}
+	switch tr.Roots[0].Kind {
+	case cairn.KindPrediction, cairn.KindDeployment, cairn.KindRelease, cairn.KindImage, cairn.KindStage:
+	default:
+		return nil, nil
+	}
+	o := OriginOf(tr)
+	if o.Image == nil || len(o.Models) == 0 && o.Commit == nil {
+		return nil, nil // a base, or nothing that is known
+	}
+	o.Gaps = nil
+	return o, t.changed(ctx, o)
 }
 
 // OriginOf reads the three answers out of the trace of a deployment, a release,
@@ -128,6 +152,9 @@ func OriginOf(tr *cairn.Trace) *cairn.Origin {
 	if r := find(root, cairn.KindRelease); r != nil {
 		o.Release = strings.TrimPrefix(r.Title, "release ")
 	}
+	if d := find(root, cairn.KindDeployment); d != nil {
+		fromDeployment(o, d)
+	}
 	image := find(root, cairn.KindImage)
 	if image == nil {
 		if root.Kind == cairn.KindModel {
@@ -140,8 +167,30 @@ func OriginOf(tr *cairn.Trace) *cairn.Origin {
 	return fromImage(o, image)
 }
 
+func fromDeployment(o *cairn.Origin, d *cairn.TraceNode) {
+	o.Approved = d.Fact("approved by")
+	for _, f := range d.Facts {
+		if f.Group == "check" {
+			o.Checks = append(o.Checks, f)
+		}
+	}
+	if _, on, ok := strings.Cut(d.Title, " on "); ok {
+		o.Stage, o.Repository, _ = strings.Cut(on, " of ")
+	}
+	o.URL = d.Fact("live at")
+	switch since, was := d.Fact("since"), d.Fact("was live"); {
+	case since != "":
+		o.State = "live since " + since
+	case was != "":
+		o.State = "was live from " + was
+	default:
+		o.State = d.Fact("status")
+	}
+}
+
 func fromImage(o *cairn.Origin, image *cairn.TraceNode) *cairn.Origin {
 	o.Dirty = image.Dirty
+	o.Image = &cairn.OriginThing{Ref: image.Ref, Digest: image.Digest, Note: strings.TrimPrefix(image.Title, "image "), Holds: image.Fact("holds")}
 	var packed []*cairn.TraceNode
 	for _, kind := range []string{cairn.KindModel, cairn.KindArtifact, cairn.KindData} {
 		for i := range image.Children {
@@ -158,7 +207,11 @@ func fromImage(o *cairn.Origin, image *cairn.TraceNode) *cairn.Origin {
 	seen := map[cairn.Ref]bool{}
 	for _, m := range packed {
 		t := thing(m)
-		t.Note = withSkip(t.Note, by, m.Ref)
+		skipped := skipOf(by, m.Ref)
+		if skipped != "" {
+			o.Skipped = append(o.Skipped, skipped)
+			t.Note = strings.TrimPrefix(t.Note+"; "+skipped, "; ")
+		}
 		o.Models = append(o.Models, t)
 		for _, d := range dataOf(m) {
 			if !seen[d.Ref] {
@@ -174,11 +227,11 @@ func fromImage(o *cairn.Origin, image *cairn.TraceNode) *cairn.Origin {
 	return o
 }
 
-// withSkip adds to how a thing came into an image that the step which makes it
-// was skipped: the job of the image says so where it took it.
-func withSkip(note string, by *cairn.TraceNode, ref cairn.Ref) string {
+// skipOf says that the step which makes a thing was skipped, where the job that
+// took it into the image says so.
+func skipOf(by *cairn.TraceNode, ref cairn.Ref) string {
 	if by == nil {
-		return note
+		return ""
 	}
 	for i := range by.Children {
 		c := &by.Children[i]
@@ -187,11 +240,11 @@ func withSkip(note string, by *cairn.TraceNode, ref cairn.Ref) string {
 		}
 		for part := range strings.SplitSeq(c.Note, "; ") {
 			if strings.Contains(part, " was skipped: ") {
-				return strings.TrimPrefix(note+"; "+part, "; ")
+				return part
 			}
 		}
 	}
-	return note
+	return ""
 }
 
 func setCommit(o *cairn.Origin, maker *cairn.TraceNode) {
@@ -199,17 +252,28 @@ func setCommit(o *cairn.Origin, maker *cairn.TraceNode) {
 		return
 	}
 	o.Dirty = o.Dirty || maker.Dirty
-	for i := range maker.Children {
-		c := &maker.Children[i]
-		if c.Kind == cairn.KindCommit {
-			author, _, _ := strings.Cut(c.Fact("author"), ">,")
-			if author != "" {
-				author = strings.TrimSuffix(author, ">") + ">"
-			}
-			o.Commit = &cairn.OriginCommit{SHA: c.Ref.ID(), Author: author, Date: c.At, Subject: c.Fact("subject")}
-			return
+	if c := child(maker, cairn.KindCommit); c != nil {
+		o.Commit = commitOf(c)
+		if o.Repository == "" {
+			o.Repository = c.Fact("repository")
 		}
 	}
+}
+
+func child(n *cairn.TraceNode, kind string) *cairn.TraceNode {
+	i := slices.IndexFunc(n.Children, func(c cairn.TraceNode) bool { return c.Kind == kind })
+	if i < 0 {
+		return nil
+	}
+	return &n.Children[i]
+}
+
+func commitOf(c *cairn.TraceNode) *cairn.OriginCommit {
+	author, _, _ := strings.Cut(c.Fact("author"), ">,")
+	if author != "" {
+		author = strings.TrimSuffix(author, ">") + ">"
+	}
+	return &cairn.OriginCommit{SHA: c.Ref.ID(), Author: author, Date: c.At, Subject: c.Fact("subject")}
 }
 
 // find is the first node of a kind, parents first, that is not only part of
@@ -279,7 +343,10 @@ func thing(n *cairn.TraceNode) cairn.OriginThing {
 		}
 	}
 	if job := makerOf(n); job != nil {
-		t.MadeBy = job.Title
+		t.MadeBy, t.MadeAt = job.Title, job.At
+		if c := child(job, cairn.KindCommit); c != nil {
+			t.MadeFrom = commitOf(c)
+		}
 	}
 	return t
 }

@@ -5,6 +5,7 @@ package trace
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/cairn-ml/cairn"
@@ -77,7 +78,8 @@ func (t *Tracer) Trace(ctx context.Context, repository, asked string, down bool)
 		out.Roots = append(out.Roots, *n)
 	}
 	out.Gaps = w.gaps
-	return out, nil
+	out.Answer, err = t.answer(ctx, out)
+	return out, err
 }
 
 // walk is one traversal, depth first, each thing shown in full once.
@@ -101,7 +103,8 @@ func (w *walk) node(ref cairn.Ref, via *cairn.Link, from cairn.Ref, depth int) (
 	if via != nil {
 		n.Relation, n.Inverse, n.Note = via.Relation, via.To == from && via.From != from, via.Note
 	}
-	// Upwards a commit is where a path ends: each path shows its own in full.
+	// Upwards a commit is where a path ends: each path has its own in full.
+	n.Again = w.seen[ref] && !w.down && ref.Kind() == cairn.KindCommit
 	if w.seen[ref] && (w.down || ref.Kind() != cairn.KindCommit && ref.Kind() != cairn.KindUser) {
 		n.Seen = true
 		n.Title = w.title(ref)
@@ -133,7 +136,7 @@ func (w *walk) node(ref cairn.Ref, via *cairn.Link, from cairn.Ref, depth int) (
 			next, err = w.made(ref)
 		}
 	case cairn.KindImage, cairn.KindRelease, cairn.KindDeployment, cairn.KindPrediction, cairn.KindStage:
-		next, err = w.served(n, via != nil && via.Relation == cairn.RelPacked && !n.Inverse)
+		next, err = w.served(n, via != nil && !n.Inverse && (via.Relation == cairn.RelPacked || via.Relation == cairn.RelUsed))
 	case cairn.KindTree, cairn.KindFile:
 		n.Digest = cairn.Digest(ref.ID())
 		next, err = w.plain(n)
@@ -143,6 +146,7 @@ func (w *walk) node(ref cairn.Ref, via *cairn.Link, from cairn.Ref, depth int) (
 	if err != nil {
 		return nil, err
 	}
+	next = w.lockOfAnother(n, next, from)
 	for i := range next {
 		to := next[i].To
 		if to == ref {
@@ -163,6 +167,9 @@ func (w *walk) node(ref cairn.Ref, via *cairn.Link, from cairn.Ref, depth int) (
 // gap notes that something should be known and is not.
 func (w *walk) gap(n *cairn.TraceNode, format string, args ...any) {
 	n.Missing = fmt.Sprintf(format, args...)
+	if slices.ContainsFunc(w.gaps, func(g cairn.TraceGap) bool { return g.At == n.Ref }) {
+		return
+	}
 	w.gaps = append(w.gaps, cairn.TraceGap{At: n.Ref, Reason: n.Missing})
 }
 

@@ -155,7 +155,11 @@ func data(s term.Style, o *cairn.Origin) string {
 		parts = append(parts, text+note(d.Note))
 	}
 	if len(parts) == 0 {
-		return s.Yellow("not known" + gap(o, cairn.KindModel, cairn.KindArtifact, cairn.KindJob, cairn.KindMLRun))
+		why := gap(o, cairn.KindModel, cairn.KindArtifact, cairn.KindJob, cairn.KindMLRun)
+		if why == "" && len(o.Models) > 0 && o.Models[0].MadeBy != "" {
+			why = ": " + term.Clean(o.Models[0].MadeBy) + " took no data version"
+		}
+		return s.Yellow("not known" + why)
 	}
 	return strings.Join(parts, "; ")
 }

@@ -44,7 +44,7 @@ cairn trace run/42 --json=roots,gaps`,
 		Args: kit.Args(0, 1, "REF"),
 	}
 	cmd.Flags().BoolVar(&down, "down", false, "what came of it, instead of where it comes from")
-	cmd.Flags().BoolVar(&all, "all", false, "every parameter and package, instead of the first few")
+	cmd.Flags().BoolVar(&all, "all", false, "every parameter, and each fact in full")
 	out := k.JSONFlags(cmd, cairn.Trace{})
 	cmd.RunE = func(c *cobra.Command, args []string) error {
 		if len(args) == 0 {
@@ -150,11 +150,14 @@ func looksLikeRef(s string) bool {
 // fewFacts is how many of a group are shown without --all.
 const fewFacts = 8
 
-// Write tells the trace: a line per thing with how it was reached, its facts
+// Write tells the trace: of what is served the answer in short; then a line per thing with how it was reached, its facts
 // below it, the things that it stands on indented.
 func Write(w io.Writer, t *term.Term, s term.Style, tr *cairn.Trace, all bool) error {
 	var b strings.Builder
 	p := printer{b: &b, t: t, s: s, all: all}
+	if tr.Answer != nil && tr.Answer.Image != nil {
+		p.answer(tr)
+	}
 	for i := range tr.Roots {
 		if i > 0 {
 			b.WriteByte('\n')
@@ -220,30 +223,20 @@ func (p *printer) node(n *cairn.TraceNode, first, rest string) {
 // facts writes the facts as aligned rows: single ones first come first, groups
 // on one line each, wrapped.
 func (p *printer) facts(n *cairn.TraceNode, in string) {
-	type row struct {
-		name  string
-		cells []string
+	rows := n.Rows()
+	if p.all {
+		rows = cairn.RowsOf(n.Facts)
 	}
-	var rows []row
 	width := 0
-	for i := 0; i < len(n.Facts); {
-		f := n.Facts[i]
-		r := row{name: f.Name, cells: []string{term.Clean(f.Value)}}
-		i++
-		if f.Group != "" {
-			r = row{name: f.Group, cells: []string{term.Clean(f.Name + "=" + f.Value)}}
-			for ; i < len(n.Facts) && n.Facts[i].Group == f.Group; i++ {
-				r.cells = append(r.cells, term.Clean(n.Facts[i].Name+"="+n.Facts[i].Value))
-			}
-			if len(r.cells) > 1 {
-				r.name += "s"
-			}
-			if left := len(r.cells) - fewFacts; left > 0 && !p.all {
-				r.cells = append(r.cells[:fewFacts], fmt.Sprintf("… %d more (--all)", left))
-			}
+	for i := range rows {
+		r := &rows[i]
+		for k := range r.Cells {
+			r.Cells[k] = term.Clean(r.Cells[k])
 		}
-		rows = append(rows, r)
-		width = max(width, len(r.name))
+		if left := len(r.Cells) - fewFacts; left > 0 && !p.all {
+			r.Cells = append(r.Cells[:fewFacts], fmt.Sprintf("… %d more (--all)", left))
+		}
+		width = max(width, len(r.Name))
 	}
 	if n.Missing != "" {
 		width = max(width, len("missing"))
@@ -253,8 +246,8 @@ func (p *printer) facts(n *cairn.TraceNode, in string) {
 	}
 	room := max(40, 110-term.VisibleWidth(in)-width-2)
 	for _, r := range rows {
-		name, text := r.name, ""
-		for _, c := range r.cells {
+		name, text := r.Name, ""
+		for _, c := range r.Cells {
 			if text != "" && term.VisibleWidth(text)+2+term.VisibleWidth(c) > room {
 				line(name, text)
 				name, text = "", ""
