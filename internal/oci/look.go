@@ -25,8 +25,11 @@ import (
 // Bounds of looking through the layers of an image that Cairn did not build.
 const (
 	lookTime    = 60 * time.Second
-	lookSize    = 8 << 30 // of one layer, unpacked
-	lookFiles   = 500_000 // of one layer
+	lookSize    = 8 << 30   // of one layer, unpacked
+	lookFiles   = 500_000   // of one layer
+	lookAll     = 2_000_000 // of all layers
+	lookPath    = 4096
+	lookPaths   = 128 << 20 // bytes of the paths of one layer: compressed they are next to nothing
 	listingSize = 256 << 20
 )
 
@@ -86,11 +89,8 @@ func (s *Service) imageFiles(ctx context.Context, img *cairn.Image) (map[string]
 		}
 		if len(hidden) > 0 {
 			for p := range seen {
-				for d := path.Dir(p); d != "."; d = path.Dir(d) {
-					if hidden[d] {
-						delete(seen, p)
-						break
-					}
+				if under(p, hidden) {
+					delete(seen, p)
 				}
 			}
 		}
@@ -99,8 +99,21 @@ func (s *Service) imageFiles(ctx context.Context, img *cairn.Image) (map[string]
 				seen[f.Path] = f
 			}
 		}
+		if len(seen) > lookAll {
+			return nil, cairn.Errorf(cairn.CodeTooLarge, "the image has more than %d files", lookAll)
+		}
 	}
 	return seen, nil
+}
+
+// under reports whether a path lies in one of some folders; "." is the root.
+func under(p string, dirs map[string]bool) bool {
+	for p != "." {
+		if p = path.Dir(p); dirs[p] {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *Service) packed(ctx context.Context, files map[string]layerFile, img *cairn.Image, actor cairn.Principal) ([]cairn.Packed, error) {
@@ -201,9 +214,13 @@ func (s *Service) readLayer(ctx context.Context, l cairn.ImageLayer) ([]layerFil
 	}
 	defer r.Close()
 	var out []layerFile
+	paths := 0
 	buf := make([]byte, 64<<10)
-	err = layer.ReadLimited(&ctxReader{ctx, r}, l.MediaType, layer.Limits{Size: lookSize, Entries: lookFiles}, func(h *tar.Header, content io.Reader) error {
+	err = layer.ReadLimited(&ctxReader{ctx, Checked(r, l.Digest)}, l.MediaType, layer.Limits{Size: lookSize, Entries: lookFiles}, func(h *tar.Header, content io.Reader) error {
 		p := strings.TrimPrefix(path.Clean("/"+h.Name), "/")
+		if paths += len(p); len(p) > lookPath || paths > lookPaths {
+			return cairn.Errorf(cairn.CodeTooLarge, "the names of its files are too long")
+		}
 		if base, ok := strings.CutPrefix(path.Base(p), ".wh."); ok {
 			if base == ".wh..opq" {
 				out = append(out, layerFile{Path: path.Dir(p) + "/"})
