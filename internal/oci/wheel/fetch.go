@@ -29,9 +29,25 @@ func (b *Builder) wheelPath(sum string) string {
 	return filepath.Join(b.o.Cache, "wheels", sum[:2], sum+".whl")
 }
 
-// fetch returns the files of the lock's wheels, in its order. What is stored
-// was verified when it came in; the digests of all files in it are checked when
-// it is unpacked.
+// whole reports whether a file of the cache still has the SHA-256 that it is kept
+// by. size 0: it is not known.
+func whole(name, sum string, size int64) bool {
+	f, err := os.Open(name)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	if fi, err := f.Stat(); err != nil || size != 0 && fi.Size() != size {
+		return false
+	}
+	h := sha256.New()
+	_, err = io.Copy(h, f)
+	return err == nil && hex.EncodeToString(h.Sum(nil)) == sum
+}
+
+// fetch returns the files of the lock's wheels, in its order. What is stored was
+// verified when it came in, and is once more: one that was damaged since is
+// fetched again.
 func (b *Builder) fetch(ctx context.Context, r *Request, t *target, q *requirements, l *Lock) ([]string, error) {
 	cache := b
 	if b.o.Cache == "" {
@@ -42,7 +58,7 @@ func (b *Builder) fetch(ctx context.Context, r *Request, t *target, q *requireme
 	size := int64(0)
 	for i, p := range l.Packages {
 		paths[i] = cache.wheelPath(p.SHA256)
-		if fi, err := os.Stat(paths[i]); err == nil && (p.Size == 0 || fi.Size() == p.Size) {
+		if whole(paths[i], p.SHA256, p.Size) {
 			continue
 		}
 		if p.local != "" {

@@ -40,11 +40,8 @@ func (b *Builder) lock(ctx context.Context, r *Request, t *target, q *requiremen
 		if err != nil {
 			return nil, "", false, err
 		}
-		if text != nil {
-			l, err := ParseLock(text)
-			if err != nil {
-				return nil, "", false, err
-			}
+		// One that was damaged since it was stored is made anew.
+		if l, err := ParseLock(text); text != nil && err == nil {
 			return l, key, false, nil
 		}
 	}

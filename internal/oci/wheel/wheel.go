@@ -173,7 +173,7 @@ type storedNote struct {
 func (b *Builder) layersDir() string { return filepath.Join(b.o.Cache, "layers") }
 
 // storedLayer finds a finished layer. It was synced before its note was written,
-// so a note means a whole layer; whoever stores it hashes it once more.
+// so a note means a whole layer; one that the disk damaged since is made anew.
 func (b *Builder) storedLayer(id cairn.Digest) (*layer.Blob, []string, bool) {
 	if b.o.Cache == "" {
 		return nil, nil, false
@@ -184,8 +184,7 @@ func (b *Builder) storedLayer(id cairn.Digest) (*layer.Blob, []string, bool) {
 		return nil, nil, false
 	}
 	n.Blob.Path = filepath.Join(b.layersDir(), n.Blob.Digest.Hex()+".tar")
-	fi, err := os.Stat(n.Blob.Path)
-	if err != nil || fi.Size() != n.Blob.Size {
+	if !whole(n.Blob.Path, n.Blob.Digest.Hex(), n.Blob.Size) {
 		return nil, nil, false
 	}
 	return &n.Blob, n.Warnings, true
