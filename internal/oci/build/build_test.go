@@ -353,6 +353,39 @@ func cutTar(t *testing.T) string {
 	return b.String()[:1500]
 }
 
+// TestPipOfAnotherPython: packages go where the pip of the line would put them, or
+// nowhere.
+func TestPipOfAnotherPython(t *testing.T) {
+	t.Parallel()
+	for line, want := range map[string]string{
+		"RUN python3.12 -m pip install a": "it installs for Python 3.12, and that of the image is 3.11",
+		"RUN pip3.9 install a":            "it installs for Python 3.9, and that of the image is 3.11",
+		"RUN pip install a\nENV PATH=/opt/venv/bin:$PATH\nRUN pip install b": "PATH or VIRTUAL_ENV is another one than at the pip lines above",
+		"RUN pip3.11 install a": "",
+	} {
+		w := newWorld(t)
+		_, _, err := w.build(t, cairn.BuildRequest{Context: write(t, map[string]string{"Dockerfile": "FROM python:3.11-slim\n" + line + "\n"})})
+		if want == "" && err == nil {
+			continue
+		}
+		if e := cairn.AsError(err); err == nil || e.Code != cairn.CodeUnsupported || len(e.Problems) != 1 || !strings.HasSuffix(e.Problems[0].Message, want) {
+			t.Errorf("%s: %v %+v", line, err, e)
+		}
+	}
+
+	w := newWorld(t)
+	for _, lines := range []string{"RUN pip install a\n", "ENV VIRTUAL_ENV=/opt/venv\nENV PATH=$VIRTUAL_ENV/bin:$PATH\nRUN pip install a\n", "RUN pip install b\n"} {
+		w.deps.env = nil
+		if _, _, err := w.build(t, cairn.BuildRequest{Context: write(t, map[string]string{"Dockerfile": "FROM python:3.11-slim\n" + lines})}); err != nil {
+			t.Fatal(err)
+		}
+		own := strings.HasPrefix(value(w.deps.env, "PATH"), "/opt/venv/bin:") && value(w.deps.env, "VIRTUAL_ENV") == "/opt/venv"
+		if want := strings.Contains(lines, "VIRTUAL_ENV"); own != want {
+			t.Errorf("%s: the Python was looked for with %q", lines, w.deps.env)
+		}
+	}
+}
+
 // TestFrontend: docker's own frontend is built in, and a directive that names
 // nothing is none.
 func TestFrontend(t *testing.T) {

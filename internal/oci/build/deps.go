@@ -3,6 +3,7 @@ package build
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"maps"
 	"os"
 	"path"
@@ -133,6 +134,11 @@ func (j *job) packages(ctx context.Context, st *stage) (*deps, error) {
 	if err != nil {
 		return nil, j.pipError(last, err)
 	}
+	for _, l := range st.pip {
+		if p := l.pip.Python; p != "" && p != strings.TrimSuffix(target.Python, "t") {
+			return nil, &needError{dockerfile.Need{Line: l.line, Text: l.text, Reason: "it installs for Python " + p + ", and that of the image is " + target.Python}}
+		}
+	}
 	req.Python, req.Platform, req.Libc = target.Python, target.Platform, target.Libc
 	req.SitePackages, req.ScriptsDir, req.Prefix, req.Interpreter = target.SitePackages, target.ScriptsDir, target.Prefix, target.Interpreter
 	req.Base, req.Log, req.Dir, req.ContextDir, req.Fresh = fs, j.log, dir, dir, j.r.NoCache
@@ -148,19 +154,44 @@ func (j *job) packages(ctx context.Context, st *stage) (*deps, error) {
 
 // target finds the base's Python, or remembers it.
 func (j *job) target(ctx context.Context, st *stage, fs *layer.FS) (*wheel.Request, error) {
-	if t, ok := decode[wheel.Request](st.base.facts.Target); ok {
+	config, own, err := pipConfig(st)
+	if err != nil {
+		return nil, err
+	}
+	if t, ok := decode[wheel.Request](st.base.facts.Target); ok && !own {
 		return t, nil
 	}
-	t, err := j.o.Deps.Target(ctx, fs, st.base.config)
+	t, err := j.o.Deps.Target(ctx, fs, config)
 	if err != nil {
 		return nil, err
 	}
 	only := wheel.Request{Python: t.Python, Platform: t.Platform, Libc: t.Libc, SitePackages: t.SitePackages, ScriptsDir: t.ScriptsDir, Prefix: t.Prefix, Interpreter: t.Interpreter}
-	if raw, err := json.Marshal(only); err == nil {
+	if raw, err := json.Marshal(only); err == nil && !own {
 		st.base.facts.Target = raw
 		j.saveFacts(st.base.image.Digest, st.base.facts)
 	}
 	return &only, nil
+}
+
+// pipConfig is the configuration that the pip lines of a stage see: that of the
+// base, with a PATH and a VIRTUAL_ENV of the Dockerfile. own says that it has them.
+func pipConfig(st *stage) (c dockerfile.Image, own bool, err error) {
+	c = st.base.config
+	first := st.pip[0].pip
+	for _, l := range st.pip[1:] {
+		if l.pip.Path != first.Path || l.pip.VirtualEnv != first.VirtualEnv {
+			return c, false, &needError{dockerfile.Need{Line: l.line, Text: l.text, Reason: "PATH or VIRTUAL_ENV is another one than at the pip lines above"}}
+		}
+	}
+	env := slices.Clone(c.Config.Env)
+	for _, kv := range [][2]string{{"PATH", first.Path}, {"VIRTUAL_ENV", first.VirtualEnv}} {
+		if value(env, kv[0]) != kv[1] && (value(env, kv[0]) != "" || kv[1] != dockerfile.DefaultPath) {
+			own = true
+			env = append(env, kv[0]+"="+kv[1])
+		}
+	}
+	c.Config.Env = env
+	return c, own, nil
 }
 
 // request writes the requirement files into a folder, laid out as in the image,
@@ -198,6 +229,10 @@ func (j *job) request(st *stage) (*wheel.Request, string, error) {
 
 // pipError makes what cannot be installed without a process a line that needs one.
 func (j *job) pipError(l pipLine, err error) error {
+	var n *needError
+	if errors.As(err, &n) {
+		return err
+	}
 	e := cairn.AsError(err)
 	if e.Code == cairn.CodeUnsupported {
 		return &needError{dockerfile.Need{Line: l.line, Text: l.text, Reason: e.Message}}

@@ -227,9 +227,11 @@ type fakeDeps struct {
 	dir   string
 	calls int
 	err   error
+	env   []string // of the configuration that was looked at last
 }
 
-func (d *fakeDeps) Target(context.Context, *layer.FS, dockerfile.Image) (wheel.Request, error) {
+func (d *fakeDeps) Target(_ context.Context, _ *layer.FS, c dockerfile.Image) (wheel.Request, error) {
+	d.env = c.Config.Env
 	return wheel.Request{Python: "3.11", Platform: "linux/amd64", Libc: "glibc 2.36", SitePackages: "usr/local/lib/python3.11/site-packages",
 		ScriptsDir: "usr/local/bin", Interpreter: "/usr/local/bin/python3.11"}, nil
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 )
 
-// defaultPath is the PATH of an image that sets none.
-const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+// DefaultPath is the PATH of an image that sets none.
+const DefaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 // evaluation is one walk through a Dockerfile.
 type evaluation struct {
@@ -209,8 +209,8 @@ func (e *evaluation) from(ctx context.Context, s *Stage, st *instructions.Stage)
 		s.env.set(k, v)
 	}
 	if _, ok := s.env.get("PATH"); !ok {
-		s.env.set("PATH", defaultPath)
-		s.Image.Config.Env = append(s.Image.Config.Env, "PATH="+defaultPath)
+		s.env.set("PATH", DefaultPath)
+		s.Image.Config.Env = append(s.Image.Config.Env, "PATH="+DefaultPath)
 	}
 	return nil
 }

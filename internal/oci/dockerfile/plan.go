@@ -127,6 +127,11 @@ type Pip struct {
 	Args               []string // flags that choose where and what: --index-url …
 	Env                map[string]string
 	Mounts             []Mount
+	// Python is the version that the command names, as pip3.11 does; "" for none.
+	Python string
+	// Path and VirtualEnv are PATH and VIRTUAL_ENV at the line: the first Python on
+	// them is installed for.
+	Path, VirtualEnv string
 }
 
 // Mount is a folder or file of the context that a RUN line sees.

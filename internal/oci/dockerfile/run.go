@@ -101,8 +101,9 @@ type recogniser struct {
 
 var (
 	assignRE = regexp.MustCompile(`^(PIP_|UV_|PYTHON)[A-Z0-9_]*=`)
-	pythonRE = regexp.MustCompile(`^python(3(\.\d+)?)?$`)
-	pipRE    = regexp.MustCompile(`^pip(3(\.\d+)?)?$`)
+	pythonRE = regexp.MustCompile(`^python(?:3(?:\.\d+)?)?$`)
+	pipRE    = regexp.MustCompile(`^pip(?:3(?:\.\d+)?)?$`)
+	minorRE  = regexp.MustCompile(`3\.\d+$`)
 )
 
 // command takes one simple command; it returns why it cannot.
@@ -134,14 +135,32 @@ func (r *recogniser) command(cmd []word) string {
 		return r.mkdir(args)
 	case base == "rm":
 		return removeCaches(cmd[1:])
+	}
+	if path.IsAbs(name) && !r.usual(path.Dir(name)) {
+		return "it runs " + clip(name)
+	}
+	switch {
 	case pythonRE.MatchString(base) && len(args) >= 2 && args[0] == "-m" && args[1] == "pip":
-		return r.pip(args[2:], env)
+		return r.pip(minorRE.FindString(base), args[2:], env)
 	case pipRE.MatchString(base):
-		return r.pip(args, env)
+		return r.pip(minorRE.FindString(base), args, env)
 	case base == "uv" && len(args) >= 2 && args[0] == "pip":
 		return r.uv(args[1:], env)
 	}
 	return "it runs " + clip(name)
+}
+
+// usual reports whether the programs of a folder are those that are found without
+// naming it: pip of another one installs for another Python.
+func (r *recogniser) usual(dir string) bool {
+	if slices.Contains([]string{"/usr/local/bin", "/usr/bin", "/bin"}, dir) {
+		return true
+	}
+	if venv := r.value("VIRTUAL_ENV", nil); venv != "" && path.Join(venv, "bin") == dir {
+		return true
+	}
+	first, _, _ := strings.Cut(r.value("PATH", nil), ":")
+	return first == dir
 }
 
 func (r *recogniser) mkdir(args []string) string {
@@ -203,7 +222,7 @@ func (r *recogniser) uv(args []string, env map[string]string) string {
 	if !system && r.value("UV_SYSTEM_PYTHON", env) == "" {
 		return "uv pip without --system installs into a virtual environment"
 	}
-	return r.pip(rest, env)
+	return r.pip("", rest, env)
 }
 
 func (r *recogniser) value(k string, env map[string]string) string {
@@ -229,8 +248,8 @@ var pipArgs = map[string]int{
 	"--cert": 1, "--use-pep517": 0, "--index-strategy": 1,
 }
 
-// pip takes the words behind pip.
-func (r *recogniser) pip(args []string, env map[string]string) string {
+// pip takes the words behind pip; python is the version that its name says.
+func (r *recogniser) pip(python string, args []string, env map[string]string) string {
 	for len(args) > 0 && strings.HasPrefix(args[0], "-") && pipFlags[flagName(args[0])] == 0 {
 		if _, known := pipFlags[args[0]]; !known {
 			break
@@ -252,7 +271,7 @@ func (r *recogniser) pip(args []string, env map[string]string) string {
 	if u := r.s.Image.Config.User; u != "" && u != "root" && u != "0" && !strings.HasPrefix(u, "0:") && !strings.HasPrefix(u, "root:") {
 		return "pip runs as the user " + clip(u) + " and installs into its home; before USER it needs no executor"
 	}
-	p := &Pip{Env: map[string]string{}, Mounts: r.mounts}
+	p := &Pip{Env: map[string]string{}, Mounts: r.mounts, Python: python, Path: r.value("PATH", nil), VirtualEnv: r.value("VIRTUAL_ENV", nil)}
 	upgrade, reason := r.install(p, args[1:])
 	if reason != "" {
 		return reason
