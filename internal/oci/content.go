@@ -158,6 +158,27 @@ func (s *Service) DropBlob(ctx context.Context, name string, d cairn.Digest, act
 	return s.o.Store.DropImageContent(ctx, s.o.Workspace, name, d, false, func(bool) cairn.Change { return cairn.Change{By: actor.Name} })
 }
 
+// Held is the repository that is read when one is asked for here: itself, and where
+// there is no "api", docker.io/library/api, as people say "api" for both.
+func (s *Service) Held(ctx context.Context, name string) (string, error) {
+	own, err := ref.ParseOwn(name)
+	if err != nil || own.Registry() != "" {
+		return name, nil
+	}
+	there, err := s.o.Store.HasImageName(ctx, s.o.Workspace, name)
+	if err != nil || there {
+		return name, err
+	}
+	hub, err := ref.Parse(name)
+	if err != nil {
+		return name, nil
+	}
+	if there, err = s.o.Store.HasImageName(ctx, s.o.Workspace, hub.Name); err == nil && there {
+		name = hub.Name
+	}
+	return name, err
+}
+
 // NameTags lists the tags of a repository behind one of them, in order. A
 // repository that holds nothing is not found.
 func (s *Service) NameTags(ctx context.Context, name, after string, limit int) ([]string, error) {

@@ -128,7 +128,18 @@ func (g *Registry) serve(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	q.actor = g.o.Actor(ctx)
+	if read && readsContent(r.Method, path) {
+		if q.name, err = g.o.Images.Held(ctx, q.name); err != nil {
+			return err
+		}
+	}
 	return fn(q)
+}
+
+// readsContent tells a client that reads an image from one that asks before it
+// pushes: that one must hear of this very repository only.
+func readsContent(method, path string) bool {
+	return !strings.Contains(path, "/blobs/uploads/") && (method == http.MethodGet || !strings.Contains(path, "/blobs/"))
 }
 
 // route finds the name of the repository, which may hold slashes, and what is asked

@@ -500,3 +500,72 @@ func TestConformance(t *testing.T) {
 		}
 	}
 }
+
+// What is kept as docker.io/acme/api is read as acme/api, too, until there is one of
+// that name; a client that pushes hears of the very repository only.
+func TestHubNamesAreRead(t *testing.T) {
+	t.Parallel()
+	h := start(t)
+	push := func(repo string) (digest, layer string) {
+		t.Helper()
+		ref, err := name.ParseReference(h.host() + "/" + repo)
+		if err != nil {
+			t.Fatal(err)
+		}
+		img, err := random.Image(1000, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := remote.Write(ref, img); err != nil {
+			t.Fatal(err)
+		}
+		d, _ := img.Digest()
+		layers, _ := img.Layers()
+		l, _ := layers[0].Digest()
+		return d.String(), l.String()
+	}
+	pull := func(repo string) string {
+		t.Helper()
+		ref, err := name.ParseReference(h.host() + "/" + repo)
+		if err != nil {
+			t.Fatal(err)
+		}
+		img, err := remote.Image(ref)
+		if err != nil {
+			return err.Error()
+		}
+		if layers, err := img.Layers(); err != nil {
+			return err.Error()
+		} else if rc, err := layers[0].Compressed(); err != nil {
+			return err.Error()
+		} else {
+			rc.Close()
+		}
+		d, _ := img.Digest()
+		return d.String()
+	}
+	hub, layer := push("docker.io/acme/api:main")
+	library, _ := push("docker.io/library/web:1")
+	if got := pull("acme/api:main"); got != hub {
+		t.Error(got)
+	}
+	if got := pull("web:1"); got != library {
+		t.Error(got)
+	}
+	if status, _, _ := h.do(t, "HEAD", "/v2/acme/api/blobs/"+layer, nil); status != http.StatusNotFound {
+		t.Errorf("%d: a client that pushes would leave the layer out", status)
+	}
+	if status, _, _ := h.do(t, "DELETE", "/v2/acme/api/manifests/main", nil); status != http.StatusNotFound {
+		t.Errorf("%d: what is deleted is named in full", status)
+	}
+	own, _ := push("acme/api:next")
+	if got := pull("acme/api:next"); got != own {
+		t.Error(got)
+	}
+	if got := pull("acme/api:main"); !strings.Contains(got, "MANIFEST_UNKNOWN") {
+		t.Error(got)
+	}
+	if got := pull("ghcr.io/acme/api:main"); !strings.Contains(got, "MANIFEST_UNKNOWN") && !strings.Contains(got, "NAME_UNKNOWN") {
+		t.Error(got)
+	}
+}
