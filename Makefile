@@ -5,12 +5,13 @@ MAKEFLAGS   += --no-print-directory
 export CGO_ENABLED := 0
 
 LDFLAGS := -s -w
+CONFORMANCE := v0.0.0-20260831232431-97274622c111
 
 .DEFAULT_GOAL := help
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## bin/cairn, one static binary
@@ -42,11 +43,29 @@ test-cross: ## compiles for darwin and linux/arm64
 .PHONY: test-race
 test-race: ## the concurrent rooms under the race detector (needs a C compiler)
 	@command -v gcc >/dev/null || { apt-get update -q && apt-get install -q -y gcc libc6-dev; } >/dev/null
-	@CGO_ENABLED=1 go test -race -short -timeout 20m ./internal/store/... ./internal/run/... ./internal/runner/... ./internal/cas/... ./internal/asset/... ./internal/server/...
+	@CGO_ENABLED=1 go test -race -short -timeout 20m ./internal/store/... ./internal/run/... ./internal/runner/... ./internal/cas/... ./internal/asset/... ./internal/server/... \
+	  ./internal/gateway/... ./internal/deploy/... ./internal/oci/...
 
 .PHONY: test-kill
 test-kill: ## kill -9 of owner, supervisor and step at twenty points each, three times over
-	@go test -count=3 -timeout 20m -run 'Kill' ./internal/run ./internal/runner/host ./internal/server
+	@go test -count=3 -timeout 20m -run 'Kill' ./internal/run ./internal/runner/host ./internal/server ./internal/gateway
+
+.PHONY: test-serve
+test-serve: build ## 50 connections over deployments and rollbacks, then kill -9 of what serves, 50 times
+	@go run ./scripts/servetest -cairn bin/cairn $(if $(SEED),-seed $(SEED))
+
+.PHONY: test-docker
+test-docker: ## images and registry with real Docker, buildah, skopeo; starts an engine where none answers
+	@CAIRN_TEST_DOCKER=1 scripts/with-docker.sh $(if $(DOCKER_OPTIONAL),--if-possible) --need busybox --need buildah --need skopeo \
+	  go test -count=1 -timeout 15m -run 'Docker|ForReal|RegistryClients' ./internal/oci/build ./internal/deploy/local ./internal/server
+
+.PHONY: test-conformance
+test-conformance: ## the registry against the conformance program of the OCI distribution specification
+	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && \
+	(cd "$$dir" && go mod init conformance && go get github.com/opencontainers/distribution-spec/conformance@$(CONFORMANCE) && \
+	  go build -o conformance github.com/opencontainers/distribution-spec/conformance) >"$$dir/log" 2>&1 || { cat "$$dir/log"; exit 1; }; \
+	CAIRN_OCI_CONFORMANCE=$$dir/conformance go test ./internal/oci/registry -run Conformance -count=1 -v >"$$dir/log" 2>&1 || { cat "$$dir/log"; exit 1; }; \
+	grep -vE '^(=== |PASS)' "$$dir/log"
 
 .PHONY: test-web
 test-web: ## the pages in a real browser
@@ -63,8 +82,9 @@ test-mlflow: ## the stock mlflow clients, 2.x and 3.x, against our tracking API
 	@CAIRN_TEST_MLFLOW=1 go test -count=1 -timeout 20m -run 'MLflow' ./internal/api/mlflow/...
 
 .PHONY: test-python
-test-python: ## interpreters, uv and setup-python with the real package index
-	@CAIRN_TEST_NETWORK=1 go test -count=1 -timeout 10m ./internal/runner/python ./internal/runner/action
+test-python: ## interpreters, uv, setup-python and packages laid into images, with the real package index
+	@CAIRN_TEST_NETWORK=1 go test -count=1 -timeout 10m ./internal/runner/python ./internal/runner/action ./internal/oci/wheel ./internal/oci/base
+	@CAIRN_TEST_NETWORK=1 go test -count=1 -timeout 10m -run BuildPackages ./internal/server
 
 .PHONY: test-e2e
 test-e2e: build ## the demo twice, skipped steps, pinned versions, the plain example, bad repositories
@@ -76,8 +96,8 @@ bench: build ## overhead per job and step beside bash, trace, size, start, memor
 	@go test -run '^$$' -bench . -benchtime 0.3s ./internal/... | grep -E '^(Benchmark|pkg:)'
 
 .PHONY: docs
-docs: ## regenerate the command reference
-	@go test ./internal/cli -run Reference -update
+docs: ## regenerate the references of commands and of .cairn/stages.yml
+	@go test ./internal/cli ./internal/stages -run Reference -update
 
 .PHONY: clean
 clean: ## remove what was built

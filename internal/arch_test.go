@@ -59,7 +59,7 @@ var bans = []ban{
 	{"database/sql", []string{"store"}, "SQL is written once, for every database; other rooms declare the few methods they need"},
 	{"modernc.org/sqlite", []string{"store"}, "the driver is store's choice"},
 	{"github.com/pressly/goose/v3", []string{"store"}, "migrations belong to store"},
-	{"net/http", []string{"api", "web", "server", "gateway", "oci", "git", "auth", "runner/", "deploy/", "asset/fetch", "track/webhook", "cas/remote"},
+	{"net/http", []string{"api", "web", "server", "gateway", "oci", "git", "auth", "runner/", "deploy/", "asset/fetch", "track/webhook", "cas/remote", "scripts/"},
 		"HTTP stays at the edge, so that rooms can be driven without a network"},
 	{"github.com/danielgtaylor/huma/v2", []string{"api"}, "the HTTP framework is api's choice"},
 	{"github.com/spf13/cobra", []string{"cli"}, "only the command line knows flags"},

@@ -143,7 +143,12 @@ func TestContainerForReal(t *testing.T) {
 	if os.Getenv("CAIRN_TEST_DOCKER") != "1" {
 		t.Skip("CAIRN_TEST_DOCKER=1 runs it")
 	}
-	p := newPlace(t, func(o *Options) { o.Serving = ServeContainer })
+	p := newPlace(t, func(o *Options) {
+		o.Serving = ServeContainer
+		if at := os.Getenv("DOCKER_HOST"); at != "" {
+			o.Environ = append(o.Environ, "DOCKER_HOST="+at)
+		}
+	})
 	img := p.blobs.image(config{"Entrypoint": []string{"api"}, "Cmd": []string{"all"}, "Env": []string{"PATH=/usr/bin", "MINE=1"}, "WorkingDir": "/app"}, runtime.GOARCH,
 		p.blobs.layer(cairn.LayerBase, map[string]string{"usr/bin/api!": program(t), "app/data.txt": "inside"}))
 	r := p.request(1, img)
