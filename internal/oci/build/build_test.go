@@ -284,6 +284,7 @@ func TestBad(t *testing.T) {
 			w.o.Limits = Limits{Bytes: 1000}
 			w.b = New(w.o)
 		}},
+		"long-config": {files: map[string]string{"Dockerfile": base + longConfig()}},
 		"disk-full": {files: map[string]string{"Dockerfile": base + "COPY a /\n", "a": "x"}, change: func(_ *testing.T, w *world, _ *cairn.BuildRequest) {
 			w.full = cairn.Errorf(cairn.CodeUnavailable, "the disk of the server is full").WithHint("make room and build again")
 		}},
@@ -343,6 +344,15 @@ func TestBad(t *testing.T) {
 			}
 		})
 	}
+}
+
+// longConfig is lines whose values together are more than a configuration may hold.
+func longConfig() string {
+	s := "ENV A=" + strings.Repeat("x", 1000) + "\n" + strings.Repeat("ENV A=$A$A\n", 9)
+	for i := range 20 {
+		s += fmt.Sprintf("ENV B%d=$A\n", i)
+	}
+	return s
 }
 
 func cutTar(t *testing.T) string {

@@ -51,6 +51,10 @@ func (j *job) store(ctx context.Context, a *assembled, st *stage, parts []part) 
 	if err != nil {
 		return cairn.Errorf(cairn.CodeInternal, "the configuration cannot be written: %w", err)
 	}
+	if len(rawConfig) > configLimit {
+		return cairn.Errorf(cairn.CodeTooLarge, "the configuration of the image has %d bytes; at most %d are read again", len(rawConfig), configLimit).
+			WithHint("its ENV, LABEL and CMD lines are too long: put the text into a file and copy that")
+	}
 	rawManifest, err := json.Marshal(j.manifest(a, rawConfig))
 	if err != nil {
 		return cairn.Errorf(cairn.CodeInternal, "the manifest cannot be written: %w", err)

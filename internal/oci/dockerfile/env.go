@@ -11,10 +11,17 @@ import (
 // be a gigabyte.
 const maxExpanded = 1 << 20
 
+// maxTotal bounds what all words of a Dockerfile become together: ten thousand
+// times ENV X=$A are small, and what they make is not.
+const maxTotal = 64 << 20
+
 // environ is an ordered environment.
 type environ struct {
 	keys []string
 	vals map[string]string
+	// spent counts what was expanded, for all environments of one Dockerfile; nil:
+	// nobody counts.
+	spent *int
 }
 
 func newEnviron() *environ { return &environ{vals: map[string]string{}} }
@@ -33,6 +40,7 @@ func (e *environ) get(k string) (string, bool) {
 
 func (e *environ) clone() *environ {
 	c := newEnviron()
+	c.spent = e.spent
 	for _, k := range e.keys {
 		c.set(k, e.vals[k])
 	}
@@ -94,6 +102,11 @@ func (b *budget) done(word, out string, err error) (string, error) {
 	}
 	if b.over || len(out) > maxExpanded {
 		return "", cairn.Errorf(cairn.CodeTooLarge, "%q becomes more than %d bytes when its variables are replaced", clip(word), maxExpanded)
+	}
+	if s := b.e.spent; s != nil {
+		if *s += len(out); *s > maxTotal {
+			return "", cairn.Errorf(cairn.CodeTooLarge, "the Dockerfile becomes more than %d bytes when its variables are replaced", maxTotal)
+		}
 	}
 	return out, nil
 }

@@ -26,6 +26,13 @@ type evaluation struct {
 	used   map[string]bool // build arguments that some ARG took
 	bases  map[string]*Base
 	plan   *Plan
+	spent  int // bytes that variables became
+}
+
+func (e *evaluation) environ() *environ {
+	env := newEnviron()
+	env.spent = &e.spent
+	return env
 }
 
 // Evaluate works out the target stage and those that it needs; others are not
@@ -93,7 +100,7 @@ func (e *evaluation) names(before int) []string {
 
 // globals are the arguments that FROM lines see.
 func (e *evaluation) globals(meta []instructions.ArgCommand, target int) error {
-	e.global = newEnviron()
+	e.global = e.environ()
 	name := e.stages[target].Name
 	if e.o.Target != "" {
 		name = e.o.Target
@@ -194,7 +201,7 @@ func (e *evaluation) from(ctx context.Context, s *Stage, st *instructions.Stage)
 		}
 		return nil
 	}
-	s.env = newEnviron()
+	s.env = e.environ()
 	if name == Scratch {
 		s.Image = emptyImage(s.Platform)
 	} else {

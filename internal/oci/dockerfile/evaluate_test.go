@@ -237,6 +237,23 @@ func TestRunLines(t *testing.T) {
 	}
 }
 
+// TestExpansionInAll: nor do many words that are within bounds each.
+func TestExpansionInAll(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	b.WriteString("FROM python\nENV A=" + strings.Repeat("x", 1000) + "\n")
+	for range 9 {
+		b.WriteString("ENV A=$A$A\n")
+	}
+	for i := range 200 {
+		fmt.Fprintf(&b, "ENV B%d=$A\n", i)
+	}
+	_, err := evaluate(t, b.String(), Options{})
+	if e := cairn.AsError(err); err == nil || e.Code != cairn.CodeTooLarge || e.Position == nil {
+		t.Error(err)
+	}
+}
+
 func TestRequirementLine(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
