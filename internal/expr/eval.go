@@ -17,44 +17,31 @@ type Env struct {
 	Contexts map[string]Value
 	// Functions by lower-case name, beyond those of the language itself.
 	Functions map[string]Func
+
+	// watch is told what every part comes to: see Explain.
+	watch func(n *Node, v Value, err error)
 }
 
 // Eval parses and evaluates src, an expression without ${{ }}.
 func Eval(src string, env *Env) (Value, error) {
-	n, err := Parse(src)
+	n, err := parse(src, env)
 	if err != nil {
-		return Value{}, err
-	}
-	if err := n.known(env); err != nil {
 		return Value{}, err
 	}
 	return n.Eval(env)
 }
 
-// known refuses names that do not exist, also where evaluation would not come
-// by: a || nope is wrong even when a is true.
-func (n *Node) known(env *Env) error {
-	switch n.kind {
-	case nodeContext:
-		if _, err := n.context(env); err != nil {
-			return err
-		}
-	case nodeCall:
-		if _, ok := env.Functions[n.lower]; !ok && n.fn == nil {
-			return unknownFunction(n, slices.Sorted(maps.Keys(env.Functions)))
-		}
-	}
-	for _, a := range n.args {
-		if err := a.known(env); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // Eval evaluates the expression. A name that does not exist is an error only
 // where evaluation comes by: files are checked by Check beforehand.
 func (n *Node) Eval(env *Env) (Value, error) {
+	v, err := n.eval(env)
+	if env.watch != nil {
+		env.watch(n, v, err)
+	}
+	return v, err
+}
+
+func (n *Node) eval(env *Env) (Value, error) {
 	switch n.kind {
 	case nodeLiteral:
 		return n.value, nil
@@ -136,8 +123,8 @@ func (n *Node) binary(env *Env) (Value, error) {
 
 func (n *Node) index(env *Env) (Value, error) {
 	of, err := n.args[0].Eval(env)
-	if err != nil {
-		return Value{}, err
+	if err != nil || of.ref == nil {
+		return Value{}, err // a step into what has no items: the index is not asked
 	}
 	key := n.args[1]
 	at, folded := key.value, key.lower
@@ -149,19 +136,17 @@ func (n *Node) index(env *Env) (Value, error) {
 	if folded == "" && at.Primitive() {
 		folded = foldKey(at.ToString())
 	}
-	switch {
-	case of.kind == KindArray && of.ref.filtered:
-		out := &composite{filtered: true}
-		for _, item := range of.ref.items {
-			if v, ok := element(item, at, folded); ok {
-				out.items = append(out.items, v)
-			}
-		}
-		return Value{kind: KindArray, ref: out}, nil
-	default:
+	if !of.ref.filtered {
 		v, _ := element(of, at, folded)
 		return v, nil
 	}
+	out := &composite{filtered: true}
+	for _, item := range of.ref.items {
+		if v, ok := element(item, at, folded); ok {
+			out.items = append(out.items, v)
+		}
+	}
+	return Value{kind: KindArray, ref: out}, nil
 }
 
 // element returns of[at]; false when there is none.
@@ -201,11 +186,18 @@ func star(of Value) Value {
 
 func (n *Node) call(env *Env) (Value, error) {
 	if n.fn != nil && n.fn.call == nil {
-		return n.caseOf(env)
+		if n.lower == "case" {
+			return n.caseOf(env)
+		}
+		return n.format(env)
 	}
 	var few [4]Value
 	args := few[:0]
-	for _, a := range n.args {
+	for i, a := range n.args {
+		if i == 1 && n.fn != nil && n.fn.second != nil && !n.fn.second(args[0]) {
+			args = append(args, Value{})
+			continue
+		}
 		v, err := a.Eval(env)
 		if err != nil {
 			return Value{}, err
@@ -234,7 +226,8 @@ func (n *Node) caseOf(env *Env) (Value, error) {
 		}
 		if v.kind != KindBool {
 			return Value{}, errorAt(Evaluation, n.args[i].off, n.args[i].end,
-				"condition %d of case is %s, not a boolean", i/2+1, v.kind).hint("compare it: … == 'x', or … != ''")
+				"condition %d of case is %s, not a boolean", i/2+1, v.kind).
+				hint("compare it: … == 'x', or … != ''").standard("case predicate must evaluate to a boolean value", "")
 		}
 		if v.Bool() {
 			return n.args[i+1].Eval(env)

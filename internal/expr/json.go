@@ -149,10 +149,10 @@ func FromGo(x any) Value {
 
 // JSON writes v without blanks. NaN and infinities, which JSON lacks, become
 // null.
-func (v Value) JSON() []byte { return v.appendJSON(nil, -1) }
+func (v Value) JSON() []byte { return v.appendJSON(nil, -1, 0) }
 
 // Indented writes v as toJSON does: two blanks per level.
-func (v Value) Indented() []byte { return v.appendJSON(nil, 0) }
+func (v Value) Indented() []byte { return v.appendJSON(nil, 0, 0) }
 
 // MarshalJSON makes Value usable inside Go structs.
 func (v Value) MarshalJSON() ([]byte, error) { return v.JSON(), nil }
@@ -164,8 +164,9 @@ func (v *Value) UnmarshalJSON(b []byte) error {
 	return err
 }
 
-// appendJSON writes v; level < 0 means without line breaks.
-func (v Value) appendJSON(b []byte, level int) []byte {
+// appendJSON writes v; level < 0 means without line breaks. It gives up behind
+// limit bytes, 0 for none: indents make a deep value much longer than it was.
+func (v Value) appendJSON(b []byte, level, limit int) []byte {
 	switch v.kind {
 	case KindNull:
 		return append(b, "null"...)
@@ -189,6 +190,9 @@ func (v Value) appendJSON(b []byte, level int) []byte {
 		inner = level + 1
 	}
 	for i, item := range v.ref.items {
+		if limit > 0 && len(b) > limit {
+			return b
+		}
 		if i > 0 {
 			b = append(b, ',')
 		}
@@ -200,7 +204,7 @@ func (v Value) appendJSON(b []byte, level int) []byte {
 				b = append(b, ' ')
 			}
 		}
-		b = item.appendJSON(b, inner)
+		b = item.appendJSON(b, inner, limit)
 	}
 	if len(v.ref.items) > 0 {
 		b = newline(b, level)

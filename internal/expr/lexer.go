@@ -52,6 +52,7 @@ type lexer struct {
 	src  string
 	pos  int
 	prev tokenKind
+	last int // where the last blank or token began: GitHub points there at the end
 }
 
 // next returns the next token. The previous token decides whether a point
@@ -62,12 +63,14 @@ func (l *lexer) next() (token, error) {
 		if !unicode.IsSpace(r) {
 			break
 		}
+		l.last = l.pos
 		l.pos += n
 	}
 	t := token{off: l.pos, end: l.pos}
 	if l.pos >= len(l.src) {
 		return t, nil
 	}
+	l.last = l.pos
 	var err error
 	switch c := l.src[l.pos]; c {
 	case '(':
@@ -206,7 +209,8 @@ func (l *lexer) wordEnd(from int) int {
 }
 
 func (l *lexer) unexpected(end int, hint string, args ...any) error {
-	return errorAt(Lexing, l.pos, end, "unexpected symbol %s", show(l.src[l.pos:end])).hint(hint, args...)
+	word := l.src[l.pos:end]
+	return errorAt(Lexing, l.pos, end, "unexpected symbol %s", show(word)).hint(hint, args...).standard(unexpectedSymbol, word)
 }
 
 func boundary(s string) bool {

@@ -1,8 +1,10 @@
 package expr
 
 import (
+	"maps"
+	"slices"
+	"strconv"
 	"strings"
-	"unicode/utf8"
 )
 
 type nodeKind uint8
@@ -39,19 +41,50 @@ func (n *Node) Offset() int { return n.off }
 // End is the offset behind the node's own text.
 func (n *Node) End() int { return n.end }
 
+// GitHub's descriptions of errors.
+const (
+	unexpectedSymbol = "Unexpected symbol"
+	unexpectedEnd    = "Unexpected end of expression"
+)
+
 // Parse reads one expression without ${{ }}. Which contexts and functions exist
 // is not its business: see Check.
-func Parse(src string) (*Node, error) {
-	// Counting runes only matters for texts that might pass the limit.
-	if len(src) > MaxLength && utf8.RuneCountInString(src) > MaxLength {
-		return nil, errorAt(Lexing, 0, len(src), "the expression is longer than %d characters", MaxLength)
+func Parse(src string) (*Node, error) { return parse(src, nil) }
+
+// parse reads src; with an env it refuses names that do not exist there, where
+// they are met.
+func parse(src string, env *Env) (*Node, error) {
+	// Counting only matters for texts that might pass the limit.
+	if len(src) > MaxLength && utf16Len(src) > MaxLength {
+		return nil, errorAt(Lexing, 0, len(src), "the expression is longer than %d characters", MaxLength).
+			standard("Exceeded max expression length "+strconv.Itoa(MaxLength), "")
 	}
-	p := parser{lex: lexer{src: src}}
+	p := parser{lex: lexer{src: src}, env: env}
+	n, err := p.whole()
+	if err == nil {
+		return n, nil
+	}
+	// A text that cannot be cut into symbols is wrong in that way first, wherever
+	// the parser stopped.
+	for e, ok := err.(*Error); ok && e.Kind == Parsing; {
+		t, lexErr := p.lex.next()
+		if lexErr != nil {
+			return nil, lexErr
+		}
+		if t.kind == tokEOF {
+			break
+		}
+	}
+	return nil, err
+}
+
+func (p *parser) whole() (*Node, error) {
 	if err := p.advance(); err != nil {
 		return nil, err
 	}
 	if p.tok.kind == tokEOF {
-		return nil, errorAt(Parsing, 0, len(src), "an expression was expected, but there is none")
+		return nil, errorAt(Parsing, 0, len(p.lex.src), "an expression was expected, but there is none").
+			standard("An expression was expected", "")
 	}
 	n, err := p.expression()
 	if err != nil {
@@ -66,28 +99,61 @@ func Parse(src string) (*Node, error) {
 type parser struct {
 	lex   lexer
 	tok   token
+	prev  token // the one before
 	depth int
+	env   *Env // nil: any name may exist
 }
 
 func (p *parser) advance() (err error) {
+	p.prev = p.tok
 	p.tok, err = p.lex.next()
 	return err
+}
+
+// symbol is how GitHub names a token in a message.
+func (p *parser) symbol(t token) string {
+	switch t.kind {
+	case tokEOF:
+		return "EOF"
+	case tokString:
+		return t.str
+	default:
+		return p.lex.src[t.off:t.end]
+	}
 }
 
 // deeper counts one level of nesting; the caller takes it back.
 func (p *parser) deeper() error {
 	if p.depth++; p.depth > MaxDepth {
-		return errorAt(Parsing, p.tok.off, p.tok.end, "the expression is nested deeper than %d levels", MaxDepth)
+		e := errorAt(Parsing, p.tok.off, p.tok.end, "the expression is nested deeper than %d levels", MaxDepth).
+			standard("Exceeded max expression depth "+strconv.Itoa(MaxDepth), p.symbol(p.tok))
+		if p.tok.kind == tokEOF {
+			e.at = p.lex.last
+		}
+		return e
 	}
 	return nil
 }
 
-func (p *parser) unexpected() error {
+func (p *parser) unexpected() *Error {
 	if p.tok.kind == tokEOF {
-		return errorAt(Parsing, p.tok.off, p.tok.off, "unexpected end of the expression").
-			hint("something is missing behind %s", show(tail(p.lex.src)))
+		e := errorAt(Parsing, p.tok.off, p.tok.off, "unexpected end of the expression").
+			hint("something is missing behind %s", show(tail(p.lex.src))).standard(unexpectedSymbol, "EOF")
+		e.at = p.lex.last
+		return e
 	}
-	return errorAt(Parsing, p.tok.off, p.tok.end, "unexpected symbol %s", show(p.lex.src[p.tok.off:p.tok.end]))
+	return errorAt(Parsing, p.tok.off, p.tok.end, "unexpected symbol %s", show(p.lex.src[p.tok.off:p.tok.end])).
+		standard(unexpectedSymbol, p.symbol(p.tok))
+}
+
+// incomplete is unexpected where an operand or a closing ) has to follow: there
+// GitHub names the last symbol.
+func (p *parser) incomplete() *Error {
+	e := p.unexpected()
+	if p.tok.kind == tokEOF {
+		e.standard(unexpectedEnd, p.symbol(p.prev)).at = p.prev.off
+	}
+	return e
 }
 
 func tail(s string) string {
@@ -185,11 +251,11 @@ func (p *parser) unary() (*Node, error) {
 	if p.tok.kind != tokNot {
 		return p.postfix()
 	}
-	if err := p.deeper(); err != nil {
-		return nil, err
-	}
 	op := p.tok
 	if err := p.advance(); err != nil {
+		return nil, err
+	}
+	if err := p.deeper(); err != nil {
 		return nil, err
 	}
 	arg, err := p.unary()
@@ -222,6 +288,11 @@ func (p *parser) step(of *Node) (*Node, error) {
 	if err := p.advance(); err != nil {
 		return nil, err
 	}
+	if !bracket {
+		if err := p.deeper(); err != nil {
+			return nil, err
+		}
+	}
 	n := &Node{kind: nodeIndex, off: p.tok.off, end: p.tok.end, args: []*Node{of, nil}}
 	switch {
 	case p.tok.kind == tokStar:
@@ -244,10 +315,11 @@ func (p *parser) step(of *Node) (*Node, error) {
 	default:
 		return nil, p.unexpected()
 	}
-	if bracket {
-		if err := p.expect(tokRBracket); err != nil {
-			return nil, err
-		}
+	if !bracket {
+		return n, nil
+	}
+	if err := p.expect(tokRBracket); err != nil {
+		return nil, err
 	}
 	return n, p.deeper()
 }
@@ -272,6 +344,11 @@ func (p *parser) primary() (*Node, error) {
 			return p.call(n)
 		}
 		n.kind = nodeContext
+		if p.env != nil {
+			if _, err := n.context(p.env); err != nil {
+				return nil, err
+			}
+		}
 		return n, nil
 	case tokLParen:
 		if err := p.advance(); err != nil {
@@ -282,9 +359,12 @@ func (p *parser) primary() (*Node, error) {
 			return nil, err
 		}
 		n.kind, n.args = nodeGroup, []*Node{inner}
+		if p.tok.kind == tokEOF {
+			return nil, p.incomplete()
+		}
 		return n, p.expect(tokRParen)
 	default:
-		return nil, p.unexpected()
+		return nil, p.incomplete()
 	}
 	return n, p.advance()
 }
@@ -313,11 +393,12 @@ func (p *parser) call(n *Node) (*Node, error) {
 	if err := p.advance(); err != nil {
 		return nil, err
 	}
-	n.fn = lookupBuiltin(n.lower)
-	if n.fn != nil {
+	if n.fn = lookupBuiltin(n.lower); n.fn != nil {
 		if err := checkArity(n, n.fn.sig); err != nil {
 			return nil, err
 		}
+	} else if p.env != nil && p.env.Functions[n.lower] == nil {
+		return nil, unknownFunction(n, slices.Sorted(maps.Keys(p.env.Functions)))
 	}
 	return n, nil
 }

@@ -234,10 +234,7 @@ func wrongType(t cairn.Template, want string, got Value) error {
 // Condition evaluates the text of an if, without ${{ }}: nothing means
 // success(), and a text that asks no status function means success() && (text).
 func Condition(src string, env *Env) (bool, error) {
-	n, err := ParseCondition(src)
-	if err == nil {
-		err = n.known(env)
-	}
+	n, err := parseCondition(src, env)
 	if err != nil {
 		return false, err
 	}
@@ -247,12 +244,14 @@ func Condition(src string, env *Env) (bool, error) {
 
 // ParseCondition parses the text of an if for evaluation by Eval, success()
 // added where the text asks for no status. Offsets stay those of src.
-func ParseCondition(src string) (*Node, error) {
+func ParseCondition(src string) (*Node, error) { return parseCondition(src, nil) }
+
+func parseCondition(src string, env *Env) (*Node, error) {
 	success := &Node{kind: nodeCall, name: "success", lower: "success"}
 	if strings.TrimSpace(src) == "" {
 		return success, nil
 	}
-	n, err := Parse(src)
+	n, err := parse(src, env)
 	if err != nil || UsesStatusFunction(n) {
 		return n, err
 	}
