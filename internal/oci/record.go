@@ -45,11 +45,14 @@ func (s *Service) Record(ctx context.Context, b cairn.ImageBuild, actor cairn.Pr
 	if err := takeLayers(img, b.Layers); err != nil {
 		return nil, err
 	}
-	if img.Builder = b.Builder; img.Builder == "" {
+	if img.Builder = clip(b.Builder); img.Builder == "" {
 		img.Builder = "cairn"
 	}
 	if b.Base != "" || b.BaseName != "" {
-		img.Base, img.BaseName = b.Base, b.BaseName
+		if img.Base = b.Base; b.Base != "" && !b.Base.Valid() {
+			return nil, cairn.Errorf(cairn.CodeInvalid, "%q is not the digest of a base", clip(string(b.Base)))
+		}
+		img.BaseName = clip(b.BaseName)
 	}
 	links, err := s.setCommit(ctx, img, actor)
 	if err != nil {
@@ -158,9 +161,7 @@ func (s *Service) image(ctx context.Context, d cairn.Digest, raw []byte, content
 			return nil, err
 		}
 	}
-	for k, v := range m.Annotations {
-		img.Labels[k] = v
-	}
+	addLabels(img, m.Annotations)
 	if base, err := cairn.ParseDigest(img.Labels[labelBase]); err == nil {
 		img.Base, img.BaseName = base, clip(img.Labels[labelBaseName])
 	}
@@ -186,9 +187,7 @@ func (s *Service) readConfig(ctx context.Context, m *Manifest, img *cairn.Image)
 		return nil
 	}
 	img.Platform = c.Platform.String()
-	for k, v := range c.Config.Labels {
-		img.Labels[k] = v
-	}
+	addLabels(img, c.Config.Labels)
 	if len(c.RootFS.DiffIDs) == len(img.Layers) {
 		for i, d := range c.RootFS.DiffIDs {
 			if diff, err := cairn.ParseDigest(d); err == nil {

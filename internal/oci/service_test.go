@@ -247,6 +247,7 @@ func TestRecord(t *testing.T) {
 	bad("another's digest", cairn.CodeInvalid, func(b *cairn.ImageBuild) { b.Names = []string{"api@" + string(cairn.SumBytes(nil))} })
 	bad("layers", cairn.CodeInvalid, func(b *cairn.ImageBuild) { b.Layers = append(b.Layers, layer) })
 	bad("another layer", cairn.CodeInvalid, func(b *cairn.ImageBuild) { b.Layers[0].Digest = d })
+	bad("a base", cairn.CodeInvalid, func(b *cairn.ImageBuild) { b.Base = "sha256:x" })
 	bad("a role", cairn.CodeInvalid, func(b *cairn.ImageBuild) { b.Layers[0].Role = "x" })
 	bad("does not hold it", cairn.CodeInvalid, func(b *cairn.ImageBuild) { b.Packed[0].Digest = d })
 	bad("a path", cairn.CodeInvalid, func(b *cairn.ImageBuild) { b.Packed[0].Path = "../x" })

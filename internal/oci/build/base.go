@@ -110,9 +110,13 @@ func (j *job) find(ctx context.Context, name, platform string) (*cairn.Image, er
 	if why != nil {
 		reason = cairn.AsError(why).Message
 	}
+	as := r.Familiar()
+	if r.Digest != "" {
+		as = "NAME" // no other image has this digest: FROM has to say another name
+	}
 	return nil, cairn.Errorf(codeBase, "the base image %s cannot be had: %s", r.Familiar(), reason).
-		WithHint("where its registry cannot be reached, cairn image base create --from-host-python --as python:3.11-slim makes one from this machine's Python; "+
-			"cairn image pull %s fetches it where it can", r.Familiar())
+		WithHint("where its registry cannot be reached, cairn image base create --from-host-python --as %s makes one from this machine's Python; "+
+			"cairn image pull %s fetches it where it can", as, r.Familiar())
 }
 
 // choose takes the image of an index that is for a platform.

@@ -96,6 +96,9 @@ func (j *job) execute(ctx context.Context, plan *dockerfile.Plan, platform strin
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
+		if cause != nil {
+			return nil, baseAnyway(cause, ex, err)
+		}
 		var ce *cairn.Error
 		if errors.As(err, &ce) {
 			return nil, err
@@ -112,6 +115,17 @@ func (j *job) execute(ctx context.Context, plan *dockerfile.Plan, platform strin
 	}
 	a.builder = ex.Name()
 	return a, nil
+}
+
+// baseAnyway is what is said when an executor was only tried because of a base, and
+// failed: what is wrong is the base still, and where FROM names it.
+func baseAnyway(cause error, ex Executor, err error) error {
+	e := cairn.AsError(cause)
+	out := cairn.Errorf(e.Code, "%s; %s, which has it, did not build the image: %w", e.Message, ex.Name(), err).WithHint("%s", e.Hint)
+	if e.Pos != nil {
+		out = out.At(*e.Pos)
+	}
+	return out
 }
 
 // baseOf is the image at the bottom of a stage.
