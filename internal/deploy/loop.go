@@ -185,6 +185,9 @@ func (s *Service) bring(ctx context.Context, d cairn.Deployment, p *progress) {
 	for ctx.Err() == nil {
 		werr := s.end(ctx, d.ID, p, err)
 		if werr == nil {
+			if err != nil {
+				s.settleStage(ctx, d.StageID) // the first one of a stage that failed leaves nothing
+			}
 			return
 		}
 		if cairn.CodeOf(werr) == cairn.CodeConflict {
@@ -285,7 +288,8 @@ func (s *Service) liveStages(ctx context.Context) ([]cairn.Stage, error) {
 	return slices.DeleteFunc(all, func(st cairn.Stage) bool { return st.Live == 0 }), err
 }
 
-// settle ends what runs on stages that were stopped while nobody could see to it.
+// settle ends what runs on stages that were stopped, or whose first deployment
+// failed, while nobody could see to it.
 func (s *Service) settle(ctx context.Context) {
 	all, err := s.o.Store.Stages(ctx, "")
 	if err != nil {
@@ -299,6 +303,7 @@ func (s *Service) settle(ctx context.Context) {
 	}
 }
 
+// settleStage ends what runs on a stage where nothing is live or comes up.
 func (s *Service) settleStage(ctx context.Context, id int64) {
 	turn := s.turn(id)
 	turn.Lock()
@@ -317,7 +322,7 @@ func (s *Service) settleStage(ctx context.Context, id int64) {
 		return
 	}
 	if err := s.o.Target.Stop(ctx, st); err != nil {
-		s.o.Log.ErrorContext(ctx, "a stopped stage still runs", "stage", st.Name, "repository", st.Repository, "error", err)
+		s.o.Log.ErrorContext(ctx, "a stage on which nothing is live still runs", "stage", st.Name, "repository", st.Repository, "error", err)
 	}
 }
 

@@ -67,7 +67,7 @@ func smoke(ctx context.Context, port int, s *cairn.Smoke) error {
 	}
 	if why := judge(s, resp.StatusCode, b); why != "" {
 		return cairn.Errorf(cairn.CodeFailed, "%s was not answered as expected: %s", what, why).
-			WithHint("smoke in .cairn/stages.yml says what is expected; what was live stays")
+			WithHint("smoke in .cairn/stages.yml says what is expected")
 	}
 	return nil
 }
