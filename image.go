@@ -177,19 +177,20 @@ type BuildRequest struct {
 
 // BuildResult says what came of a BuildRequest.
 type BuildResult struct {
-	Image *Image
+	Image *Image `json:"image"`
 	// Sent and Kept are the bytes of layers that were stored anew and that were there.
-	Sent, Kept int64
-	Warnings   []string
+	Sent     int64    `json:"sent"`
+	Kept     int64    `json:"kept"`
+	Warnings []string `json:"warnings,omitempty"`
 	// Pushed says of each registry outside what became of the push.
-	Pushed []PushResult
+	Pushed []PushResult `json:"pushed,omitempty"`
 }
 
 // PushResult is what became of one reference that belongs to a registry outside.
 type PushResult struct {
-	Name    string // the reference
-	Pushed  bool
-	Reason  string // why it was not: "no credentials for ghcr.io"
-	Bytes   int64  // sent
-	Skipped int64  // bytes that the registry had
+	Name    string `json:"name"` // the reference
+	Pushed  bool   `json:"pushed"`
+	Reason  string `json:"reason,omitempty"` // why it was not: "no credentials for ghcr.io"
+	Bytes   int64  `json:"bytes"`            // sent
+	Skipped int64  `json:"skipped"`          // bytes that the registry had
 }

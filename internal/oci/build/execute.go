@@ -122,9 +122,7 @@ func (j *job) execute(ctx context.Context, plan *dockerfile.Plan, platform strin
 func baseAnyway(cause error, ex Executor, err error) error {
 	e := cairn.AsError(cause)
 	out := cairn.Errorf(e.Code, "%s; %s, which has it, did not build the image: %w", e.Message, ex.Name(), err).WithHint("%s", e.Hint)
-	if e.Pos != nil {
-		out = out.At(*e.Pos)
-	}
+	out.Position = e.Position
 	return out
 }
 

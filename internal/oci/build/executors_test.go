@@ -429,3 +429,27 @@ func diff(a, b string) string {
 	}
 	return out.String()
 }
+
+// An executor that was only tried because it has a base, and fails, does not hide
+// what is wrong: the base, where FROM names it, and what helps.
+func TestExecutorHasTheBaseAndFails(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := &scripted{ready: true, err: cairn.Errorf(cairn.CodeFailed, "no space")}
+	w.o.Executors = []Executor{s}
+	w.b = New(w.o)
+	dir := write(t, map[string]string{"Dockerfile": "# base\nFROM debian:12\nRUN apt-get update\n"})
+	_, _, err := w.build(t, cairn.BuildRequest{Context: dir, Names: []string{"a/b:c"}})
+	e := cairn.AsError(err)
+	if e == nil || e.Position == nil || e.Position.Line != 2 || s.asked == nil {
+		t.Fatalf("%+v", e)
+	}
+	for _, want := range []string{"debian:12 cannot be had", "scripted, which has it, did not build the image: no space"} {
+		if !strings.Contains(e.Message, want) {
+			t.Errorf("%s\nhas no %q", e.Message, want)
+		}
+	}
+	if !strings.Contains(e.Hint, "cairn image base create --from-host-python --as debian:12 ") {
+		t.Error(e.Hint)
+	}
+}
