@@ -26,7 +26,7 @@ func (n *Node) Check(scope Scope) []*Error {
 		case nodeContext:
 			if !containsFold(scope.Contexts, n.lower) {
 				if containsFold(scope.Known, n.lower) {
-					e := errorAt(Parsing, n.off, n.end, "context %s is not available here", show(n.name)).standard(unknownName, n.name)
+					e := errorAt(Parsing, n.off, n.end, "context %s is not available here", show(n.name)).standardAt(unknownName, n.name)
 					out = append(out, e.hint("available here: %s", list(scope.Contexts)))
 					return
 				}
@@ -52,7 +52,7 @@ func (n *Node) Check(scope Scope) []*Error {
 				names[i] = s.Name
 			}
 			if containsFold(scope.KnownFunctions, n.lower) {
-				e := errorAt(Parsing, n.off, n.end, "function %s is not available here", show(n.name)).standard(unknownCall, n.name)
+				e := errorAt(Parsing, n.off, n.end, "function %s is not available here", show(n.name)).standardAt(unknownCall, n.name)
 				out = append(out, e.hint("available here: %s", list(allFunctions(names))))
 				return
 			}
@@ -69,7 +69,7 @@ const (
 )
 
 func unknownContext(n *Node, known []string) *Error {
-	e := errorAt(Parsing, n.off, n.end, "unknown context %s", show(n.name)).standard(unknownName, n.name)
+	e := errorAt(Parsing, n.off, n.end, "unknown context %s", show(n.name)).standardAt(unknownName, n.name)
 	if near := cairn.Nearest(n.name, known); near != "" {
 		return e.hint("did you mean %s? available here: %s", near, list(known))
 	}
@@ -81,7 +81,7 @@ func unknownContext(n *Node, known []string) *Error {
 
 func unknownFunction(n *Node, more []string) *Error {
 	names := allFunctions(more)
-	e := errorAt(Parsing, n.off, n.end, "unknown function %s", show(n.name)).standard(unknownCall, n.name)
+	e := errorAt(Parsing, n.off, n.end, "unknown function %s", show(n.name)).standardAt(unknownCall, n.name)
 	if near := cairn.Nearest(n.name, names); near != "" {
 		return e.hint("did you mean %s? available here: %s", near, list(names))
 	}

@@ -26,6 +26,7 @@ type Error struct {
 	// that it names, and where it points. The place may differ from ours: it shows
 	// the last symbol where we show the end.
 	words, symbol string
+	placed        bool // words name a symbol and its place
 	at            int
 }
 
@@ -38,7 +39,7 @@ func (e *Error) Standard(src string) string {
 	switch {
 	case e.words == "":
 		return e.Message
-	case e.Kind == Evaluation || e.symbol == "":
+	case !e.placed:
 		return e.words
 	}
 	return e.words + ": '" + e.symbol + "'. Located at position " + strconv.Itoa(utf16Len(src[:min(e.at, len(src))])+1) +
@@ -54,9 +55,15 @@ func (e *Error) hint(format string, args ...any) *Error {
 	return e
 }
 
-// standard sets GitHub's description and the symbol it names.
-func (e *Error) standard(words, symbol string) *Error {
-	e.words, e.symbol = words, symbol
+// standard sets GitHub's description of what has no place.
+func (e *Error) standard(words string) *Error {
+	e.words, e.placed = words, false
+	return e
+}
+
+// standardAt sets GitHub's description and the symbol it names.
+func (e *Error) standardAt(words, symbol string) *Error {
+	e.words, e.symbol, e.placed = words, symbol, true
 	return e
 }
 

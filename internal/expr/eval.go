@@ -227,7 +227,7 @@ func (n *Node) caseOf(env *Env) (Value, error) {
 		if v.kind != KindBool {
 			return Value{}, errorAt(Evaluation, n.args[i].off, n.args[i].end,
 				"condition %d of case is %s, not a boolean", i/2+1, v.kind).
-				hint("compare it: … == 'x', or … != ''").standard("case predicate must evaluate to a boolean value", "")
+				hint("compare it: … == 'x', or … != ''").standard("case predicate must evaluate to a boolean value")
 		}
 		if v.Bool() {
 			return n.args[i+1].Eval(env)

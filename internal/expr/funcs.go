@@ -59,14 +59,14 @@ func checkArity(n *Node, sig Signature) error {
 	switch {
 	case len(n.args) < sig.Min:
 		return errorAt(Parsing, n.off, n.end, "too few arguments for %s: %d given", sig.Name, len(n.args)).
-			hint("%s takes %s", sig.Name, arity(sig)).standard("Too few parameters supplied", n.name)
+			hint("%s takes %s", sig.Name, arity(sig)).standardAt("Too few parameters supplied", n.name)
 	case len(n.args) > sig.Max:
 		return errorAt(Parsing, n.off, n.end, "too many arguments for %s: %d given", sig.Name, len(n.args)).
-			hint("%s takes %s", sig.Name, arity(sig)).standard("Too many parameters supplied", n.name)
+			hint("%s takes %s", sig.Name, arity(sig)).standardAt("Too many parameters supplied", n.name)
 	case n.lower == "case" && len(n.args)%2 == 0:
 		return errorAt(Parsing, n.off, n.end, "case takes an odd number of arguments: %d given", len(n.args)).
 			hint("case(condition, value, condition, value, …, otherwise)").
-			standard("Even number of parameters supplied, requires an odd number of parameters", n.name)
+			standardAt("Even number of parameters supplied, requires an odd number of parameters", n.name)
 	}
 	return nil
 }
@@ -153,12 +153,12 @@ func fromJSON(args []Value) (Value, error) {
 	src := args[0].ToString()
 	if strings.TrimSpace(src) == "" {
 		return Value{}, evalError("fromJSON was given an empty text", "a JSON value was expected; give a default: fromJSON(… || '[]')").
-			standard("empty input", "")
+			standard("empty input")
 	}
 	v, err := FromJSON([]byte(src))
 	if err != nil {
 		return Value{}, evalError("fromJSON was given text that is not JSON: "+show(strings.TrimSpace(src)), err.Error()).
-			standard("Error parsing JSON when evaluating fromJson", "")
+			standard("Error parsing JSON when evaluating fromJson")
 	}
 	return v, nil
 }
@@ -190,7 +190,7 @@ func (n *Node) format(env *Env) (Value, error) {
 			}
 			if v := known[p.arg]; p.text != "" {
 				return Value{}, n.placed(evalError("the format string "+show(src)+" asks for the format "+show(p.text), "there are no formats: write {0}").
-					standard("The format specifiers '"+p.text+"' are not valid for objects of type '"+v.kind.String()+"'", ""))
+					standard("The format specifiers '"+p.text+"' are not valid for objects of type '"+v.kind.String()+"'"))
 			}
 			b.WriteString(known[p.arg].ToString())
 		}
@@ -210,7 +210,7 @@ type piece struct {
 func formatPieces(src string, given int) ([]piece, error) {
 	invalid := func() error {
 		return evalError("the format string "+show(src)+" is not valid", "write {0}, {1}, …, and {{ or }} for a brace itself").
-			standard("The following format string is invalid: "+src, "")
+			standard("The following format string is invalid: "+src)
 	}
 	var out []piece
 	for rest := src; rest != ""; {
@@ -242,7 +242,7 @@ func formatPieces(src string, given int) ([]piece, error) {
 		if err != nil || arg >= given {
 			return nil, evalError("the format string "+show(src)+" names {"+rest[:digits]+"}, but "+
 				FormatNumber(float64(given))+" values were given", "values count from {0}").
-				standard("The following format string references more arguments than were supplied: "+src, "")
+				standard("The following format string references more arguments than were supplied: "+src)
 		}
 		out, rest = append(out, piece{spec, arg + 1}), rest[digits+length:]
 	}
@@ -272,5 +272,5 @@ func formatSpec(s string) (spec string, length int, ok bool) {
 
 func tooLarge(name string) *Error {
 	return evalError("the result of "+name+" is larger than 10 MB", "").
-		standard("The maximum allowed memory size was exceeded", "")
+		standard("The maximum allowed memory size was exceeded")
 }

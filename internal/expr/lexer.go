@@ -210,7 +210,7 @@ func (l *lexer) wordEnd(from int) int {
 
 func (l *lexer) unexpected(end int, hint string, args ...any) error {
 	word := l.src[l.pos:end]
-	return errorAt(Lexing, l.pos, end, "unexpected symbol %s", show(word)).hint(hint, args...).standard(unexpectedSymbol, word)
+	return errorAt(Lexing, l.pos, end, "unexpected symbol %s", show(word)).hint(hint, args...).standardAt(unexpectedSymbol, word)
 }
 
 func boundary(s string) bool {

@@ -2,115 +2,187 @@ package expr
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
 
+// oracleExpressions is how many expressions TestOracle makes up.
+const oracleExpressions = 100000
+
 // TestOracle compares with GitHub's own evaluator, the npm package
-// @actions/expressions. It needs node and a network once:
+// @actions/expressions. It needs node, and a network once:
 //
-//	(cd internal/expr/testdata/oracle && npm install) && CAIRN_ORACLE=1 go test ./internal/expr
+//	make test-oracle
 func TestOracle(t *testing.T) {
 	t.Parallel()
-	if os.Getenv("CAIRN_ORACLE") != "1" {
-		t.Skip("set CAIRN_ORACLE=1, after npm install in internal/expr/testdata/oracle")
-	}
-	var srcs []string
+	o := startOracle(t)
+	var questions []question
 	for _, c := range evalCases {
-		srcs = append(srcs, c.src)
+		questions = append(questions, question{Expr: c.src})
 	}
-	tree, text := anyTree(4), anyTokens()
-	for i := range 4000 {
-		srcs = append(srcs, tree.Example(i), text.Example(i))
+	g := generator{rand.New(rand.NewPCG(5, 1))}
+	for range oracleExpressions {
+		questions = append(questions, g.question())
 	}
-	answers := ask(t, srcs)
-	checked := 0
-	for i, src := range srcs {
-		if service(src) {
+	answers := o.ask(t, questions)
+	agreed, values, differ, refused := 0, 0, 0, map[string]int{}
+	rules := map[string]int{} // how often each took part in an explanation
+	for i, q := range questions {
+		got, want := ours(q), answers[i]
+		if got.same(want) {
+			agreed++
+			if want.Error == "" {
+				values++
+			} else {
+				refused[want.Error]++
+			}
 			continue
 		}
-		checked++
-		v, err := Eval(src, testEnv())
-		got := answer{Value: string(v.JSON()), Text: v.ToString()}
-		var e *Error
-		if errors.As(err, &e) {
-			got = answer{Error: e.Kind}
-		}
-		want := answers[i]
-		message := want.Message
-		want.Message = ""
-		if want.Error != "" && got.Error != "" && want.Error != got.Error && strings.Contains(src, "\n") {
+		if why := o.explain(t, q, got, want); why != nil {
+			differ++
+			for _, rule := range why {
+				rules[rule]++
+			}
 			continue
 		}
-		if !lazyKind(want, got) && got != want {
-			t.Errorf("%s\n got %+v %v\nwant %+v %s", src, got, err, want, message)
-		}
+		t.Errorf("%q (set %d)\n got %+v\nwant %+v", q.Expr, q.Set, got, want)
 	}
-	t.Logf("%d expressions agree", checked)
+	t.Logf("%d expressions: %d agree (%d values; refused: %v), %d differ and are explained", len(questions), agreed, values, refused, differ)
+	for _, why := range slices.Sorted(maps.Keys(rules)) {
+		t.Logf("%6d  %s", rules[why], why)
+	}
 }
 
-// lazyKind allows the same refusal from another stage: the package lexes the
-// whole text first and checks names while it parses; here each happens when it
-// is met.
-func lazyKind(want, got answer) bool {
-	early := func(s string) bool { return s == Lexing || s == Parsing }
-	return early(want.Error) && early(got.Error)
+// FuzzOracle compares with GitHub's evaluator on what the fuzzer makes up:
+//
+//	CAIRN_ORACLE=1 go test -run '^$' -fuzz FuzzOracle ./internal/expr
+func FuzzOracle(f *testing.F) {
+	o := startOracle(f)
+	for i, c := range evalCases {
+		f.Add(c.src, uint8(i))
+	}
+	g := generator{rand.New(rand.NewPCG(5, 2))}
+	for range 300 {
+		q := g.question()
+		f.Add(q.Expr, uint8(q.Set))
+	}
+	f.Fuzz(func(t *testing.T, src string, set uint8) {
+		q := question{Expr: src, Set: int(set) % len(oracleContexts)}
+		if strings.ToValidUTF8(src, "\uFFFD") != src {
+			return // JSON, which carries the question, has no such text
+		}
+		got, want := ours(q), o.ask(t, []question{q})[0]
+		if !got.same(want) && o.explain(t, q, got, want) == nil {
+			t.Fatalf("%q (set %d)\n got %+v\nwant %+v", q.Expr, q.Set, got, want)
+		}
+	})
 }
 
-// service reports whether the package is known to differ from GitHub's service,
-// which is what we follow.
-func service(src string) bool {
-	return strings.Count(src, "''") > 1 || // it unescapes only the first ''
-		strings.Contains(src, ",)") || strings.Contains(src, ", )") || // it takes a trailing comma
-		strings.Contains(src, "case") || // it evaluates all branches, the service only what it needs
-		strings.Contains(src, "boom") || strings.Contains(src, "SUCCESS") ||
-		strings.ContainsAny(src, "\x00\xff") || len(src) > MaxLength
+type question struct {
+	Expr string `json:"expr"`
+	Set  int    `json:"set"` // which of oracleContexts
+	// Service asks for the service's rules where they differ from the package's.
+	Service bool `json:"service,omitempty"`
 }
 
 type answer struct {
+	Kind    string `json:"kind"`
 	Value   string `json:"value"`
 	Text    string `json:"text"`
 	Error   string `json:"error"`
 	Message string `json:"message"`
+	Empty   bool   `json:"empty"`
+	// Used names the service's rules that mattered.
+	Used []string `json:"used"`
 }
 
-func ask(t *testing.T, srcs []string) []answer {
+// ours answers as the oracle does.
+func ours(q question) answer {
+	v, err := Eval(q.Expr, oracleEnv(q.Set))
+	var e *Error
+	switch {
+	case strings.TrimFunc(q.Expr, func(r rune) bool { return strings.ContainsRune(" \t\r\n", r) }) == "" && utf16Len(q.Expr) <= MaxLength:
+		return answer{Empty: true} // what no expression means is for the caller to say
+	case errors.As(err, &e):
+		return answer{Error: e.Kind, Message: e.Standard(q.Expr)}
+	}
+	return answer{Kind: v.kind.String(), Value: string(v.JSON()), Text: v.ToString()}
+}
+
+// oracle is GitHub's evaluator in a process of its own.
+type oracle struct {
+	in  io.Writer
+	out *bufio.Reader
+}
+
+func startOracle(t testing.TB) *oracle {
 	t.Helper()
+	if os.Getenv("CAIRN_ORACLE") != "1" {
+		t.Skip("set CAIRN_ORACLE=1, after npm install in internal/expr/testdata/oracle")
+	}
 	contexts := filepath.Join(t.TempDir(), "contexts.json")
-	if err := os.WriteFile(contexts, []byte(testContexts), 0o600); err != nil {
+	if err := os.WriteFile(contexts, []byte("["+strings.Join(oracleContexts, ",")+"]"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	var in, out, problems bytes.Buffer
-	for _, s := range srcs {
-		line, err := json.Marshal(s)
+	cmd := exec.Command("node", "oracle.mjs", contexts)
+	cmd.Dir, cmd.Stderr = "testdata/oracle", os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = in.Close() // the end of its input ends it
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("oracle: %v", err)
+		}
+	})
+	return &oracle{in, bufio.NewReaderSize(out, 1<<20)}
+}
+
+// ask sends questions while it reads the answers: a pipe holds only so much.
+func (o *oracle) ask(t testing.TB, questions []question) []answer {
+	t.Helper()
+	sent := make(chan error, 1)
+	go func() {
+		w := bufio.NewWriter(o.in)
+		e := json.NewEncoder(w)
+		for _, q := range questions {
+			if err := e.Encode(q); err != nil {
+				sent <- err
+				return
+			}
+		}
+		sent <- w.Flush()
+	}()
+	answers := make([]answer, len(questions))
+	for i := range answers {
+		line, err := o.out.ReadBytes('\n')
+		if err == nil {
+			err = json.Unmarshal(line, &answers[i])
+		}
 		if err != nil {
-			t.Fatal(err)
+			t.Fatal(fmt.Errorf("%q: %w", questions[i].Expr, err))
 		}
-		in.Write(append(line, '\n'))
 	}
-	cmd := exec.CommandContext(t.Context(), "node", "oracle.mjs", contexts)
-	cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = "testdata/oracle", &in, &out, &problems
-	if err := cmd.Run(); err != nil {
-		t.Fatalf("%v\n%s", err, problems.String())
-	}
-	var answers []answer
-	lines := bufio.NewScanner(&out)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		var a answer
-		if err := json.Unmarshal(lines.Bytes(), &a); err != nil {
-			t.Fatal(err)
-		}
-		answers = append(answers, a)
-	}
-	if len(answers) != len(srcs) {
-		t.Fatalf("%d answers to %d questions", len(answers), len(srcs))
+	if err := <-sent; err != nil {
+		t.Fatal(err)
 	}
 	return answers
 }

@@ -57,7 +57,7 @@ func parse(src string, env *Env) (*Node, error) {
 	// Counting only matters for texts that might pass the limit.
 	if len(src) > MaxLength && utf16Len(src) > MaxLength {
 		return nil, errorAt(Lexing, 0, len(src), "the expression is longer than %d characters", MaxLength).
-			standard("Exceeded max expression length "+strconv.Itoa(MaxLength), "")
+			standard("Exceeded max expression length "+strconv.Itoa(MaxLength))
 	}
 	p := parser{lex: lexer{src: src}, env: env}
 	n, err := p.whole()
@@ -84,7 +84,7 @@ func (p *parser) whole() (*Node, error) {
 	}
 	if p.tok.kind == tokEOF {
 		return nil, errorAt(Parsing, 0, len(p.lex.src), "an expression was expected, but there is none").
-			standard("An expression was expected", "")
+			standard("An expression was expected")
 	}
 	n, err := p.expression()
 	if err != nil {
@@ -126,7 +126,7 @@ func (p *parser) symbol(t token) string {
 func (p *parser) deeper() error {
 	if p.depth++; p.depth > MaxDepth {
 		e := errorAt(Parsing, p.tok.off, p.tok.end, "the expression is nested deeper than %d levels", MaxDepth).
-			standard("Exceeded max expression depth "+strconv.Itoa(MaxDepth), p.symbol(p.tok))
+			standardAt("Exceeded max expression depth "+strconv.Itoa(MaxDepth), p.symbol(p.tok))
 		if p.tok.kind == tokEOF {
 			e.at = p.lex.last
 		}
@@ -138,12 +138,12 @@ func (p *parser) deeper() error {
 func (p *parser) unexpected() *Error {
 	if p.tok.kind == tokEOF {
 		e := errorAt(Parsing, p.tok.off, p.tok.off, "unexpected end of the expression").
-			hint("something is missing behind %s", show(tail(p.lex.src))).standard(unexpectedSymbol, "EOF")
+			hint("something is missing behind %s", show(tail(p.lex.src))).standardAt(unexpectedSymbol, "EOF")
 		e.at = p.lex.last
 		return e
 	}
 	return errorAt(Parsing, p.tok.off, p.tok.end, "unexpected symbol %s", show(p.lex.src[p.tok.off:p.tok.end])).
-		standard(unexpectedSymbol, p.symbol(p.tok))
+		standardAt(unexpectedSymbol, p.symbol(p.tok))
 }
 
 // incomplete is unexpected where an operand or a closing ) has to follow: there
@@ -151,7 +151,7 @@ func (p *parser) unexpected() *Error {
 func (p *parser) incomplete() *Error {
 	e := p.unexpected()
 	if p.tok.kind == tokEOF {
-		e.standard(unexpectedEnd, p.symbol(p.prev)).at = p.prev.off
+		e.standardAt(unexpectedEnd, p.symbol(p.prev)).at = p.prev.off
 	}
 	return e
 }
