@@ -62,8 +62,8 @@ func (t *Target) container(ctx context.Context, r deploy.TargetRequest, img *ima
 		fmt.Fprintf(&file, "%s=%s\n", n, set.values[n])
 	}
 	if file.Len() > 0 {
-		// Of this deployment alone: its arguments do not tell what is in it.
-		path := fmt.Sprintf("%s.%d.env", t.folder(r.Stage.ID).scratch(p.key), r.Deployment.ID)
+		// Named by what is in it: the arguments of the same program are the same.
+		path := t.folder(r.Stage.ID).scratch(p.key) + "." + short(cairn.SumBytes([]byte(file.String()))) + envFile
 		if err := writeFile(path, []byte(file.String())); err != nil { // made with mode 0600
 			return diskError(t.o.Home, err)
 		}
@@ -87,6 +87,9 @@ func (t *Target) container(ctx context.Context, r deploy.TargetRequest, img *ima
 	}
 	return nil
 }
+
+// envFile is how the files end that hold variables for an engine.
+const envFile = ".env"
 
 // reserved are the variables that the client of an engine reads itself.
 func reserved(name string) bool {

@@ -118,6 +118,37 @@ func TestContainerWhereAnEngineAnswers(t *testing.T) {
 	}
 }
 
+// What is run does not depend on the deployment, so that one that is kept warm is
+// taken again: not even where variables need a file.
+func TestContainersOfTwoDeploymentsAreTheSame(t *testing.T) {
+	t.Parallel()
+	p := newEngine(t)
+	img := p.blobs.image(config{"Cmd": []string{"api"}}, runtime.GOARCH, p.blobs.layer(cairn.LayerCode, map[string]string{"app/main.py": "app = 1"}))
+	prepare := func(d cairn.DeploymentID, home string) cairn.ExecSpec {
+		r := p.request(d, img)
+		r.Facts.APIVersion = "v1"
+		r.Config.Variables = []cairn.NamedText{{Name: "HOME", Value: home}}
+		made, err := p.prepare(t.Context(), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return made.exec
+	}
+	one, other, two := prepare(1, "/a"), prepare(2, "/b"), prepare(3, "/a")
+	if !slices.Equal(one.Args, two.Args) || slices.Equal(one.Args, other.Args) {
+		t.Errorf("%q\n%q\n%q", one.Args, other.Args, two.Args)
+	}
+	p.clean(p.folder(p.stage.ID), map[cairn.DeploymentID]bool{3: true})
+	i := slices.Index(two.Args, "--env-file")
+	if b, err := os.ReadFile(two.Args[i+1]); err != nil || string(b) != "HOME=/a\n" {
+		t.Errorf("%q %v", b, err)
+	}
+	p.clean(p.folder(p.stage.ID), nil)
+	if left, _ := filepath.Glob(p.folder(p.stage.ID).made() + "/*"); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+}
+
 func TestEngineThatDoesNotAnswer(t *testing.T) {
 	t.Parallel()
 	p := newEngine(t)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -178,12 +177,15 @@ func (t *Target) clean(f folder, keep map[cairn.DeploymentID]bool) {
 			stay[filepath.Base(f.ref(d))] = true
 			stay[string(key)] = true
 			stay[string(key)+".json"] = true
-			stay[fmt.Sprintf("%s.%d.env", key, d)] = true
 		}
 	}
 	es, _ := os.ReadDir(f.made())
 	for _, e := range es {
-		if !stay[e.Name()] {
+		image, isEnv := strings.CutSuffix(e.Name(), envFile)
+		if isEnv {
+			image = strings.TrimSuffix(image, filepath.Ext(image)) // whose key it is
+		}
+		if !stay[image] {
 			t.remove(filepath.Join(f.made(), e.Name()))
 		}
 	}
