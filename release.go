@@ -174,7 +174,8 @@ type StageInfo struct {
 	// Images are the names of its image: "ghcr.io/acme/api:main".
 	Images []string `json:"images,omitempty"`
 	Commit *Commit  `json:"commit,omitempty"`
-	// Model is the packed model version: "model/digits:1".
+	// Model is the packed model version, "model/digits:1"; where none is registered,
+	// the artifact that holds it.
 	Model Ref `json:"model,omitempty"`
 	// Status is what the process of the stage says; nil where none answers. Healthy
 	// says that it does and that its program is well.

@@ -124,6 +124,15 @@ func modelOf(r *cairn.Release) cairn.Ref {
 	return ""
 }
 
+// shownModel is what people are told the model is: where none was registered, the
+// artifact that holds it.
+func shownModel(r *cairn.Release) cairn.Ref {
+	if len(r.Packed) > 0 && r.Packed[0].Kind() == cairn.KindArtifact && r.Model != "" {
+		return r.Packed[0]
+	}
+	return modelOf(r)
+}
+
 var (
 	// version is a whole version; 1.2 and 1 are tags that move.
 	version = regexp.MustCompile(`^(release[-_.])?v?\d{1,9}\.\d{1,9}\.\d{1,9}([-+][0-9A-Za-z.+-]{1,60})?$`)

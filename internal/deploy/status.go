@@ -106,7 +106,7 @@ func (s *Service) info(ctx context.Context, st cairn.Stage, open []cairn.Deploym
 	if err != nil {
 		return x, err
 	}
-	x.Live, x.Release, x.Model = &d, &r, modelOf(&r)
+	x.Live, x.Release, x.Model = &d, &r, shownModel(&r)
 	if img, err := s.o.Images.Resolve(ctx, string(r.Image)); err == nil {
 		x.Images = img.Tags
 	}

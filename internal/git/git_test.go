@@ -371,3 +371,25 @@ func wantCode(t *testing.T, err error, code cairn.Code) {
 		t.Errorf("got %v (%s), want %s", err, cairn.CodeOf(err), code)
 	}
 }
+
+func TestWebURL(t *testing.T) {
+	t.Parallel()
+	for origin, want := range map[string]string{
+		"https://github.com/acme/api.git":           "https://github.com/acme/api",
+		"https://ana:secret@github.com/acme/api":    "https://github.com/acme/api",
+		"http://git.example.org:3000/acme/api.git/": "http://git.example.org:3000/acme/api",
+		"git@github.com:acme/api.git":               "https://github.com/acme/api",
+		"ssh://git@git.example.org:2222/acme/api":   "https://git.example.org/acme/api",
+		"git://git.example.org/acme/api":            "https://git.example.org/acme/api",
+		"/home/ana/api":                             "",
+		"../api.git":                                "",
+		"file:///home/ana/api":                      "",
+		"ftp://example.org/acme/api":                "",
+		"https://github.com/":                       "",
+		"":                                          "",
+	} {
+		if got := git.WebURL(origin); got != want {
+			t.Errorf("%q: %q, want %q", origin, got, want)
+		}
+	}
+}

@@ -116,6 +116,28 @@ func originPath(origin string) (p string, remote bool) {
 	return origin, false
 }
 
+// WebURL is where people look at a repository, from its remote's URL: the same on
+// every machine that cloned it. "" where the remote names no host.
+func WebURL(origin string) string {
+	host, p, scheme := "", "", "https"
+	if u, err := url.Parse(origin); err == nil && strings.Contains(origin, "://") {
+		switch u.Scheme {
+		case "http", "https":
+			host, scheme = u.Host, u.Scheme
+		case "ssh", "git", "git+ssh", "ssh+git":
+			host = u.Hostname() // the port is that of ssh
+		}
+		p = u.Path
+	} else if before, after, ok := strings.Cut(origin, ":"); ok && !strings.Contains(before, "/") {
+		host, p = before[strings.LastIndex(before, "@")+1:], after
+	}
+	p = strings.TrimSuffix(strings.Trim(p, "/"), ".git")
+	if host == "" || p == "" {
+		return ""
+	}
+	return (&url.URL{Scheme: scheme, Host: host, Path: "/" + p}).String()
+}
+
 // withoutPassword removes credentials from a URL.
 func withoutPassword(origin string) string {
 	if u, err := url.Parse(origin); err == nil && u.User != nil && strings.Contains(origin, "://") {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"strings"
+	"time"
 
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/auth"
@@ -15,11 +16,13 @@ import (
 func (s *Server) payload(ctx context.Context, c *code, w *candidate, p *cairn.Plan, given json.RawMessage) (json.RawMessage, error) {
 	who := auth.Actor(ctx)
 	owner, name, _ := strings.Cut(c.repo.Name, "/")
-	url := s.url + "/git/" + c.repo.Name
+	url := cmpOr(git.WebURL(c.repo.Origin), s.url+"/git/"+c.repo.Name)
 	out := map[string]any{
 		"repository": map[string]any{
 			"full_name": c.repo.Name, "name": name, "owner": map[string]any{"login": owner, "name": owner},
 			"default_branch": c.repo.DefaultBranch, "private": true, "html_url": url, "clone_url": url + ".git",
+			// What is made of a commit bears its time, not the time of the run.
+			"updated_at": c.snap.Commit.Date.UTC().Format(time.RFC3339),
 		},
 		"sender": map[string]any{"login": who.Name, "type": "User"},
 	}

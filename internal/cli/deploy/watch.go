@@ -140,7 +140,7 @@ func (w *watcher) result(written bool) error {
 		if d.Replaces != 0 {
 			replaced = fmt.Sprintf("; it replaced deployment %d", d.Replaces)
 		}
-		w.say("%s at %s after %s%s", s.Bold(s.Green("live")), d.URL, term.Duration(w.k.Now().Sub(w.began)), replaced)
+		w.say("%s at %s in %s%s", s.Bold(s.Green("live")), d.URL, term.Duration(w.k.Now().Sub(w.began)), replaced)
 		if written {
 			return nil
 		}
@@ -154,7 +154,7 @@ func (w *watcher) result(written bool) error {
 			}
 		}
 		return cairn.Errorf(cairn.CodeFailed, "deployment %d of %s failed: %s", d.ID, d.Stage, d.Reason).
-			WithHint("what was live on %s stays", d.Stage)
+			WithHint("nothing changed on %s", d.Stage)
 	case cairn.DeployRejected:
 		return cairn.Errorf(cairn.CodeFailed, "deployment %d of %s was %s", d.ID, d.Stage, strings.TrimSpace(d.Reason))
 	case cairn.DeployWaiting, cairn.DeployStarting:

@@ -5,6 +5,7 @@ package status
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/cairn-ml/cairn"
@@ -78,6 +79,9 @@ func write(k *kit.Kit, st *Report) error {
 	how := "cairn serve"
 	if st.SelfStarted {
 		how = "started by a command; it leaves when idle"
+		if slices.ContainsFunc(st.Stages, func(s cairn.StageInfo) bool { return s.Live != nil }) {
+			how = "started by a command; it stays while something is live"
+		}
 	}
 	line("server", "running, pid %d, version %s (%s)", st.PID, st.Version, how)
 	line("address", "%s", st.URL)

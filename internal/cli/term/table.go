@@ -71,6 +71,11 @@ func Duration(d time.Duration) string {
 	switch {
 	case d < 0:
 		return "0s"
+	case d < time.Second:
+		if ms := d.Milliseconds(); ms > 0 {
+			return fmt.Sprintf("%dms", ms)
+		}
+		return "0s"
 	case d < 10*time.Second:
 		return fmt.Sprintf("%.1fs", float64(d.Milliseconds())/1000)
 	case d < time.Minute:

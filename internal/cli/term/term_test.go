@@ -92,7 +92,7 @@ func TestTable(t *testing.T) {
 
 func TestWords(t *testing.T) {
 	t.Parallel()
-	for d, want := range map[time.Duration]string{0: "0.0s", 1234 * time.Millisecond: "1.2s", 59 * time.Second: "59s", 185 * time.Second: "3m05s", 130 * time.Minute: "2h10m", -1: "0s"} {
+	for d, want := range map[time.Duration]string{0: "0s", 400 * time.Microsecond: "0s", 12 * time.Millisecond: "12ms", 1234 * time.Millisecond: "1.2s", 59 * time.Second: "59s", 185 * time.Second: "3m05s", 130 * time.Minute: "2h10m", -1: "0s"} {
 		if got := Duration(d); got != want {
 			t.Errorf("%d: %s", d, got)
 		}

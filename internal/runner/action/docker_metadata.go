@@ -41,10 +41,11 @@ type gitFacts struct {
 			Timestamp time.Time `json:"timestamp"`
 		} `json:"head_commit"`
 		Repository struct {
-			Name          string `json:"name"`
-			Description   string `json:"description"`
-			HTMLURL       string `json:"html_url"`
-			DefaultBranch string `json:"default_branch"`
+			Name          string    `json:"name"`
+			Description   string    `json:"description"`
+			HTMLURL       string    `json:"html_url"`
+			UpdatedAt     time.Time `json:"updated_at"`
+			DefaultBranch string    `json:"default_branch"`
 			License       struct {
 				SPDX string `json:"spdx_id"`
 			} `json:"license"`
@@ -434,8 +435,10 @@ func (m *meta) shortSHA() string {
 
 // committed is when the code was made, where that is known.
 func (m *meta) committed() time.Time {
-	if t := m.git.Payload.HeadCommit.Timestamp; !t.IsZero() {
-		return t
+	for _, t := range []time.Time{m.git.Payload.HeadCommit.Timestamp, m.git.Payload.Repository.UpdatedAt} {
+		if !t.IsZero() {
+			return t
+		}
 	}
 	return m.now
 }
