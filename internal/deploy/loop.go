@@ -317,8 +317,8 @@ func (s *Service) settleStage(ctx context.Context, id int64) {
 	if err != nil || len(open) > 0 {
 		return
 	}
-	now, err := s.o.Target.Status(ctx, st)
-	if err != nil || now == nil {
+	// One that does not say how it is is there all the same.
+	if now, err := s.o.Target.Status(ctx, st); err == nil && now == nil {
 		return
 	}
 	if err := s.o.Target.Stop(ctx, st); err != nil {
