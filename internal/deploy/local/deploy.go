@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/cairn-ml/cairn"
@@ -17,6 +18,7 @@ const (
 	deployTries = 3               // with a process that ends meanwhile
 	stopTime    = 2 * time.Minute // to drain and to end
 	endTime     = 5 * time.Second // after SIGTERM
+	silence     = 30 * time.Second
 )
 
 // Deploy puts a release on a stage; see deploy.Target.
@@ -49,7 +51,7 @@ func (t *Target) Deploy(ctx context.Context, r deploy.TargetRequest, progress fu
 		if err != nil {
 			return err
 		}
-		last, err := c.deploy(ctx, in, progress)
+		last, err := t.bring(ctx, c, r.Stage, in, progress)
 		switch {
 		case err == nil && last.Kind == cairn.StageEvLive:
 			t.wake()
@@ -70,6 +72,45 @@ func (t *Target) Deploy(ctx context.Context, r deploy.TargetRequest, progress fu
 		case <-time.After(shortWait):
 		}
 	}
+}
+
+// bring gives an instance to the process of a stage and waits for the end. A
+// deployment takes as long as it takes; a process that does not say how it is for a
+// while is not waited for.
+func (t *Target) bring(ctx context.Context, c *control, s cairn.Stage, in cairn.StageInstance, progress func(cairn.StageEvent)) (cairn.StageEvent, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	var asking sync.WaitGroup
+	defer asking.Wait()
+	defer cancel(nil)
+	asking.Go(func() {
+		heard := time.Now()
+		look := time.NewTicker(t.silence / 6)
+		defer look.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-look.C:
+			}
+			if _, err := c.status(ctx); err == nil {
+				heard = time.Now()
+			} else if time.Since(heard) > t.silence {
+				cancel(hung(s, err))
+				return
+			}
+		}
+	})
+	last, err := c.deploy(ctx, in, progress)
+	if e := new(cairn.Error); err != nil && errors.As(context.Cause(ctx), &e) {
+		err = e
+	}
+	return last, err
+}
+
+// hung is the error of a process that is there and does not answer.
+func hung(s cairn.Stage, err error) error {
+	e := cairn.AsError(err)
+	return cairn.Errorf(e.Code, "stage %s: %s", s.Name, e.Message).WithHint("cairn stop %s ends it by force; then deploy again", s.Name)
 }
 
 // tell says how a deployment is executed.
@@ -112,12 +153,18 @@ func (t *Target) Stop(ctx context.Context, s cairn.Stage) error {
 		if d, ok := ctx.Deadline(); ok {
 			limit = min(limit, time.Until(d))
 		}
-		asked, cancel := context.WithTimeout(ctx, limit)
-		err := c.stop(asked)
-		cancel()
+		// One that does not even say how it is would not end in order either.
+		_, err := c.status(ctx)
+		grace := time.Duration(0)
+		if err == nil {
+			grace = endTime
+			asked, cancel := context.WithTimeout(ctx, limit)
+			err = c.stop(asked)
+			cancel()
+		}
 		if err != nil || !ended(id, limit) {
 			t.o.Log.Warn("the process of a stage is ended by force", "stage", s.Name, "pid", id.PID, "error", err)
-			end(id, endTime)
+			end(id, grace)
 		}
 		if id.alive() {
 			return cairn.Errorf(cairn.CodeUnavailable, "the process of the stage %s does not end (pid %d)", s.Name, id.PID)

@@ -40,6 +40,9 @@ func fakeAPI(args []string) int {
 		fmt.Println("no model")
 		return 3
 	}
+	if len(args) > 0 && args[0] == "hang" {
+		time.Sleep(time.Hour)
+	}
 	_ = os.WriteFile("written", []byte("x"), 0o600)
 	http.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		env := map[string]string{}

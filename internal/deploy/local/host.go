@@ -13,6 +13,7 @@ import (
 
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/deploy"
+	"github.com/cairn-ml/cairn/internal/deploy/local/enter"
 )
 
 // onHost runs the Python application of an image on the interpreter of this
@@ -104,27 +105,27 @@ func (a *application) inside(p string) string {
 
 // find looks for the folders of packages and the version that they are for.
 func (a *application) find() error {
-	r, err := (stack{a.root}).open()
+	r, err := (enter.Stack{a.root}).Open()
 	if err != nil {
 		return err
 	}
-	defer r.close()
+	defer r.Close()
 	prefixes := []string{a.work + "/.venv", a.work + "/venv", "/opt/venv", "/venv", "/usr/local", "/usr"}
 	if v := lookup(a.env, "VIRTUAL_ENV"); v != "" {
 		prefixes = append([]string{v}, prefixes...)
 	}
 	for _, prefix := range prefixes {
-		lib, err := r.resolve(prefix + "/lib")
+		lib, err := r.Resolve(prefix + "/lib")
 		if err != nil {
 			continue
 		}
-		es := r.list(lib)
+		es := r.List(lib)
 		for _, e := range es {
 			m := siteRE.FindStringSubmatch(e.Name())
 			if m == nil || a.version != "" && a.version != m[1] {
 				continue
 			}
-			site, err := r.resolve(path.Join(lib, e.Name(), "site-packages"))
+			site, err := r.Resolve(path.Join(lib, e.Name(), "site-packages"))
 			if err != nil {
 				continue
 			}
@@ -158,11 +159,11 @@ func (a *application) shims() error {
 	if err := os.MkdirAll(bin, 0o700); err != nil {
 		return err
 	}
-	r, err := (stack{a.root}).open()
+	r, err := (enter.Stack{a.root}).Open()
 	if err != nil {
 		return err
 	}
-	defer r.close()
+	defer r.Close()
 	shim := func(name, script string) error {
 		text := "#!/bin/sh\nexec " + quote(a.python)
 		if script != "" {
@@ -177,11 +178,11 @@ func (a *application) shims() error {
 	}
 	made := 0
 	for dir := range strings.SplitSeq(lookup(a.env, "PATH"), ":") {
-		p, err := r.resolve(dir)
+		p, err := r.Resolve(dir)
 		if err != nil {
 			continue
 		}
-		for _, e := range r.list(p) {
+		for _, e := range r.List(p) {
 			if made >= maxShims || strings.HasPrefix(e.Name(), "python") || !e.Type().IsRegular() {
 				continue
 			}
@@ -269,7 +270,7 @@ func (a *application) program(img *image, name, search string) (string, error) {
 			return shim, nil
 		}
 	}
-	if (stack{a.root}).executable(full) {
+	if (enter.Stack{a.root}).Executable(full) {
 		return a.inside(full), nil
 	}
 	if path.IsAbs(name) {

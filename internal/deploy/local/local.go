@@ -65,7 +65,8 @@ type Options struct {
 // Target serves releases on this machine. It is safe for concurrent use.
 type Target struct {
 	o       Options
-	mark    string // in the environment of all that runs for a stage, before its number
+	silence time.Duration // after which the process of a stage that says nothing is given up
+	mark    string        // in the environment of all that runs for a stage, before its number
 	changed chan struct{}
 	enterOK atomic.Bool // a root could be entered once: it is not tried again
 
@@ -101,7 +102,7 @@ func New(o Options) (*Target, error) {
 	}
 	sum := sha256.Sum256([]byte(o.Home))
 	return &Target{
-		o: o, mark: hex.EncodeToString(sum[:6]), changed: make(chan struct{}, 1),
+		o: o, silence: silence, mark: hex.EncodeToString(sum[:6]), changed: make(chan struct{}, 1),
 		stages: map[int64]*keeper{}, roots: map[string]*sync.Mutex{},
 	}, nil
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/deploy"
+	"github.com/cairn-ml/cairn/internal/deploy/local/enter"
 )
 
 func TestRootOfAnImageServes(t *testing.T) {
@@ -131,6 +132,29 @@ func TestStagesAreKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.nothingRuns(a.PID)
+}
+
+// A process that answers no more is not waited for, and can be ended.
+func TestProcessThatHangs(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, nil)
+	p.silence = 60 * time.Millisecond
+	r := p.request(1, p.api(t, config{"Cmd": []string{"/bin/api", "hang"}}))
+	err := p.Deploy(t.Context(), r, func(ev cairn.StageEvent) {
+		if ev.Kind == cairn.StageEvStarted {
+			if err := signalProcess(p.folder(1).identity(), syscall.SIGSTOP); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	if cairn.CodeOf(err) != cairn.CodeUnavailable || !strings.HasPrefix(err.Error(), "stage staging: the stage's process does not answer") ||
+		cairn.AsError(err).Hint != "cairn stop staging ends it by force; then deploy again" {
+		t.Errorf("%v", err)
+	}
+	id := p.folder(1).identity()
+	if err := p.Stop(t.Context(), p.stage); err != nil || id.alive() {
+		t.Error(err)
+	}
 }
 
 func TestWhatCannotBeServed(t *testing.T) {
@@ -277,5 +301,38 @@ func TestIndexOfPlatforms(t *testing.T) {
 	_, err := p.open(context.Background(), index("linux", "s390x"))
 	if err == nil || !strings.Contains(err.Error(), "only for linux/s390x") {
 		t.Error(err)
+	}
+}
+
+func TestPythonKeepsCompiledModules(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, nil)
+	python := p.blobs.layer(cairn.LayerDeps, map[string]string{"usr/bin/python3.8!": ""})
+	old := p.blobs.layer(cairn.LayerDeps, map[string]string{"usr/bin/python3.7!": ""})
+	path := "PATH=/bin:/usr/bin"
+	for i, c := range []struct {
+		name  string
+		layer cairn.ImageLayer
+		env   []string
+		stage []cairn.NamedText
+		want  string
+	}{
+		{"with a Python", python, []string{path}, nil, enter.BytecodeDir},
+		{"with an old one", old, []string{path}, nil, ""},
+		{"whose image keeps none", python, []string{path, "PYTHONDONTWRITEBYTECODE=1"}, nil, ""},
+		{"whose stage says where", python, []string{path}, []cairn.NamedText{{Name: "PYTHONPYCACHEPREFIX", Value: "/tmp/mine"}}, "/tmp/mine"},
+	} {
+		base := p.api(t, nil).Layers[0]
+		r := p.request(cairn.DeploymentID(i+1), p.blobs.image(config{"Cmd": []string{"/bin/api"}, "Env": c.env}, runtime.GOARCH, base, c.layer))
+		r.Config.Variables = c.stage
+		if err := p.deploy(r); err != nil {
+			t.Fatalf("%s: %v", c.name, err)
+		}
+		if got := p.mustAsk().Env["PYTHONPYCACHEPREFIX"]; got != c.want {
+			t.Errorf("%s: %q, not %q", c.name, got, c.want)
+		}
+		if is := p.folder(1).readRecord(r.Deployment.ID).Bytecode; is != (c.want == enter.BytecodeDir) {
+			t.Errorf("%s: the record says %v", c.name, is)
+		}
 	}
 }

@@ -2,6 +2,8 @@ package local
 
 import (
 	"context"
+	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/cairn-ml/cairn"
@@ -60,32 +62,54 @@ func (t *Target) inRoot(ctx context.Context, r deploy.TargetRequest, img *image,
 	}
 	f := t.folder(r.Stage.ID)
 	p.made.Spec = enter.Spec{Roots: roots, Scratch: f.scratch(p.key), User: img.Config.User, Dir: img.Config.WorkingDir}
+	if keepsBytecode(roots, path, e.list()) {
+		p.made.Bytecode = true
+		e.set("PYTHONPYCACHEPREFIX", enter.BytecodeDir)
+	}
 	p.exec.Args = append(append(t.o.Enter[:len(t.o.Enter):len(t.o.Enter)], f.record(p.key), "--"), c.Args...)
 	p.exec.Env = e.list()
 	p.exec.Dir = string(f)
 	return nil
 }
 
+var pythonRE = regexp.MustCompile(`^python3\.([0-9]{1,2})$`)
+
+// keepsBytecode reports whether an image has a Python that can be told where to keep
+// compiled modules, which is so since 3.8, and nobody tells it something already.
+func keepsBytecode(roots enter.Stack, path string, env []string) bool {
+	if lookup(env, "PYTHONPYCACHEPREFIX") != "" || lookup(env, "PYTHONDONTWRITEBYTECODE") != "" {
+		return false
+	}
+	for _, name := range roots.Programs(path) {
+		if m := pythonRE.FindStringSubmatch(name); m != nil {
+			if n, err := strconv.Atoi(m[1]); err == nil && n >= 8 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // startable makes sure that a program is in an image before anything is started.
-func startable(roots stack, img *image, name, path string) error {
+func startable(roots enter.Stack, img *image, name, path string) error {
 	if strings.Contains(name, "/") {
 		full := name
 		if !strings.HasPrefix(name, "/") {
 			full = img.Config.WorkingDir + "/" + name
 		}
-		if roots.executable(full) {
+		if roots.Executable(full) {
 			return nil
 		}
 		return cairn.Errorf(cairn.CodeInvalid, "the command %s is not in the image %s", name, img.name).
 			WithHint("the path is one inside the image; the working directory is %s", orRoot(img.Config.WorkingDir))
 	}
 	for dir := range strings.SplitSeq(path, ":") {
-		if roots.executable(dir + "/" + name) {
+		if roots.Executable(dir + "/" + name) {
 			return nil
 		}
 	}
 	hint := "install what holds it, or write the command with its path"
-	if near := cairn.Nearest(name, roots.programs(path)); near != "" {
+	if near := cairn.Nearest(name, roots.Programs(path)); near != "" {
 		hint = "did you mean " + near + "? " + hint
 	}
 	return cairn.Errorf(cairn.CodeInvalid, "the command %s is not in the image %s: looked for in %s", name, img.name, path).WithHint("%s", hint)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/deploy/local/enter"
 )
 
 // What is unpacked is a folder roots/<12 hex digits> with files in fs and, once all
@@ -47,8 +48,8 @@ func (i *image) groups() [][]cairn.ImageLayer {
 
 // unpacked makes sure that an image is unpacked and returns its folders, the
 // topmost first.
-func (t *Target) unpacked(ctx context.Context, img *image) (stack, error) {
-	var out stack
+func (t *Target) unpacked(ctx context.Context, img *image) (enter.Stack, error) {
+	var out enter.Stack
 	for _, g := range img.groups() {
 		dir, err := t.group(ctx, img, g)
 		if err != nil {

@@ -28,7 +28,10 @@ func (t *Target) ensure(ctx context.Context, s cairn.Stage, log *cairn.Predictio
 	f := t.folder(s.ID)
 	c := newControl(f.socket())
 	if id := f.identity(); id.alive() {
-		return c, t.answers(ctx, s, c, id, nil)
+		if err := t.answers(ctx, s, c, id, nil); err != nil {
+			return nil, hung(s, err)
+		}
+		return c, nil
 	}
 	if err := t.writeStage(s, f, log); err != nil {
 		return nil, err

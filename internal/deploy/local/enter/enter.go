@@ -32,7 +32,14 @@ type Spec struct {
 	// Write says how the program gets its own layer: "overlay", "copy" (of the whole
 	// root) or "": the first of these that works.
 	Write string `json:"write,omitempty"`
+	// Bytecode gives the program the folder BytecodeDir for compiled modules, with
+	// those of earlier starts: the Specs of a stage's images and their Scratch lie
+	// beside each other.
+	Bytecode bool `json:"bytecode,omitempty"`
 }
+
+// BytecodeDir is in the root what PYTHONPYCACHEPREFIX has to say.
+const BytecodeDir = "/.cairn-bytecode"
 
 // The exit codes of what fails before the program runs, as containers have them.
 const (

@@ -46,6 +46,10 @@ func prog() {
 	if len(os.Args) > 1 && os.Args[1] == "exit" {
 		os.Exit(7)
 	}
+	if len(os.Args) > 1 && os.Args[1] == "import" {
+		imports(os.Args[2:])
+		os.Exit(0)
+	}
 	s := said{UID: os.Getuid(), GID: os.Getgid(), Home: os.Getenv("HOME"), Args: os.Args, Errors: map[string]string{}}
 	s.Groups, _ = os.Getgroups()
 	s.Dir, _ = os.Getwd()
@@ -176,16 +180,19 @@ func (w *world) own() {
 	}
 }
 
-func (w *world) enter(flags []string, env []string, argv ...string) (stdout, stderr string, code int) {
+func (w *world) text() []byte {
 	w.t.Helper()
-	text, err := json.Marshal(w.spec)
+	b, err := json.Marshal(w.spec)
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	return b
+}
+
+func (w *world) enter(flags []string, env []string, argv ...string) (stdout, stderr string, code int) {
+	w.t.Helper()
 	file := filepath.Join(w.dir, "spec.json")
-	if err := os.WriteFile(file, text, 0o644); err != nil {
-		w.t.Fatal(err)
-	}
+	w.record(file)
 	args := append(append([]string{"_enter"}, flags...), file)
 	if len(argv) > 0 {
 		args = append(append(args, "--"), argv...)

@@ -145,9 +145,19 @@ func (c *call) inNamespace(ctx context.Context, user Account) error {
 // enter goes into the root and becomes the program.
 func (c *call) enter(user Account) error {
 	rootless := c.inner
-	own, err := c.spec.folder(c.name)
+	own, ended, err := c.spec.folder(c.name)
 	if err != nil {
 		return err
+	}
+	if c.spec.Bytecode {
+		if err := c.spec.compiled(own, user, rootless); err != nil {
+			return fmt.Errorf("no folder for compiled modules: %w", err)
+		}
+	}
+	for _, dir := range ended {
+		if err := removeAll(dir); err != nil {
+			return err
+		}
 	}
 	if err := c.spec.mount(own, rootless); err != nil {
 		return err

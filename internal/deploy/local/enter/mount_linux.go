@@ -17,27 +17,30 @@ import (
 // escape makes a path a value in the options of an overlay.
 var escape = strings.NewReplacer(`\`, `\\`, `,`, `\,`, `:`, `\:`)
 
-// folder makes the folder of this start and removes those of starts that ended. Two
-// may be there at once: the one that answers, and the one that shall replace it.
-func (s *Spec) folder(name string) (string, error) {
+// folder makes the folder of this start. ended are those of starts that have ended.
+// Two may be there at once that have not: the one that answers, and the one that
+// shall replace it.
+func (s *Spec) folder(name string) (own string, ended []string, err error) {
 	if err := os.MkdirAll(s.Scratch, 0o700); err != nil {
-		return "", err
+		return "", nil, err
 	}
 	es, err := os.ReadDir(s.Scratch)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
+	own = filepath.Join(s.Scratch, name)
 	for _, e := range es {
 		var pid int
 		var start int64
-		if n, _ := fmt.Sscanf(e.Name(), "%d-%d", &pid, &start); n == 2 && e.Name() != name && ProcessStart(pid) == start {
+		if n, _ := fmt.Sscanf(e.Name(), "%d-%d", &pid, &start); n == 2 && (e.Name() == name || ProcessStart(pid) == start) {
 			continue
 		}
-		if err := removeAll(filepath.Join(s.Scratch, e.Name())); err != nil {
-			return "", err
-		}
+		ended = append(ended, filepath.Join(s.Scratch, e.Name()))
 	}
-	return filepath.Join(s.Scratch, name), nil
+	if err := removeAll(own); err != nil {
+		return "", nil, err
+	}
+	return own, ended, os.Mkdir(own, 0o755)
 }
 
 // ProcessStart is when a process started, in clock ticks since the machine did; 0
@@ -99,6 +102,14 @@ func (s *Spec) mount(own string, rootless bool) error {
 	for _, d := range []string{"proc", "sys", "dev"} {
 		if err := folder(dir, d); err != nil {
 			return fmt.Errorf("/%s of the image: %w", d, err)
+		}
+	}
+	if s.Bytecode {
+		if err := folder(dir, strings.TrimPrefix(BytecodeDir, "/")); err != nil {
+			return fmt.Errorf("%s of the image: %w", BytecodeDir, err)
+		}
+		if err := s.mountBytecode(own, root); err != nil {
+			return err
 		}
 	}
 	return pseudo(root, rootless)

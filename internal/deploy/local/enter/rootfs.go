@@ -1,4 +1,4 @@
-package local
+package enter
 
 import (
 	"errors"
@@ -10,19 +10,20 @@ import (
 
 const maxLinks = 40
 
-// stack are the folders of an image that are laid over each other, the topmost
-// first.
-type stack []string
+// Stack are the folders of an unpacked image that are laid over each other, the
+// topmost first.
+type Stack []string
 
-// view is a stack that is looked into.
-type view []*os.Root
+// View is a Stack that is looked into.
+type View []*os.Root
 
-func (s stack) open() (view, error) {
-	var v view
+// Open opens the folders; Close lets go of them.
+func (s Stack) Open() (View, error) {
+	var v View
 	for _, dir := range s {
 		r, err := os.OpenRoot(dir)
 		if err != nil {
-			v.close()
+			v.Close()
 			return nil, err
 		}
 		v = append(v, r)
@@ -30,14 +31,15 @@ func (s stack) open() (view, error) {
 	return v, nil
 }
 
-func (v view) close() {
+// Close closes the folders.
+func (v View) Close() {
 	for _, r := range v {
 		r.Close()
 	}
 }
 
-// lstat looks at what lies topmost, and in which folder.
-func (v view) lstat(name string) (fs.FileInfo, *os.Root, error) {
+// Lstat looks at what lies topmost, and in which folder.
+func (v View) Lstat(name string) (fs.FileInfo, *os.Root, error) {
 	err := error(fs.ErrNotExist)
 	for _, r := range v {
 		var fi fs.FileInfo
@@ -48,10 +50,10 @@ func (v view) lstat(name string) (fs.FileInfo, *os.Root, error) {
 	return nil, nil, err
 }
 
-// resolve follows a path in an unpacked image as a process inside would: links
+// Resolve follows a path in an unpacked image as a process inside would: links
 // that begin with a slash start at the image's root, and none leads out. What it
 // returns is relative to the root and holds no link.
-func (v view) resolve(name string) (string, error) {
+func (v View) Resolve(name string) (string, error) {
 	at := "."
 	rest := strings.Split(path.Clean("/"+name), "/")
 	for links := 0; len(rest) > 0; {
@@ -65,7 +67,7 @@ func (v view) resolve(name string) (string, error) {
 			continue
 		}
 		next := path.Join(at, part)
-		fi, r, err := v.lstat(next)
+		fi, r, err := v.Lstat(next)
 		if err != nil {
 			return "", err
 		}
@@ -88,8 +90,8 @@ func (v view) resolve(name string) (string, error) {
 	return at, nil
 }
 
-// list are the entries of a folder.
-func (v view) list(dir string) []fs.DirEntry {
+// List are the entries of a folder.
+func (v View) List(dir string) []fs.DirEntry {
 	var out []fs.DirEntry
 	for _, r := range v {
 		es, _ := fs.ReadDir(r.FS(), dir) // mostly it is in one of them
@@ -98,35 +100,35 @@ func (v view) list(dir string) []fs.DirEntry {
 	return out
 }
 
-// executable reports whether a path of an image is a program.
-func (s stack) executable(name string) bool {
-	v, err := s.open()
+// Executable reports whether a path of an image is a program.
+func (s Stack) Executable(name string) bool {
+	v, err := s.Open()
 	if err != nil {
 		return false
 	}
-	defer v.close()
-	p, err := v.resolve(name)
+	defer v.Close()
+	p, err := v.Resolve(name)
 	if err != nil {
 		return false
 	}
-	fi, _, err := v.lstat(p)
+	fi, _, err := v.Lstat(p)
 	return err == nil && fi.Mode().IsRegular() && fi.Mode()&0o111 != 0
 }
 
-// programs lists what lies on a PATH of an image.
-func (s stack) programs(list string) []string {
-	v, err := s.open()
+// Programs lists what lies on a PATH of an image.
+func (s Stack) Programs(list string) []string {
+	v, err := s.Open()
 	if err != nil {
 		return nil
 	}
-	defer v.close()
+	defer v.Close()
 	var out []string
 	for dir := range strings.SplitSeq(list, ":") {
-		p, err := v.resolve(dir)
+		p, err := v.Resolve(dir)
 		if err != nil {
 			continue
 		}
-		for _, e := range v.list(p) {
+		for _, e := range v.List(p) {
 			out = append(out, e.Name())
 		}
 	}
