@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -61,6 +62,9 @@ func blobFinding(f cas.Finding, repaired bool) client.FsckFinding {
 		out.HeldBy = append(out.HeldBy, by)
 	}
 	again := "store the same files again (cairn data create), or put the blob back from a copy of the home"
+	if len(f.Holders) > 0 && !slices.ContainsFunc(f.Holders, func(h cas.Holder) bool { return !strings.HasPrefix(h.Root, cairn.KindImage+"/") }) {
+		again = "build, pull or load the image again, or put the blob back from a copy of the home"
+	}
 	switch {
 	case f.Problem == cas.ProblemForeign:
 		out.Subject, out.Problem = f.Detail, "a file that is no blob lies among the blobs"

@@ -113,6 +113,7 @@ func (c *imageCode) Commit(ctx context.Context, sha string) (string, error) {
 // imageRoots lists the blobs that images stand on: manifests, configurations,
 // layers, and what is known of layers.
 func (s *Server) imageRoots(ctx context.Context, yield func(cas.Root, error) bool) bool {
+	layers := map[cairn.Digest]bool{}
 	f := cairn.ImageFilter{All: true, Limit: 1000}
 	for {
 		imgs, err := s.store.Images(ctx, Workspace, f)
@@ -123,6 +124,9 @@ func (s *Server) imageRoots(ctx context.Context, yield func(cas.Root, error) boo
 			if !yieldImage(&imgs[i], yield) {
 				return false
 			}
+			for _, l := range imgs[i].Layers {
+				layers[l.Digest] = true
+			}
 		}
 		if len(imgs) < f.Limit {
 			break
@@ -131,6 +135,12 @@ func (s *Server) imageRoots(ctx context.Context, yield func(cas.Root, error) boo
 	}
 	more := true
 	err := s.store.LayerListings(ctx, func(layer, listing cairn.Digest) error {
+		// A listing goes with the last image that has its layer. One that is lost is no
+		// loss: it is made again.
+		there, err := s.blobs.Has(ctx, listing)
+		if err != nil || !there || !layers[layer] {
+			return err
+		}
 		if more = more && yield(cas.Root{Digest: listing, Name: "files of layer " + layer.Short()}, nil); !more {
 			return context.Canceled
 		}

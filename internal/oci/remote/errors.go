@@ -67,6 +67,10 @@ func explain(ctx context.Context, r ref.Reference, doing string, err error) erro
 		return cairn.Errorf(cairn.CodeUnavailable, "the registry %s cannot be reached: %s%w", host, why, hidden{err}).
 			WithHint("is there a network here, and is the name right?")
 	}
+	if strings.Contains(err.Error(), "error verifying") { // the library's own type is not for others
+		return cairn.Errorf(cairn.CodeFailed, "%s sent other bytes of %s than its manifest names: %w", host, r.Familiar(), err).
+			WithHint("try again; where it says so once more, the image is damaged there and has to be pushed anew")
+	}
 	return cairn.Errorf(cairn.CodeFailed, "cannot %s %s: %w", doing, r.Familiar(), err)
 }
 
