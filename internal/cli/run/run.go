@@ -16,6 +16,7 @@ import (
 	"github.com/cairn-ml/cairn/internal/cli/live"
 	"github.com/cairn-ml/cairn/internal/cli/repo"
 	"github.com/cairn-ml/cairn/internal/cli/term"
+	"github.com/cairn-ml/cairn/internal/stages"
 	"github.com/spf13/cobra"
 )
 
@@ -300,8 +301,11 @@ func preflight(ctx context.Context, k *kit.Kit, o *Options, cl *kit.Client, r *c
 	}
 	if len(errs) > 0 {
 		// What is only a warning is listed too: it is mended in the same go.
-		met := term.Count(int64(len(errs)), "need") + " cannot be met"
-		return nil, &failed{append(errs, warnings...), fmt.Sprintf("%s cannot run here: %s", pre.Path, met)}
+		summary := fmt.Sprintf("%s cannot run here: %s cannot be met", pre.Path, term.Count(int64(len(errs)), "need"))
+		if !slices.ContainsFunc(errs, func(p cairn.Problem) bool { return p.File != stages.Path }) {
+			summary = fmt.Sprintf("%s cannot be used: %s", stages.Path, term.Count(int64(len(errs)), "mistake"))
+		}
+		return nil, &failed{append(errs, warnings...), summary}
 	}
 	if o.Progress != live.Quiet && !k.JSONWanted() {
 		kit.RenderProblems(k.Term.Err, k.Term.ErrStyle(), warnings)
