@@ -22,9 +22,17 @@ type Env struct {
 	watch func(n *Node, v Value, err error)
 }
 
+// Parse reads src as Parse does, and refuses contexts and functions that env
+// lacks, also where evaluation would not come by: a || nope is wrong even when a
+// is true.
+func (env *Env) Parse(src string) (*Node, error) { return parse(src, env) }
+
+// ParseCondition does for the text of an if what Parse does for an expression.
+func (env *Env) ParseCondition(src string) (*Node, error) { return parseCondition(src, env) }
+
 // Eval parses and evaluates src, an expression without ${{ }}.
 func Eval(src string, env *Env) (Value, error) {
-	n, err := parse(src, env)
+	n, err := env.Parse(src)
 	if err != nil {
 		return Value{}, err
 	}

@@ -257,6 +257,17 @@ func BenchmarkEval(b *testing.B) {
 	}
 }
 
+// The if that most workflows have, from its text to its answer.
+func BenchmarkTypicalIf(b *testing.B) {
+	env := testEnv()
+	b.ReportAllocs()
+	for b.Loop() {
+		if ok, err := Condition("github.event_name == 'push' && github.ref == 'refs/heads/main'", env); !ok || err != nil {
+			b.Fatal(ok, err)
+		}
+	}
+}
+
 func BenchmarkParse(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {

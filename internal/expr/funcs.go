@@ -190,7 +190,7 @@ func (n *Node) format(env *Env) (Value, error) {
 			}
 			if v := known[p.arg]; p.text != "" {
 				return Value{}, n.placed(evalError("the format string "+show(src)+" asks for the format "+show(p.text), "there are no formats: write {0}").
-					standard("The format specifiers '"+p.text+"' are not valid for objects of type '"+v.kind.String()+"'"))
+					standard("The format specifiers '" + p.text + "' are not valid for objects of type '" + v.kind.String() + "'"))
 			}
 			b.WriteString(known[p.arg].ToString())
 		}
@@ -210,7 +210,7 @@ type piece struct {
 func formatPieces(src string, given int) ([]piece, error) {
 	invalid := func() error {
 		return evalError("the format string "+show(src)+" is not valid", "write {0}, {1}, …, and {{ or }} for a brace itself").
-			standard("The following format string is invalid: "+src)
+			standard("The following format string is invalid: " + src)
 	}
 	var out []piece
 	for rest := src; rest != ""; {
@@ -242,7 +242,7 @@ func formatPieces(src string, given int) ([]piece, error) {
 		if err != nil || arg >= given {
 			return nil, evalError("the format string "+show(src)+" names {"+rest[:digits]+"}, but "+
 				FormatNumber(float64(given))+" values were given", "values count from {0}").
-				standard("The following format string references more arguments than were supplied: "+src)
+				standard("The following format string references more arguments than were supplied: " + src)
 		}
 		out, rest = append(out, piece{spec, arg + 1}), rest[digits+length:]
 	}

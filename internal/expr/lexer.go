@@ -59,7 +59,10 @@ type lexer struct {
 // starts a number or a step to a field.
 func (l *lexer) next() (token, error) {
 	for l.pos < len(l.src) {
-		r, n := utf8.DecodeRuneInString(l.src[l.pos:])
+		r, n := rune(l.src[l.pos]), 1
+		if r >= utf8.RuneSelf {
+			r, n = utf8.DecodeRuneInString(l.src[l.pos:])
+		}
 		if !unicode.IsSpace(r) {
 			break
 		}
@@ -164,7 +167,10 @@ func (l *lexer) quoted(t *token) error {
 		}
 		i++
 	}
-	t.str = strings.ReplaceAll(l.src[l.pos+1:i-1], "''", "'")
+	t.str = l.src[l.pos+1 : i-1]
+	if strings.IndexByte(t.str, '\'') >= 0 {
+		t.str = strings.ReplaceAll(t.str, "''", "'")
+	}
 	l.take(t, tokString, i-l.pos)
 	return nil
 }
@@ -202,6 +208,10 @@ func (l *lexer) identifier(t *token) error {
 func (l *lexer) wordEnd(from int) int {
 	end := from
 	for end < len(l.src) && (end == l.pos || !boundary(l.src[end:])) {
+		if l.src[end] < utf8.RuneSelf {
+			end++
+			continue
+		}
 		_, n := utf8.DecodeRuneInString(l.src[end:])
 		end += n
 	}
@@ -217,6 +227,9 @@ func boundary(s string) bool {
 	switch s[0] {
 	case '(', '[', ')', ']', ',', '.', '!', '>', '<', '=', '&', '|':
 		return true
+	}
+	if s[0] < utf8.RuneSelf {
+		return s[0] == ' ' || '\t' <= s[0] && s[0] <= '\r'
 	}
 	r, _ := utf8.DecodeRuneInString(s)
 	return unicode.IsSpace(r)

@@ -57,7 +57,7 @@ func parse(src string, env *Env) (*Node, error) {
 	// Counting only matters for texts that might pass the limit.
 	if len(src) > MaxLength && utf16Len(src) > MaxLength {
 		return nil, errorAt(Lexing, 0, len(src), "the expression is longer than %d characters", MaxLength).
-			standard("Exceeded max expression length "+strconv.Itoa(MaxLength))
+			standard("Exceeded max expression length " + strconv.Itoa(MaxLength))
 	}
 	p := parser{lex: lexer{src: src}, env: env}
 	n, err := p.whole()
@@ -102,6 +102,30 @@ type parser struct {
 	prev  token // the one before
 	depth int
 	env   *Env // nil: any name may exist
+	// Nodes and their lists are made by the dozen: most expressions need no more.
+	nodes []Node
+	lists []*Node
+}
+
+func (p *parser) node(n Node) *Node {
+	if len(p.nodes) == 0 {
+		p.nodes = make([]Node, 12)
+	}
+	out := &p.nodes[0]
+	p.nodes = p.nodes[1:]
+	*out = n
+	return out
+}
+
+// list makes a list of nodes that has its own end: to append copies it.
+func (p *parser) list(of ...*Node) []*Node {
+	if len(p.lists) < len(of) {
+		p.lists = make([]*Node, max(24, len(of)))
+	}
+	out := p.lists[:len(of):len(of)]
+	p.lists = p.lists[len(of):]
+	copy(out, of)
+	return out
 }
 
 func (p *parser) advance() (err error) {
@@ -221,7 +245,7 @@ func (p *parser) binary(lowest int) (*Node, error) {
 		}
 		var right *Node
 		right, err = p.binary(prec + 1)
-		left = &Node{kind: nodeBinary, op: op.kind, off: op.off, end: op.end, args: []*Node{left, right}}
+		left = p.node(Node{kind: nodeBinary, op: op.kind, off: op.off, end: op.end, args: p.list(left, right)})
 	}
 	return nil, err
 }
@@ -232,7 +256,9 @@ func (p *parser) logical(first *Node, prec int) (*Node, error) {
 		return nil, err
 	}
 	op := p.tok
-	n := &Node{kind: nodeLogical, op: op.kind, off: op.off, end: op.end, args: []*Node{first}}
+	n := p.node(Node{kind: nodeLogical, op: op.kind, off: op.off, end: op.end})
+	var few [6]*Node
+	args := append(few[:0], first)
 	for p.tok.kind == op.kind {
 		if err := p.advance(); err != nil {
 			return nil, err
@@ -241,8 +267,9 @@ func (p *parser) logical(first *Node, prec int) (*Node, error) {
 		if err != nil {
 			return nil, err
 		}
-		n.args = append(n.args, right)
+		args = append(args, right)
 	}
+	n.args = p.list(args...)
 	p.depth--
 	return n, nil
 }
@@ -263,7 +290,7 @@ func (p *parser) unary() (*Node, error) {
 		return nil, err
 	}
 	p.depth--
-	return &Node{kind: nodeNot, off: op.off, end: op.end, args: []*Node{arg}}, nil
+	return p.node(Node{kind: nodeNot, off: op.off, end: op.end, args: p.list(arg)}), nil
 }
 
 // postfix takes a primary and the steps behind it: .name .* [index] [*].
@@ -293,7 +320,7 @@ func (p *parser) step(of *Node) (*Node, error) {
 			return nil, err
 		}
 	}
-	n := &Node{kind: nodeIndex, off: p.tok.off, end: p.tok.end, args: []*Node{of, nil}}
+	n := p.node(Node{kind: nodeIndex, off: p.tok.off, end: p.tok.end, args: p.list(of, nil)})
 	switch {
 	case p.tok.kind == tokStar:
 		n.kind, n.args = nodeStar, n.args[:1]
@@ -302,7 +329,7 @@ func (p *parser) step(of *Node) (*Node, error) {
 		}
 	case !bracket && p.tok.kind == tokIdent:
 		n.dot = true
-		n.args[1] = &Node{kind: nodeLiteral, value: String(p.tok.str), lower: foldKey(p.tok.str), off: p.tok.off, end: p.tok.end}
+		n.args[1] = p.node(Node{kind: nodeLiteral, value: String(p.tok.str), lower: foldKey(p.tok.str), off: p.tok.off, end: p.tok.end})
 		if err := p.advance(); err != nil {
 			return nil, err
 		}
@@ -326,7 +353,7 @@ func (p *parser) step(of *Node) (*Node, error) {
 
 func (p *parser) primary() (*Node, error) {
 	t := p.tok
-	n := &Node{kind: nodeLiteral, off: t.off, end: t.end}
+	n := p.node(Node{kind: nodeLiteral, off: t.off, end: t.end})
 	switch t.kind {
 	case tokTrue, tokFalse:
 		n.value = Bool(t.kind == tokTrue)
@@ -358,7 +385,7 @@ func (p *parser) primary() (*Node, error) {
 		if err != nil {
 			return nil, err
 		}
-		n.kind, n.args = nodeGroup, []*Node{inner}
+		n.kind, n.args = nodeGroup, p.list(inner)
 		if p.tok.kind == tokEOF {
 			return nil, p.incomplete()
 		}
@@ -374,12 +401,14 @@ func (p *parser) call(n *Node) (*Node, error) {
 	if err := p.advance(); err != nil {
 		return nil, err
 	}
+	var few [4]*Node
+	args := few[:0]
 	for p.tok.kind != tokRParen {
 		arg, err := p.expression()
 		if err != nil {
 			return nil, err
 		}
-		n.args = append(n.args, arg)
+		args = append(args, arg)
 		if p.tok.kind == tokRParen {
 			break
 		}
@@ -393,6 +422,7 @@ func (p *parser) call(n *Node) (*Node, error) {
 	if err := p.advance(); err != nil {
 		return nil, err
 	}
+	n.args = p.list(args...)
 	if n.fn = lookupBuiltin(n.lower); n.fn != nil {
 		if err := checkArity(n, n.fn.sig); err != nil {
 			return nil, err

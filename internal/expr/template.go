@@ -234,7 +234,7 @@ func wrongType(t cairn.Template, want string, got Value) error {
 // Condition evaluates the text of an if, without ${{ }}: nothing means
 // success(), and a text that asks no status function means success() && (text).
 func Condition(src string, env *Env) (bool, error) {
-	n, err := parseCondition(src, env)
+	n, err := env.ParseCondition(src)
 	if err != nil {
 		return false, err
 	}
