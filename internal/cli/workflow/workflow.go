@@ -1,4 +1,4 @@
-// Package workflow is cairn workflow lint, plan and list. All of them work
+// Package workflow is cairn workflow lint, plan, list and eval. All of them work
 // without a server.
 package workflow
 
@@ -26,8 +26,9 @@ func New(k *kit.Kit) *cobra.Command {
 		Short: "Check workflow files, show what they would do",
 		Example: `cairn workflow list
 cairn workflow lint
-cairn workflow plan mlops.yml --input data_prep=false`,
-	}, newList(k), newLint(k), newPlan(k))
+cairn workflow plan mlops.yml --input data_prep=false
+cairn workflow eval "startsWith(github.ref, 'refs/tags/')" --context contexts.json`,
+	}, newList(k), newLint(k), newPlan(k), newEval(k))
 }
 
 // Item is one workflow in cairn workflow list --json.
