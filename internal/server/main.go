@@ -114,6 +114,9 @@ func supervise(ctx context.Context, p Process) int {
 		fmt.Fprintln(p.Stderr, "cairn:", err)
 		return 1
 	}
+	// The modes of a check-out come into images and artifacts: they shall not depend
+	// on who started the server. The home lets only its owner in.
+	syscall.Umask(0o022)
 	g := git.New(git.Options{Env: p.Env})
 	tools := python.Tools{Home: home, UserHome: lookup(p.Env, "HOME"), Environ: p.Env, Exe: exe}
 	return host.SupervisorMain(ctx, dir, p.Stdin, host.Deps{
