@@ -12,8 +12,9 @@ func newCompletion(k *kit.Kit) *cobra.Command {
 	return &cobra.Command{
 		Use:   "completion SHELL",
 		Short: "Write the completion script of bash, zsh, fish or powershell",
-		Long: `Write the completion script of a shell to standard output. Run numbers, workflows and asset
-names complete too, from the server if one runs; none is started for it.`,
+		Long: `Write the completion script of a shell to standard output. Run numbers, workflows, assets,
+images, stages, releases, deployments and predictions complete too, from the server if one
+runs; none is started for it.`,
 		Example: `source <(cairn completion bash)
 cairn completion zsh > "${fpath[1]}/_cairn"
 cairn completion fish > ~/.config/fish/completions/cairn.fish`,

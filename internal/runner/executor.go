@@ -86,6 +86,7 @@ type executor struct {
 	results  []stepResult // the `steps` context
 	posts    []*post
 	prepared *StepContext   // of the registry's hooks; nil without them
+	deployed string         // where the job put something; see noteDeployed
 	number   int            // of the last row
 	pending  []cairn.Report // not given to the reporter yet
 	hold     bool
@@ -263,12 +264,24 @@ func (x *executor) finish() []cairn.Report {
 		if s, err := expr.EvalString(u, env); err == nil {
 			r.EnvironmentURL = x.masks.String(s)
 		}
+	} else {
+		r.EnvironmentURL = x.deployed
 	}
 	x.mu.Lock()
 	r.Conclusion, r.Reason = x.status, x.masks.String(x.reason)
 	x.mu.Unlock()
 	x.pend(r)
 	return x.pending
+}
+
+// noteDeployed keeps where a step that put something on a stage says it is live:
+// cairn deploy gives the outputs url and deployment. That is the URL of the job's
+// environment, unless the workflow names one.
+func (x *executor) noteDeployed(outputs map[string]string) {
+	u := outputs["url"]
+	if outputs["deployment"] != "" && (strings.HasPrefix(u, "http://") || strings.HasPrefix(u, "https://")) && len(u) <= 2000 {
+		x.deployed = u
+	}
 }
 
 // jobOutputs evaluates the declared outputs. One that would show a secret is

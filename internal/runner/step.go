@@ -168,6 +168,7 @@ func (st *step) end(env *expr.Env, err error) {
 		}
 	}
 	st.row.Outputs = st.masked(st.outputs)
+	x.noteDeployed(st.row.Outputs)
 	st.record()
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/cli/complete"
 	"github.com/cairn-ml/cairn/internal/cli/kit"
 	"github.com/cairn-ml/cairn/internal/cli/term"
 	"github.com/spf13/cobra"
@@ -33,6 +34,8 @@ func decide(k *kit.Kit, approve bool) *cobra.Command {
 they are listed.`, strings.ToUpper(verb[:1]), verb[1:]),
 		Example: fmt.Sprintf("cairn %s\ncairn %s 42 --environment production --comment 'metrics checked'\ncairn %s deployment/7", verb, verb, verb),
 		Args:    kit.Args(0, 1, "WHAT"),
+
+		ValidArgsFunction: complete.First(k, complete.Waiting),
 	}
 	cmd.Flags().StringVarP(&env, "environment", "e", "", "the `environment` to decide on, where a run waits for several")
 	cmd.Flags().StringVar(&comment, "comment", "", "a `sentence` that is kept with the decision")

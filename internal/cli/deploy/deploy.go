@@ -9,6 +9,7 @@ import (
 
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/api/client"
+	"github.com/cairn-ml/cairn/internal/cli/complete"
 	"github.com/cairn-ml/cairn/internal/cli/kit"
 	"github.com/cairn-ml/cairn/internal/cli/repo"
 	"github.com/cairn-ml/cairn/internal/cli/term"
@@ -30,11 +31,13 @@ changes nothing: what was live stays.
 IMAGE is any reference: a name with a tag, a digest, a Docker image id. Without one it is the
 image that the stage names in .cairn/stages.yml, else the newest that runs of the repository
 made; in a job, the one that its run made. Rules of the stage hold: where somebody must approve,
-the command waits. In a job whose environment is the stage they have been met already.`,
+the command waits. In a job whose environment is the stage they have been met already.
+There the step gets the outputs url, release and deployment.`,
 		Example: `cairn deploy ghcr.io/acme/api:main --to staging
 cairn deploy --to production --release v1.2.3
 cairn deploy --to production --detach`,
-		Args: kit.Args(0, 1, "IMAGE"),
+		Args:              kit.Args(0, 1, "IMAGE"),
+		ValidArgsFunction: complete.First(k, complete.Images),
 	}
 	f := cmd.Flags()
 	f.StringVar(&stage, "to", "", "the `stage`: an environment of the repository")
@@ -43,6 +46,8 @@ cairn deploy --to production --detach`,
 	f.DurationVar(&wait, "wait", 0, "how `long` to wait at most, for an approval too (default: no limit)")
 	f.BoolVarP(&detach, "detach", "d", false, "print the deployment and leave")
 	f.StringVar(&comment, "comment", "", "a `sentence` that is kept with it")
+	complete.Flag(k, cmd, "to", complete.Environments)
+	complete.Flag(k, cmd, "release", complete.Releases)
 	out := k.JSONFlags(cmd, cairn.Deployment{})
 	cmd.RunE = func(c *cobra.Command, args []string) error {
 		if stage == "" {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/api/client"
+	"github.com/cairn-ml/cairn/internal/cli/complete"
 	"github.com/cairn-ml/cairn/internal/cli/kit"
 	"github.com/cairn-ml/cairn/internal/cli/term"
 	"github.com/spf13/cobra"
@@ -21,9 +22,12 @@ configuration that it had then. Asked again, it goes further back. Neither check
 stand before it; who asked, and why, is kept. The command returns when the release is live.`,
 		Example: "cairn rollback production\ncairn rollback production --to v1.2.2 --comment 'wrong answers since this morning'",
 		Args:    kit.Args(1, 1, "STAGE"),
+
+		ValidArgsFunction: complete.First(k, complete.Stages),
 	}
 	cmd.Flags().StringVar(&name, "repo", "", "a stage of this repository, `owner/name` (default: the one the command is typed in)")
 	cmd.Flags().StringVar(&to, "to", "", "a `release` that was live there: r3, v1.2.3 or its id")
+	complete.Flag(k, cmd, "to", complete.Releases)
 	cmd.Flags().StringVar(&comment, "comment", "", "a `sentence` that is kept with it")
 	out := k.JSONFlags(cmd, cairn.Deployment{})
 	cmd.RunE = func(c *cobra.Command, args []string) error {
@@ -64,6 +68,8 @@ func NewStop(k *kit.Kit) *cobra.Command {
 there. Its number and its port stay. cairn rollback STAGE brings it back.`,
 		Example: "cairn stop staging",
 		Args:    kit.Args(1, 1, "STAGE"),
+
+		ValidArgsFunction: complete.First(k, complete.Stages),
 	}
 	cmd.Flags().StringVar(&name, "repo", "", "a stage of this repository, `owner/name` (default: the one the command is typed in)")
 	out := k.JSONFlags(cmd, cairn.Deployment{})

@@ -121,9 +121,15 @@ func (w *watcher) event(e *cairn.StageEvent) {
 	w.say("  %s", term.Clean(text))
 }
 
-// result says how it ended, as text and as an exit code. Written is set when what
-// belongs on standard output has been written already.
+// result tells the job that this runs in, if any, how it ended; see outcome.
 func (w *watcher) result(written bool) error {
+	w.tellJob()
+	return w.outcome(written)
+}
+
+// outcome says how it ended, as text and as an exit code. Written is set when what
+// belongs on standard output has been written already.
+func (w *watcher) outcome(written bool) error {
 	d, s := w.d, w.k.Term.ErrStyle()
 	for _, c := range d.Checks {
 		mark := s.Green("passed")

@@ -18,6 +18,7 @@ import (
 	"github.com/cairn-ml/cairn/internal/cli/live"
 	"github.com/cairn-ml/cairn/internal/cli/repo"
 	"github.com/cairn-ml/cairn/internal/cli/term"
+	"github.com/cairn-ml/cairn/internal/workflow"
 	"github.com/spf13/cobra"
 )
 
@@ -41,6 +42,8 @@ type Found struct {
 	stagesFile    string // what is to be said of the file; "" without one
 	defaultBranch string
 	environments  []string // that workflows name
+	buildsImage   bool     // a workflow does
+	deploys       bool     // a workflow does
 	samples       []string // files that could be sent to try the API out
 }
 
@@ -113,6 +116,7 @@ func look(ctx context.Context, k *kit.Kit) (*Found, error) {
 			continue
 		}
 		for _, j := range w.Workflow.Jobs {
+			f.delivers(j.Steps)
 			if e := j.Environment; e != nil && e.Name.Kind == cairn.TemplateString {
 				f.environments = append(f.environments, e.Name.Text)
 			}
@@ -232,8 +236,36 @@ func (f *Found) suggest() {
 		add("cairn workflow plan %s", path.Base(can[0].Path))
 		add("cairn run --workflow %s%s", path.Base(can[0].Path), envFile)
 	}
-	if len(f.Dockerfiles) > 0 && f.stagesFile == "" {
+	if len(f.Dockerfiles) > 0 {
+		f.suggestServing(add)
+	}
+}
+
+// delivers notes whether steps build an image, and put it on a stage.
+func (f *Found) delivers(steps []workflow.Step) {
+	for i := range steps {
+		run := steps[i].Run.Text
+		f.buildsImage = f.buildsImage || strings.HasPrefix(steps[i].Uses, "docker/build-push-action@") ||
+			strings.Contains(run, "cairn image build") || strings.Contains(run, "docker build") || strings.Contains(run, "docker buildx build")
+		f.deploys = f.deploys || strings.Contains(run, "cairn deploy")
+	}
+}
+
+// suggestServing goes on from a Dockerfile to an API that is served: the image, unless
+// a workflow builds it, the stages, and the first deployment.
+func (f *Found) suggestServing(add func(string, ...any)) {
+	image := ""
+	if !f.buildsImage {
+		folder := path.Dir(f.Dockerfiles[0])
+		name := path.Base(f.Repository)
+		image = " " + name + ":dev"
+		add("cairn image build %s -t %s:dev", folder, name)
+	}
+	if f.stagesFile == "" {
 		add("cairn init --stages")
+	}
+	if !f.deploys {
+		add("cairn deploy%s --to staging", image)
 	}
 }
 

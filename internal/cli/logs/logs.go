@@ -12,6 +12,7 @@ import (
 
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/api/client"
+	"github.com/cairn-ml/cairn/internal/cli/complete"
 	"github.com/cairn-ml/cairn/internal/cli/kit"
 	"github.com/cairn-ml/cairn/internal/cli/repo"
 	"github.com/cairn-ml/cairn/internal/cli/term"
@@ -30,7 +31,7 @@ printed by cairn run logs.`,
 cairn logs staging --follow
 cairn logs production --previous`,
 		Args:              kit.Args(1, 1, "STAGE"),
-		ValidArgsFunction: Complete(k),
+		ValidArgsFunction: complete.First(k, complete.Stages),
 	}
 	f := cmd.Flags()
 	f.StringVar(&r.Repository, "repo", "", "of this repository, `owner/name` (default: the one the command is typed in)")
@@ -161,24 +162,3 @@ func (p *printer) print(text string) {
 }
 
 // Complete offers the names of stages to the shell; it starts no owner and is
-// quiet on failure.
-func Complete(k *kit.Kit) func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	return func(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-		if len(args) > 0 || k.Peek == nil {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		cl, err := k.Peek(c.Context())
-		if err != nil {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		stages, err := cl.Stages(c.Context(), "")
-		if err != nil {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		var out []string
-		for _, s := range stages {
-			out = append(out, s.Stage.Name+"\t"+s.Stage.Repository)
-		}
-		return out, cobra.ShellCompDirectiveNoFileComp
-	}
-}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/cli/complete"
 	"github.com/cairn-ml/cairn/internal/cli/kit"
 	"github.com/cairn-ml/cairn/internal/cli/repo"
 	"github.com/cairn-ml/cairn/internal/cli/term"
@@ -118,9 +119,11 @@ func newList(k *kit.Kit) *cobra.Command {
 		Example: `cairn prediction list production --since 1h
 cairn prediction list --status 500
 cairn prediction list --reported --json=id,path,report`,
-		Args: kit.Args(0, 1, "STAGE"),
+		Args:              kit.Args(0, 1, "STAGE"),
+		ValidArgsFunction: complete.First(k, complete.Stages),
 	}
 	w.flags(cmd)
+	complete.Flag(k, cmd, "release", complete.Releases)
 	f := cmd.Flags()
 	f.IntVar(&status, "status", 0, "answered with this HTTP `status`")
 	f.BoolVar(&reported, "reported", false, "only those that somebody reported")

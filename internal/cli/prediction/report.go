@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/cli/complete"
 	"github.com/cairn-ml/cairn/internal/cli/kit"
 	"github.com/cairn-ml/cairn/internal/cli/term"
 	"github.com/spf13/cobra"
@@ -20,7 +21,8 @@ func newReport(k *kit.Kit) *cobra.Command {
 that it can become data: cairn prediction export. Saying it again replaces it.`,
 		Example: `cairn prediction report 4f2a91c03d17-1-3-81920 --expected 7
 cairn prediction report 4f2a91c03d17-1-3-81920 --expected cat --comment 'blurred'`,
-		Args: kit.Args(1, 1, "ID"),
+		Args:              kit.Args(1, 1, "ID"),
+		ValidArgsFunction: complete.First(k, complete.Predictions),
 	}
 	cmd.Flags().StringVar(&expected, "expected", "", "the right `answer`: a class, or any text of a line")
 	cmd.Flags().StringVar(&comment, "comment", "", "a `sentence` about it")
@@ -64,6 +66,8 @@ func newDelete(k *kit.Kit) *cobra.Command {
 was asked, when, and which release answered stays: the trace still leads on.`,
 		Example: "cairn prediction delete 4f2a91c03d17-1-3-81920 --yes",
 		Args:    kit.Args(1, 1, "ID"),
+
+		ValidArgsFunction: complete.First(k, complete.Predictions),
 	}
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	out := k.JSONFlags(cmd, cairn.PredictionErased{})
@@ -118,6 +122,7 @@ cairn data download wrong-digits --to train/more`,
 	}
 	w.flags(cmd)
 	cmd.Flags().StringVar(&stage, "stage", "", "of this `stage`")
+	complete.Flag(k, cmd, "stage", complete.Stages)
 	out := k.JSONFlags(cmd, cairn.PredictionExport{})
 	cmd.RunE = func(c *cobra.Command, args []string) error {
 		q, err := w.filter(c.Context(), k, stage)

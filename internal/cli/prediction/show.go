@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/cli/complete"
 	"github.com/cairn-ml/cairn/internal/cli/kit"
 	"github.com/cairn-ml/cairn/internal/cli/term"
 	"github.com/spf13/cobra"
@@ -31,7 +32,8 @@ with --save.`,
 		Example: `cairn prediction show 4f2a91c03d17-1-3-81920
 cairn prediction show 4f2a91c03d17-1-3-81920 --save seven.png
 cairn prediction show 4f2a91c03d17-1-3-81920 --json=status,path,report`,
-		Args: kit.Args(1, 1, "ID"),
+		Args:              kit.Args(1, 1, "ID"),
+		ValidArgsFunction: complete.First(k, complete.Predictions),
 	}
 	cmd.Flags().StringVar(&save, "save", "", "write what was sent to this `file`")
 	cmd.Flags().BoolVar(&force, "force", false, "write over a file that is there")

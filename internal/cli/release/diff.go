@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/cli/complete"
 	"github.com/cairn-ml/cairn/internal/cli/kit"
 	"github.com/cairn-ml/cairn/internal/cli/term"
 	"github.com/spf13/cobra"
@@ -26,7 +27,8 @@ images that were released. Settings of stages are compared where both are stages
 		Example: `cairn release diff staging production
 cairn release diff r3 r4
 cairn release diff v1.2.3 production --json=packages`,
-		Args: kit.Args(2, 2, "FROM", "TO"),
+		Args:              kit.Args(2, 2, "FROM", "TO"),
+		ValidArgsFunction: complete.Words(k, 2, complete.Stages, complete.Releases),
 	}
 	cmd.Flags().StringVar(&name, "repo", "", "of this repository, `owner/name` (default: the one the command is typed in)")
 	cmd.Flags().BoolVar(&all, "all", false, "every commit, file, parameter and package, instead of the first few")

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/cli/complete"
 	"github.com/cairn-ml/cairn/internal/cli/kit"
 	"github.com/cairn-ml/cairn/internal/cli/repo"
 	"github.com/cairn-ml/cairn/internal/cli/term"
@@ -139,6 +140,8 @@ func newShow(k *kit.Kit) *cobra.Command {
 		Short:   "Show one release and where it is or was",
 		Example: "cairn release show r3\ncairn release show v1.2.3 --json=image,packed",
 		Args:    kit.Args(1, 1, "RELEASE"),
+
+		ValidArgsFunction: complete.First(k, complete.Releases),
 	}
 	cmd.Flags().StringVar(&name, "repo", "", "of this repository, `owner/name` (default: the one the command is typed in)")
 	out := k.JSONFlags(cmd, cairn.Release{})
@@ -218,6 +221,8 @@ func newTag(k *kit.Kit) *cobra.Command {
 images that are versions become tags of their releases by themselves.`,
 		Example: "cairn release tag r3 v1.2.3",
 		Args:    kit.Args(2, 2, "RELEASE", "TAG"),
+
+		ValidArgsFunction: complete.First(k, complete.Releases),
 	}
 	cmd.Flags().StringVar(&name, "repo", "", "of this repository, `owner/name` (default: the one the command is typed in)")
 	out := k.JSONFlags(cmd, cairn.Release{})

@@ -135,6 +135,11 @@ func writeView(k *kit.Kit, m *live.Model, arts []cairn.Artifact, approvals []cai
 		}
 		b.WriteString(line + "\n")
 	}
+	for _, j := range m.Jobs() {
+		if j.EnvironmentURL != "" {
+			fmt.Fprintf(&b, "address   %s  %s\n", term.Clean(j.EnvironmentURL), s.Dim("("+term.Clean(j.Name)+")"))
+		}
+	}
 	for _, a := range arts {
 		fmt.Fprintf(&b, "artifact  %s  %s, %s  %s\n", term.Clean(a.Name), term.Count(a.Files, "file"), term.Size(a.Size), s.Dim("sha256:"+a.Digest.Short()))
 	}

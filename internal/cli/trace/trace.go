@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/cli/complete"
 	"github.com/cairn-ml/cairn/internal/cli/kit"
 	"github.com/cairn-ml/cairn/internal/cli/term"
 	"github.com/cairn-ml/cairn/internal/git"
@@ -41,7 +42,8 @@ cairn trace model/digits:1
 cairn trace ./3/17.png --down
 cairn trace HEAD --down
 cairn trace run/42 --json=roots,gaps`,
-		Args: kit.Args(0, 1, "REF"),
+		Args:              kit.Args(0, 1, "REF"),
+		ValidArgsFunction: complete.First(k, complete.Stages, complete.Releases, complete.Images, complete.Deployments, complete.Predictions),
 	}
 	cmd.Flags().BoolVar(&down, "down", false, "what came of it, instead of where it comes from")
 	cmd.Flags().BoolVar(&all, "all", false, "every parameter, and each fact in full")
