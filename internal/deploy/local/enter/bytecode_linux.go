@@ -29,8 +29,6 @@ import (
 // The bounds of what is taken: a program may have written anything.
 const (
 	maxModules    = 50_000 // entries that are looked at
-	maxModule     = 32 << 20
-	maxModuleSum  = 1 << 30
 	maxModuleDeep = 64
 )
 
@@ -40,7 +38,7 @@ func (s *Spec) compiled(own string, user Account, rootless bool) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	m := modules{uid: -1, gid: -1, left: maxModules, room: maxModuleSum}
+	m := modules{uid: -1, gid: -1, left: maxModules}
 	if !rootless {
 		m.uid, m.gid = user.UID, user.GID
 	}
@@ -125,7 +123,6 @@ type modules struct {
 	was, is  View // the images that they are of
 	uid, gid int  // of what is made; -1: as it is
 	left     int
-	room     int64
 }
 
 var errEnough = errors.New("there is too much of it")
@@ -187,7 +184,8 @@ func sourceOf(name string) (string, bool) {
 	return p[1] + ".py", true
 }
 
-// take copies a module that was compiled from a source as it is in the image.
+// take links a module that was compiled from a source as it is in the image. Python
+// never changes one: it puts another in its place.
 func (m *modules) take(name string, source fs.FileInfo) error {
 	f, err := m.from.OpenFile(name, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {
@@ -195,26 +193,17 @@ func (m *modules) take(name string, source fs.FileInfo) error {
 	}
 	defer f.Close()
 	fi, err := f.Stat()
-	if err != nil || !fi.Mode().IsRegular() || fi.Size() > maxModule {
+	if err != nil || !fi.Mode().IsRegular() {
 		return nil
 	}
-	// magic 4, flags 4 (0: by time and size), time 4, size 4
-	b := make([]byte, 16, 16+fi.Size())
-	if _, err := io.ReadFull(f, b); err != nil || binary.LittleEndian.Uint32(b[4:]) != 0 ||
+	var b [16]byte // magic 4, flags 4 (0: by time and size), time 4, size 4
+	if _, err := io.ReadFull(f, b[:]); err != nil || binary.LittleEndian.Uint32(b[4:]) != 0 ||
 		binary.LittleEndian.Uint32(b[8:]) != uint32(source.ModTime().Unix()) || binary.LittleEndian.Uint32(b[12:]) != uint32(source.Size()) {
 		return nil
 	}
-	if m.room -= fi.Size(); m.room < 0 {
-		return errEnough
-	}
-	rest, err := io.ReadAll(io.LimitReader(f, fi.Size()-16))
-	if err != nil || int64(len(rest)) != fi.Size()-16 {
-		return nil
-	}
-	if err := m.to.WriteFile(name, append(b, rest...), 0o644); err != nil {
-		return errors.Join(err, m.to.Remove(name)) // Python would stumble over a part of it
-	}
-	return m.owned(name)
+	// By its descriptor: what has its name may be another file by now. Nobody else
+	// is in the new folder yet.
+	return unix.Linkat(unix.AT_FDCWD, fmt.Sprintf("/proc/self/fd/%d", f.Fd()), unix.AT_FDCWD, filepath.Join(m.to.Name(), name), unix.AT_SYMLINK_FOLLOW)
 }
 
 // make makes a folder and those above it.
