@@ -16,7 +16,7 @@ var misplaced = map[string]string{
 	"checks": "it belongs into rules", "after": "it belongs into rules", "self_review": "it belongs into rules",
 	"allow_dirty": "it belongs into rules", "memory": "it belongs into resources", "cpu": "it belongs into resources",
 	"env": "variables are written under variables", "environment": "variables are written under variables",
-	"secrets": "secrets are kept with: cairn secret set NAME --env STAGE",
+	"secrets": "a served API is given no secrets yet; those of cairn secret set are for jobs",
 	"status":  "it belongs into expect", "contains": "it belongs into expect", "tolerance": "it belongs into expect",
 	"keep": "it belongs into log", "max_body": "it belongs into log",
 }
@@ -132,7 +132,7 @@ func setVariables(r *reader, s *stage, n *yaml.Node) {
 			r.fail("value", v, "", "variables.%s holds a NUL", name)
 		default:
 			if secretLike().MatchString(name) {
-				r.warn("secret", k, "the file is in git: keep it with cairn secret set "+strings.ToUpper(name)+" --env "+s.config.Name,
+				r.warn("secret", k, "the file is in git, and whoever reads that reads it; a served API is given no secrets in another way yet",
 					"the name of the variable %s looks like that of a secret", name)
 			}
 			s.config.Variables = append(s.config.Variables, cairn.NamedText{Name: name, Value: v.Value})

@@ -139,7 +139,7 @@ func Suggest(s Seen) []byte {
 			line(2, "# health: /health  # answers when the API is ready; without it the usual paths are tried, then the port")
 		}
 		g.smoke(line)
-		line(2, "# variables: { LOG_LEVEL: info }  # secrets go to: cairn secret set NAME --env %s", name)
+		line(2, "# variables: { LOG_LEVEL: info }  # no secrets: this file is in git")
 		last := i == len(names)-1
 		if last && i == 0 {
 			line(2, "# rules: { reviewers: [ana] }  # continuous delivery: one of these approves each release")

@@ -110,7 +110,8 @@ func newTag(k *kit.Kit) *cobra.Command {
 		Use:   "tag IMAGE NAME…",
 		Short: "Point further names to an image, or take names away",
 		Long: `Point further names to an image. A word alone is a tag in the image's own repository; a name
-with a colon or a slash is meant in full. A tag such as v1.2.3 names the releases of the image, too.`,
+with a colon or a slash is meant in full. A tag such as v1.2.3 becomes a tag of the release, too,
+when the image is deployed.`,
 		Example: `cairn image tag ghcr.io/acme/api:main v1.2.3 stable
 cairn image tag 3f2a9c1b7d04 api:test
 cairn image tag --remove ghcr.io/acme/api:test`,

@@ -52,7 +52,7 @@ func (s *Service) Export(ctx context.Context, name string, f cairn.PredictionFil
 		return nil, err
 	}
 	v, err := s.o.CreateData(ctx, NewData{
-		Name: name, Tree: tree, Of: of, Description: fmt.Sprintf("%d answers that were reported as wrong, by what was expected", len(of)),
+		Name: name, Tree: tree, Of: of, Description: "Reported as wrong, by what was expected",
 		Tags: tags(f),
 	}, actor)
 	if err != nil {
