@@ -344,6 +344,7 @@ func TestResolveServed(t *testing.T) {
 		"release/r9": {cairn.CodeNotFound, "no release"}, "stage/prodction": {cairn.CodeNotFound, "did you mean production"},
 		"image/none:x": {cairn.CodeNotFound, "nothing here is called"}, "http://127.0.0.1:9999/predict": {cairn.CodeNotFound, "no stage answers at 127.0.0.1:9999"},
 		"http://example.com/": {cairn.CodeNotFound, "not an address of this machine"}, "http://127.0.0.1:7083": {cairn.CodeNotFound, "where nothing is live"},
+		"prodction": {cairn.CodeNotFound, "did you mean production"}, "ghcr.io/acme/apy:main": {cairn.CodeNotFound, "did you mean ghcr.io/acme/api:main"}, "nothing-like-it": {cairn.CodeNotFound, "a reference is"},
 		"http://": {cairn.CodeInvalid, "not an address"}, "http://127.0.0.1:99999": {cairn.CodeInvalid, "not an address"}, "http://[::1": {cairn.CodeInvalid, "not an address"},
 	} {
 		_, err := tr.Resolve(context.Background(), "local/digits", asked)

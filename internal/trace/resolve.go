@@ -64,7 +64,13 @@ func (t *Tracer) Resolve(ctx context.Context, repository, asked string) ([]Found
 		return nil, err
 	}
 	if len(fs) == 0 {
-		return nil, cairn.Errorf(cairn.CodeNotFound, "nothing here is called %q", clip(asked, 100)).WithHint(forms)
+		e := cairn.Errorf(cairn.CodeNotFound, "nothing here is called %q", clip(asked, 100))
+		if near, err := t.nearest(ctx, repository, s); err != nil {
+			return nil, err
+		} else if near != "" {
+			return nil, e.WithHint("did you mean %s?", near)
+		}
+		return nil, e.WithHint(forms)
 	}
 	return fs, nil
 }

@@ -187,6 +187,33 @@ func (t *Tracer) byStage(ctx context.Context, repository, id string, must bool) 
 	return nil, e.WithHint("cairn deploy IMAGE --to STAGE puts something there")
 }
 
+// nearest is the stage, release or image that a misspelt word may mean, "" for none.
+func (t *Tracer) nearest(ctx context.Context, repository, word string) (string, error) {
+	if t.Delivery == nil {
+		return "", nil
+	}
+	var names []string
+	sts, err := t.Delivery.Stages(ctx, repository)
+	for _, st := range sts {
+		names = append(names, st.Name)
+	}
+	if err != nil {
+		return "", err
+	}
+	rs, err := t.Delivery.Releases(ctx, cairn.ReleaseFilter{Workspace: t.Workspace, Repository: repository, Limit: 1000})
+	for _, r := range rs {
+		names = append(names, r.Tags...)
+	}
+	if err != nil {
+		return "", err
+	}
+	imgs, err := t.Delivery.Images(ctx, t.Workspace, cairn.ImageFilter{Limit: 1000})
+	for _, img := range imgs {
+		names = append(names, img.Tags...)
+	}
+	return cairn.Nearest(word, names), err
+}
+
 // byImage finds an image by a reference, a digest, or the id that docker shows.
 func (t *Tracer) byImage(ctx context.Context, ref string) ([]Found, error) {
 	if t.Delivery == nil {

@@ -162,7 +162,7 @@ func environmentList(k *kit.Kit) *cobra.Command {
 			return out.Write(list)
 		}
 		if len(list) == 0 {
-			fmt.Fprintln(k.Term.Err, "no environments yet; a job that names one makes it")
+			fmt.Fprintln(k.Term.Err, "no environments yet; a job that names one makes it, as do .cairn/stages.yml and cairn environment set NAME")
 			return nil
 		}
 		tb := k.Term.NewTable("REPOSITORY", "NAME", "RULES", "FROM")
