@@ -29,7 +29,7 @@ const (
 	lookFiles   = 500_000   // of one layer
 	lookAll     = 2_000_000 // of all layers
 	lookPath    = 4096
-	lookPaths   = 128 << 20 // bytes of the paths of one layer: compressed they are next to nothing
+	lookNames   = 64 << 20 // bytes of the names of one layer
 	listingSize = 256 << 20
 )
 
@@ -214,12 +214,11 @@ func (s *Service) readLayer(ctx context.Context, l cairn.ImageLayer) ([]layerFil
 	}
 	defer r.Close()
 	var out []layerFile
-	paths := 0
 	buf := make([]byte, 64<<10)
-	err = layer.ReadLimited(&ctxReader{ctx, Checked(r, l.Digest)}, l.MediaType, layer.Limits{Size: lookSize, Entries: lookFiles}, func(h *tar.Header, content io.Reader) error {
+	err = layer.ReadLimited(&ctxReader{ctx, Checked(r, l.Digest)}, l.MediaType, layer.Limits{Size: lookSize, Entries: lookFiles, Names: lookNames}, func(h *tar.Header, content io.Reader) error {
 		p := strings.TrimPrefix(path.Clean("/"+h.Name), "/")
-		if paths += len(p); len(p) > lookPath || paths > lookPaths {
-			return cairn.Errorf(cairn.CodeTooLarge, "the names of its files are too long")
+		if len(p) > lookPath {
+			return cairn.Errorf(cairn.CodeTooLarge, "the name of a file has %d bytes", len(p))
 		}
 		if base, ok := strings.CutPrefix(path.Base(p), ".wh."); ok {
 			if base == ".wh..opq" {

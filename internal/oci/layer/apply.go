@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"slices"
 	"strings"
 
 	"github.com/cairn-ml/cairn"
@@ -38,7 +37,7 @@ func Apply(ctx context.Context, dir string, layers []Source, o ApplyOptions) err
 		return cairn.Errorf(cairn.CodeFailed, "no folder to unpack into: %w", err)
 	}
 	defer root.Close()
-	a := &applier{root: root, o: o, asRoot: os.Geteuid() == 0 && !o.Unprivileged, modes: map[string]*tar.Header{}, buf: make([]byte, 256<<10)}
+	a := &applier{root: root, o: o, asRoot: os.Geteuid() == 0 && !o.Unprivileged, folders: newFolders(), buf: make([]byte, 256<<10)}
 	defer a.leave()
 	for i := range layers {
 		a.made = map[string]bool{}
@@ -57,10 +56,8 @@ type applier struct {
 	asRoot bool
 	// made are the paths of the layer at hand and all above them: whiteouts are
 	// about the layers below.
-	made map[string]bool
-	// modes are the folders whose mode and time are set at the end, so that a
-	// read-only one can be filled.
-	modes map[string]*tar.Header
+	made    map[string]bool
+	folders *folders
 	// at is the folder that is open, since entries of one folder follow each other;
 	// dir is its resolved path and asked what the layer called it.
 	at    *os.Root
@@ -128,7 +125,7 @@ func (a *applier) entry(h *tar.Header, r io.Reader) error {
 	}
 	if name == "" {
 		if h.Typeflag == tar.TypeDir {
-			a.modes[""] = h
+			a.folders.set("", h)
 		}
 		return nil
 	}
@@ -186,11 +183,7 @@ func (a *applier) remove(p, base string, fi fs.FileInfo) error {
 	if !fi.IsDir() {
 		return a.at.Remove(base)
 	}
-	for m := range a.modes {
-		if m == p || strings.HasPrefix(m, p+"/") {
-			delete(a.modes, m)
-		}
-	}
+	a.folders.forget(p)
 	return a.at.RemoveAll(base)
 }
 
@@ -203,7 +196,7 @@ func (a *applier) make(h *tar.Header, r io.Reader, name, base string) error {
 		if err := a.at.Mkdir(base, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 			return fail(err)
 		}
-		a.modes[join(a.dir, base)] = h
+		a.folders.set(join(a.dir, base), h)
 		return nil
 	case tar.TypeReg:
 		f, err := a.at.OpenFile(base, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
@@ -295,29 +288,24 @@ func (a *applier) skipped(name, why string) {
 
 // finish sets owners, modes and times of folders, the inner ones first.
 func (a *applier) finish() error {
-	paths := make([]string, 0, len(a.modes))
-	for p := range a.modes {
-		paths = append(paths, p)
-	}
-	slices.SortFunc(paths, func(x, y string) int { return strings.Compare(y, x) })
-	for _, p := range paths {
-		h, name := a.modes[p], p
+	for _, p := range a.folders.paths() {
+		f, name := a.folders.known[p], p
 		if name == "" {
 			name = "."
 		}
 		if a.asRoot {
-			if err := a.root.Lchown(name, h.Uid, h.Gid); err != nil {
+			if err := a.root.Lchown(name, f.uid, f.gid); err != nil {
 				return applyError(p, err)
 			}
 		}
-		mode := permissions(h.Mode)
+		mode := permissions(f.mode)
 		if !a.asRoot {
 			mode |= 0o700 // who unpacked it can also remove it
 		}
 		if err := a.root.Chmod(name, mode); err != nil {
 			return applyError(p, err)
 		}
-		if err := a.root.Chtimes(name, h.ModTime, h.ModTime); err != nil {
+		if err := a.root.Chtimes(name, f.modTime, f.modTime); err != nil {
 			return applyError(p, err)
 		}
 	}

@@ -39,7 +39,8 @@ type IndexOptions struct {
 const (
 	keepTotal = 64 << 20
 	// maxNodes bounds the index of all layers together.
-	maxNodes = 4_000_000
+	maxNodes    = 4_000_000
+	maxAllNames = 512 << 20
 )
 
 // FS is the merged view of an image's layers, without unpacking them. It may be
@@ -48,6 +49,7 @@ type FS struct {
 	root   *node
 	layers []Source
 	nodes  int
+	names  int64 // bytes of all paths and link targets
 	limits Limits
 }
 
@@ -162,6 +164,9 @@ func (f *FS) put(dir *node, base string, n *node) error {
 		if f.nodes++; f.nodes > maxNodes {
 			return cairn.Errorf(cairn.CodeTooLarge, "the image has more than %d files", maxNodes)
 		}
+	}
+	if f.names += int64(len(n.info.Path) + len(n.info.Link)); f.names > maxAllNames {
+		return cairn.Errorf(cairn.CodeTooLarge, "the names in the image have more than %d bytes", maxAllNames)
 	}
 	dir.children[base] = n
 	return nil

@@ -306,6 +306,7 @@ func TestLimits(t *testing.T) {
 		{"ratio", bomb, layer.Limits{}},
 		{"size", bomb, layer.Limits{Size: 1 << 20}},
 		{"entries", bytesOf(t, layerOf(t, text("a", ""), text("b", ""), text("c", ""))), layer.Limits{Entries: 2}},
+		{"names", bytesOf(t, layerOf(t, text(strings.Repeat("n", 60), ""), text(strings.Repeat("m", 60), ""))), layer.Limits{Names: 100}},
 	} {
 		if err := layer.ReadLimited(bytes.NewReader(c.b), layer.MediaTypeZstd, c.l, drain); cairn.CodeOf(err) != cairn.CodeTooLarge {
 			t.Errorf("%s: %v", c.name, err)

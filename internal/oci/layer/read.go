@@ -22,12 +22,16 @@ type Limits struct {
 	// Ratio is how many bytes one compressed byte may become: 1100, which gzip
 	// cannot pass and zstd could by far. The first 64 MiB are free.
 	Ratio int64
+	// Names are the bytes of all names and link targets, which are kept in memory
+	// and which a compressed layer gets for nothing: 256 MiB.
+	Names int64
 }
 
 const (
 	maxEntries = 1_000_000
 	maxSize    = 256 << 30
 	maxRatio   = 1100
+	maxNames   = 256 << 20
 	freeSize   = 64 << 20
 	// maxWindow is how far back zstd may refer; the format's own advice is 8 MiB,
 	// --long=27 asks for this.
@@ -43,6 +47,9 @@ func (l Limits) filled() Limits {
 	}
 	if l.Ratio <= 0 {
 		l.Ratio = maxRatio
+	}
+	if l.Names <= 0 {
+		l.Names = maxNames
 	}
 	return l
 }
@@ -70,7 +77,7 @@ func read(r io.Reader, mediaType string, l Limits, visit func(h *tar.Header, r i
 	defer end()
 	out := &bounded{r: plain, in: in, l: l}
 	tr := tar.NewReader(out)
-	declared := int64(0)
+	declared, names := int64(0), int64(0)
 	for n := 0; ; n++ {
 		h, err := tr.Next()
 		if errors.Is(err, io.EOF) {
@@ -88,6 +95,9 @@ func read(r io.Reader, mediaType string, l Limits, visit func(h *tar.Header, r i
 		// A sparse file declares bytes that the archive does not hold.
 		if declared += h.Size; declared > l.Size || declared < 0 {
 			return cairn.Errorf(cairn.CodeTooLarge, "the files of the layer have more than %d bytes", l.Size)
+		}
+		if names += int64(len(h.Name) + len(h.Linkname)); names > l.Names {
+			return cairn.Errorf(cairn.CodeTooLarge, "the names in the layer have more than %d bytes", l.Names)
 		}
 		if h.Typeflag == tar.TypeCont || h.Typeflag == tar.TypeGNUSparse {
 			h.Typeflag = tar.TypeReg

@@ -114,10 +114,8 @@ func (a *applier) removeOne(p string) error {
 		}
 		return nil
 	}
-	for m := range a.modes {
-		if m == p || strings.HasPrefix(m, p+"/") {
-			delete(a.modes, m)
-		}
+	if fi.IsDir() {
+		a.folders.forget(p)
 	}
 	return a.root.RemoveAll(p)
 }
