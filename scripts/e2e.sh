@@ -79,7 +79,7 @@ has "$fourth" '^ +code +Ben Okafor' "cairn trace answers who changed the code th
 export CAIRN_HOME=$scratch/clone/.demo/home PATH=$scratch/clone/bin:$PATH
 project=$scratch/clone/.demo/digits
 in_project() { (cd "$project" && clean env CAIRN_HOME="$CAIRN_HOME" "$@"); }
-has "$(in_project cairn run logs 2 --job ai-training)" 'rows: true, columns: predicted' "the confusion matrix is in the log"
+has "$(in_project cairn model show digits:1)" 'rows: true, columns: predicted' "the confusion matrix is shown"
 # What the demo left running answers still.
 live=$(in_project cairn status --jq '.stages[] | select(.stage.name == "production") | .stage.url')
 has "$(in_project cairn trace data/digits:1 --down)" "$live" "from the images down to a live URL"
