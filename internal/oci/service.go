@@ -33,6 +33,8 @@ type Store interface {
 	ImageHolders(ctx context.Context, workspace string, d cairn.Digest, manifest bool) ([]string, error)
 	AddImageBlob(ctx context.Context, workspace, name string, d cairn.Digest) error
 	DropImageContent(ctx context.Context, workspace, name string, d cairn.Digest, manifest bool, change func(last bool) cairn.Change) error
+	// ImageParents are the indexes that name an image.
+	ImageParents(ctx context.Context, workspace string, d cairn.Digest) ([]cairn.Digest, error)
 	ImageReferrers(ctx context.Context, workspace, name string, d cairn.Digest) ([]cairn.Image, error)
 
 	LayerListing(ctx context.Context, layer cairn.Digest) (cairn.Digest, error)

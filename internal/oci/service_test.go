@@ -29,6 +29,7 @@ type home struct {
 	images *oci.Service
 	code   map[string]bool // sums of the files of the code
 	inUse  string
+	live   cairn.Digest // where only that is in use
 }
 
 const sha = "0123456789012345678901234567890123456789"
@@ -62,7 +63,12 @@ func open(t testing.TB) *home {
 	}
 	h.assets = asset.New(asset.Options{Store: h.store, Trees: h.blobs})
 	h.images = oci.New(oci.Options{Store: h.store, Blobs: h.blobs, Code: h, Own: func() []string { return []string{"127.0.0.1:7077"} },
-		InUse: func(context.Context, cairn.Digest) (string, error) { return h.inUse, nil }})
+		InUse: func(_ context.Context, d cairn.Digest) (string, error) {
+			if h.live != "" && d == h.live {
+				return "release 1 is live", nil
+			}
+			return h.inUse, nil
+		}})
 	return h
 }
 
@@ -263,6 +269,26 @@ func TestRecord(t *testing.T) {
 	// What a job writes counts while its lease holds.
 	if _, err := h.images.Record(cairn.WithLease(ctx, cairn.Lease{Job: 9, Epoch: 1}), b, ana); cairn.CodeOf(err) != cairn.CodeNotFound {
 		t.Error(err)
+	}
+}
+
+// TestDeletePart: an image of an index that is served stays with it.
+func TestDeletePart(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	ctx := t.Context()
+	part := h.push(h.image(nil, map[string]string{"a": "b"}), "api", "amd64")
+	raw := fmt.Appendf(nil, `{"schemaVersion":2,"mediaType":%q,"manifests":[{"mediaType":%q,"digest":%q,"size":1}]}`, oci.TypeIndex, oci.TypeManifest, part.Digest)
+	index := h.push(raw, "api", "all")
+	h.live = index.Digest
+	if err := h.images.Delete(ctx, string(part.Digest), ana); cairn.CodeOf(err) != cairn.CodeConflict || !strings.Contains(err.Error(), "release 1 is live") {
+		t.Error(err)
+	}
+	h.live = ""
+	for _, d := range []cairn.Digest{index.Digest, part.Digest} {
+		if err := h.images.Delete(ctx, string(d), ana); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

@@ -157,15 +157,27 @@ func (s *Service) deleted(img *cairn.Image, actor cairn.Principal) cairn.Change 
 	return cairn.Change{By: actor.Name, Events: []cairn.Event{event(cairn.EvImage, img.Ref(), actor, gone)}}
 }
 
-// free refuses to let go of what is in use: by a release that is live, or by an
-// index that names it.
+// free refuses to let go of what is in use by a release that is live, itself or in
+// an index that names it.
 func (s *Service) free(ctx context.Context, d cairn.Digest) error {
 	if s.o.InUse == nil {
 		return nil
 	}
-	by, err := s.o.InUse(ctx, d)
-	if err != nil || by == "" {
+	above, err := s.o.Store.ImageParents(ctx, s.o.Workspace, d)
+	if err != nil {
 		return err
+	}
+	by := ""
+	for _, one := range append([]cairn.Digest{d}, above...) {
+		if by, err = s.o.InUse(ctx, one); err != nil {
+			return err
+		}
+		if by != "" {
+			break
+		}
+	}
+	if by == "" {
+		return nil
 	}
 	return cairn.Errorf(cairn.CodeConflict, "the image %s is in use: %s", d.Short(), by).
 		WithHint("deploy another one there, or stop it, first")

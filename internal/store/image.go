@@ -247,6 +247,16 @@ func (s *Store) fillImages(ctx context.Context, workspace string, imgs []cairn.I
 	return nil
 }
 
+// ImageParents are the indexes that name an image and are not deleted.
+func (s *Store) ImageParents(ctx context.Context, workspace string, d cairn.Digest) ([]cairn.Digest, error) {
+	found, err := s.texts(ctx, `SELECT parent FROM image_parts WHERE workspace = ? AND child = ?`, workspace, string(d))
+	out := make([]cairn.Digest, len(found))
+	for i, p := range found {
+		out[i] = cairn.Digest(p)
+	}
+	return out, err
+}
+
 // DeleteImage takes an image with all its names away; the row stays, marked.
 func (s *Store) DeleteImage(ctx context.Context, workspace string, d cairn.Digest, ch cairn.Change) error {
 	return s.write(ctx, func(tx *Tx) error { return deleteImage(tx, workspace, d, ch) })
