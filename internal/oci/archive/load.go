@@ -105,20 +105,9 @@ func (a *Archive) store(ctx context.Context, i *image, sink remote.Sink, log io.
 // images understands both forms. A layout keeps the digests of its manifests, so it
 // goes first; docker's list beside it knows the names.
 func (a *Archive) images(ctx context.Context) ([]*image, error) {
-	var list []struct {
-		Config   string
-		RepoTags []string
-		Layers   []string
-	}
-	_, docker := a.part("manifest.json")
-	if docker {
-		raw, err := a.small("manifest.json")
-		if err != nil {
-			return nil, err
-		}
-		if err := json.Unmarshal(raw, &list); err != nil {
-			return nil, bad("its manifest.json is not of the right form")
-		}
+	list, docker, err := a.list()
+	if err != nil {
+		return nil, err
 	}
 	_, layout := a.part("index.json")
 	switch {
@@ -206,14 +195,26 @@ func (a *Archive) docker(ctx context.Context, config string, layers []string) (*
 
 func blobPath(d string) string { return "blobs/" + strings.Replace(d, ":", "/", 1) }
 
-func (a *Archive) layout() ([]*image, error) {
+// top is the index of a layout.
+func (a *Archive) top() (*oci.Manifest, error) {
+	if _, there := a.part("index.json"); !there {
+		return nil, bad("it has neither a manifest.json nor an index.json")
+	}
 	raw, err := a.small("index.json")
 	if err != nil {
 		return nil, err
 	}
-	top, err := oci.ParseManifest(raw, oci.TypeIndex)
+	m, err := oci.ParseManifest(raw, oci.TypeIndex)
 	if err != nil {
 		return nil, bad("%s", cairn.AsError(err).Message)
+	}
+	return m, nil
+}
+
+func (a *Archive) layout() ([]*image, error) {
+	top, err := a.top()
+	if err != nil {
+		return nil, err
 	}
 	if len(top.Manifests) == 0 || len(top.Manifests) > maxImages {
 		return nil, bad("its index.json names %d images", len(top.Manifests))

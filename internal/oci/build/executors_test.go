@@ -16,6 +16,7 @@ import (
 
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/oci"
+	"github.com/cairn-ml/cairn/internal/oci/archive"
 	"github.com/cairn-ml/cairn/internal/oci/dockerfile"
 	"github.com/cairn-ml/cairn/internal/oci/layer"
 	"github.com/opencontainers/go-digest"
@@ -41,14 +42,14 @@ func (s *scripted) Build(ctx context.Context, r ExecRequest) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		arc, err := openArchive(name)
+		arc, err := archive.Open(ctx, name, r.Dir)
 		if err != nil {
 			return "", err
 		}
-		if _, err := arc.read("linux/amd64"); err != nil {
+		if _, err := arc.Image(ctx, func(p string) bool { return p == "linux/amd64" }); err != nil {
 			return "", err
 		}
-		arc.f.Close()
+		arc.Close()
 		dir, d, err := b.Layout(ctx)
 		if err != nil {
 			return "", err
@@ -97,7 +98,7 @@ func TestExecutor(t *testing.T) {
 	w.o.Executors = []Executor{&scripted{}, s}
 	w.b = New(w.o)
 	dir := write(t, map[string]string{"Dockerfile": "FROM python:3.11-slim\nRUN apt-get update\n"})
-	res, log, err := w.build(t, cairn.BuildRequest{Context: dir, Names: []string{"a/b:c"}, BuildArgs: map[string]string{"X": "y"}, Env: map[string]string{"GITHUB_SHA": "abc"}})
+	_, log, err := w.build(t, cairn.BuildRequest{Context: dir, Names: []string{"a/b:c"}, BuildArgs: map[string]string{"X": "y"}, Env: map[string]string{"GITHUB_SHA": "abc"}})
 	if err != nil {
 		t.Fatal(err, log)
 	}
@@ -110,7 +111,20 @@ func TestExecutor(t *testing.T) {
 	if !strings.Contains(log, "line 2 needs a container: it runs apt-get") {
 		t.Error(log)
 	}
-	_ = res
+
+	// One that stood on another image of that name: its base is not known.
+	w.addBase(t, "other:1", "linux/amd64", []layer.File{text1("etc/other", "o")}, nil)
+	other := &scripted{ready: true, archive: dockerArchive(t, w, w.images["docker.io/library/other:1"], []layer.File{text1("app/model", "m")}, nil)}
+	w.o.Executors = []Executor{other}
+	w.b = New(w.o)
+	if _, log, err := w.build(t, cairn.BuildRequest{Context: dir}); err != nil {
+		t.Fatal(err, log)
+	}
+	if b := w.builds[len(w.builds)-1]; b.Base != "" || b.BaseName != "" || b.Layers[0].Role != "" {
+		t.Errorf("%+v", b)
+	}
+	w.o.Executors = []Executor{s}
+	w.b = New(w.o)
 
 	// A base that only the executor may have.
 	w2 := newWorld(t)
