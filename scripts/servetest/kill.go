@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"syscall"
@@ -26,6 +27,9 @@ const (
 
 func (v victim) String() string { return [...]string{"Cairn", "the stage's process", "the API"}[v] }
 
+// stillPending is the exit code of a command that does not wait for the end.
+const stillPending = 8
+
 // outage is from a kill until all is well again.
 type outage struct {
 	of       victim
@@ -33,28 +37,49 @@ type outage struct {
 }
 
 // underKills kills one process after the other, at random, while requests go on.
+// Half of the times that it is not the API, a deployment is under way.
 func underKills(ctx context.Context, w *world, o options) error {
 	r := rand.New(rand.NewPCG(o.seed, 1))
 	began := time.Now()
 	c := startClients(ctx, w.url, 8, 20*time.Millisecond, o.seed)
 	defer c.stop()
 	var outages []outage
+	deployed := 0
 	for range o.kills {
-		v, pause := victim(r.IntN(int(victims))), 200*time.Millisecond+time.Duration(r.IntN(400))*time.Millisecond
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(pause):
+		v, deploys := victim(r.IntN(int(victims))), r.IntN(2) == 0
+		if err := rest(ctx, 200*time.Millisecond+time.Duration(r.IntN(400))*time.Millisecond); err != nil {
+			return err
+		}
+		before, next := 0, 0
+		if deploys && v != ofAPI {
+			var err error
+			if before, err = version(w.url); err != nil {
+				return err
+			}
+			next = 1 + before%2
+			deployed++
+			if err := w.begin(ctx, next); err != nil {
+				return err
+			}
+			if err := rest(ctx, time.Duration(r.IntN(600))*time.Millisecond); err != nil {
+				return err
+			}
 		}
 		out, err := w.kill(ctx, v)
+		if err == nil && next > 0 {
+			err = w.settles(ctx, before, next, v == ofStage)
+		}
 		if err != nil {
 			return fmt.Errorf("kill %d, of %s: %w", len(outages)+1, v, err)
 		}
 		outages = append(outages, *out)
 	}
-	time.Sleep(time.Second)
+	if err := rest(ctx, time.Second); err != nil {
+		return err
+	}
 	c.stop()
-	fmt.Printf("kills: seed %d: %d in %s, while %d requests were sent\n", o.seed, len(outages), time.Since(began).Round(time.Second), len(c.answers)+len(c.failures))
+	fmt.Printf("kills: seed %d: %d in %s; %d requests were sent; %d deployments were under way: %d live after it, %d failed, and what was live stayed\n", o.seed,
+		len(outages), time.Since(began).Round(time.Second), len(c.answers)+len(c.failures), deployed, w.outcomes["live"], w.outcomes["failed"])
 	if err := judge(outages, c.failures); err != nil {
 		return err
 	}
@@ -75,6 +100,53 @@ func underKills(ctx context.Context, w *world, o options) error {
 		return fmt.Errorf("after a rollback version %d answers (error %v), not 1", v, err)
 	}
 	return nil
+}
+
+// begin asks for a deployment and does not wait for its end.
+func (w *world) begin(ctx context.Context, version int) error {
+	_, err := w.run(ctx, "deploy", image(version), "--to", stage, "--repo", repository, "--detach")
+	if code := new(exec.ExitError); errors.As(err, &code) && code.ExitCode() == stillPending {
+		return nil
+	}
+	return err
+}
+
+// settles waits until the newest deployment has ended: it is live, or, where that is
+// allowed, it failed and what was live before still is.
+func (w *world) settles(ctx context.Context, before, next int, mayFail bool) error {
+	return w.await(ctx, "the deployment that was under way ends", func() error {
+		b, err := get(w.cairn + "/api/v1/deployments?limit=1")
+		if err != nil {
+			return err
+		}
+		var ds []struct {
+			Status string `json:"status"`
+			Reason string `json:"reason"`
+		}
+		if err := json.Unmarshal(b, &ds); err != nil || len(ds) != 1 {
+			return fmt.Errorf("deployments: %.300s", b)
+		}
+		want := map[string]int{"live": next}
+		if mayFail {
+			want["failed"] = before
+		}
+		v, err := version(w.url)
+		if err != nil || v == 0 || v != want[ds[0].Status] {
+			return fmt.Errorf("it is %s (%s), and version %d answers (error %v); it was to replace %d by %d", ds[0].Status, ds[0].Reason, v, err, before, next)
+		}
+		w.outcomes[ds[0].Status]++
+		return nil
+	})
+}
+
+// rest waits, unless everything is to end.
+func rest(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
 }
 
 // kill ends a process and waits until another one does its work.

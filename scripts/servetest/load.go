@@ -36,10 +36,8 @@ func underLoad(ctx context.Context, w *world, o options) error {
 	for i, ch := range changes {
 		// Evenly over the time, and none at its very beginning or end.
 		due := began.Add(o.load * time.Duration(i+1) / time.Duration(len(changes)+1))
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(time.Until(due)):
+		if err := rest(ctx, time.Until(due)); err != nil {
+			return err
 		}
 		t := time.Now()
 		if err := ch.do(); err != nil {
@@ -50,10 +48,8 @@ func underLoad(ctx context.Context, w *world, o options) error {
 			return fmt.Errorf("after change %d (%s) version %d answers (error %v), not %d", i+1, ch.what, v, err, ch.want)
 		}
 	}
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(time.Until(began.Add(o.load))):
+	if err := rest(ctx, time.Until(began.Add(o.load))); err != nil {
+		return err
 	}
 	c.stop()
 	lasted := time.Since(began)

@@ -78,6 +78,8 @@ type world struct {
 	env   []string
 	url   string // of the served API
 	cairn string // of Cairn itself
+	// outcomes counts how deployments ended that were under way when something was killed.
+	outcomes map[string]int
 
 	mu   sync.Mutex
 	own  *exec.Cmd // Cairn, as it runs now
@@ -90,7 +92,7 @@ func newWorld(o options) (*world, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &world{o: o, dir: dir}
+	w := &world{o: o, dir: dir, outcomes: map[string]int{}}
 	for _, kv := range os.Environ() {
 		// Nothing of the caller's own Cairn, and nobody's proxy for what is on this machine.
 		name, _, _ := strings.Cut(kv, "=")
