@@ -1,6 +1,7 @@
 // Command bench measures what Cairn adds to the work itself: per job and per
-// step beside a plain bash loop, start time, idle memory, size and, with -cold,
-// a build with empty caches. It drives the built binary as a user would.
+// step beside a plain bash loop, images beside docker, the way from a push to a
+// live API, the gateway beside the bare program, start time, memory, size and,
+// with -cold, a build with empty caches. It drives the built binary as a user would.
 package main
 
 import (
@@ -8,67 +9,106 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
 
 func main() {
+	if len(os.Args) == 2 && os.Args[1] == serveWord {
+		serve()
+		return
+	}
 	cairn := flag.String("cairn", "bin/cairn", "the binary to measure")
 	cold := flag.Bool("cold", false, "also build with an empty build cache")
-	repeat := flag.Int("repeat", 3, "how often each workflow runs; the median counts")
+	repeat := flag.Int("repeat", 3, "how often each thing is done; the median counts")
+	only := flag.String("only", "", "jobs, delivery or gateway: only these figures")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *cairn, *cold, *repeat); err != nil {
+	if err := run(ctx, *cairn, *cold, *repeat, *only); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-// scenario is one workflow and the bash that does the same work without Cairn.
-type scenario struct {
-	name     string
-	units    int
-	unit     string
-	workflow string
-	bash     string
+// bench is a scratch folder with a home and repositories, and what is measured there.
+type bench struct {
+	ctx    context.Context
+	cairn  string // the binary
+	dir    string
+	env    []string
+	repeat int
 }
 
-func scenarios() []scenario {
-	var steps, chain strings.Builder
-	for i := range 100 {
-		fmt.Fprintf(&steps, "      - run: 'true'\n")
-		if i >= 20 {
-			continue
-		}
-		fmt.Fprintf(&chain, "  j%d:\n    runs-on: ubuntu-latest\n", i)
-		if i > 0 {
-			fmt.Fprintf(&chain, "    needs: j%d\n", i-1)
-		}
-		fmt.Fprintf(&chain, "    steps:\n      - run: 'true'\n")
-	}
-	legs := make([]string, 50)
-	for i := range legs {
-		legs[i] = strconv.Itoa(i)
-	}
-	const head = "on: workflow_dispatch\njobs:\n"
-	return []scenario{
-		{"50 one-step jobs", 50, "job", head + "  m:\n    runs-on: ubuntu-latest\n    strategy: {matrix: {i: [" + strings.Join(legs, ", ") +
-			"]}}\n    steps:\n      - run: 'true'\n", "for i in $(seq 50); do bash -e -c true; done"},
-		{"100 steps", 100, "step", head + "  s:\n    runs-on: ubuntu-latest\n    steps:\n" + steps.String(),
-			"for i in $(seq 100); do bash -e -c true; done"},
-		{"chain of 20 jobs", 20, "job", head + chain.String(), "for i in $(seq 20); do bash -e -c true; done"},
-	}
+func (b *bench) home() string { return filepath.Join(b.dir, "home") }
+
+// command is one in a folder of the scratch folder.
+func (b *bench) command(in, name string, args ...string) *exec.Cmd {
+	c := exec.CommandContext(b.ctx, name, args...)
+	c.Dir, c.Env = filepath.Join(b.dir, in), b.env
+	return c
 }
 
-func run(ctx context.Context, cairn string, cold bool, repeat int) error {
-	cairn, err := filepath.Abs(cairn)
+// run runs a command; what it printed is part of the error.
+func (b *bench) run(in, name string, args ...string) (string, error) {
+	var out, errs strings.Builder
+	c := b.command(in, name, args...)
+	c.Stdout, c.Stderr = &out, &errs
+	if err := c.Run(); err != nil {
+		return "", fmt.Errorf("%s %s: %w\n%s%s", filepath.Base(name), strings.Join(args, " "), err, out.String(), errs.String())
+	}
+	return strings.TrimSpace(out.String()), nil
+}
+
+// files writes files into a folder of the scratch folder.
+func (b *bench) files(in string, files map[string]string) error {
+	for name, text := range files {
+		path := filepath.Join(b.dir, in, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *bench) commit(in, message string) error {
+	if _, err := b.run(in, "git", "add", "-A"); err != nil {
+		return err
+	}
+	_, err := b.run(in, "git", "-c", "user.name=Bench", "-c", "user.email=bench@example.com", "-c", "commit.gpgsign=false", "commit", "-q", "-m", message)
+	return err
+}
+
+// row prints a line of the table: what was measured, here and by a peer, and what
+// the difference comes to.
+func row(name, ours, peer, note string) {
+	fmt.Println(strings.TrimRight(fmt.Sprintf("%-34s %12s %14s   %s", name, ours, peer, note), " "))
+}
+
+// missing prints why something could not be measured.
+func missing(name string, err error) {
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	row(name, "-", "", "("+line+")")
+}
+
+func ms(d time.Duration) string {
+	if d < 10*time.Millisecond {
+		return fmt.Sprintf("%.2f ms", float64(d.Microseconds())/1000)
+	}
+	return fmt.Sprintf("%d ms", d.Milliseconds())
+}
+
+func run(ctx context.Context, cairn string, cold bool, repeat int, only string) (err error) {
+	cairn, err = filepath.Abs(cairn)
 	if err != nil {
 		return err
 	}
@@ -77,74 +117,65 @@ func run(ctx context.Context, cairn string, cold bool, repeat int) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	env := append(os.Environ(), "CAIRN_HOME="+filepath.Join(dir, "home"), "CI=1")
-	command := func(name string, args ...string) *exec.Cmd {
-		c := exec.CommandContext(ctx, name, args...)
-		c.Dir, c.Env = filepath.Join(dir, "repo"), env
-		return c
-	}
-	if err := os.MkdirAll(filepath.Join(dir, "repo/.github/workflows"), 0o755); err != nil {
-		return err
-	}
-	for i, s := range scenarios() {
-		f := filepath.Join(dir, "repo/.github/workflows", fmt.Sprintf("w%d.yml", i))
-		if err := os.WriteFile(f, []byte(s.workflow), 0o644); err != nil {
-			return err
+	b := &bench{ctx: ctx, cairn: cairn, dir: dir, repeat: repeat}
+	// Jobs call cairn too, and a server, token or tracking address of the caller's
+	// has no part in this.
+	for _, kv := range os.Environ() {
+		name, _, _ := strings.Cut(kv, "=")
+		if !strings.HasPrefix(name, "CAIRN_") && !strings.HasPrefix(name, "MLFLOW_") && !strings.HasPrefix(name, "GIT_") && name != "PATH" {
+			b.env = append(b.env, kv)
 		}
 	}
-	for _, args := range [][]string{{"init", "-q", "-b", "main"}, {"add", "-A"},
-		{"-c", "user.name=Bench", "-c", "user.email=bench@example.com", "commit", "-q", "-m", "bench"}} {
-		if out, err := command("git", args...).CombinedOutput(); err != nil {
-			return fmt.Errorf("git %v: %w\n%s", args, err, out)
-		}
-	}
-	defer func() {
-		stop := exec.Command(cairn, "serve", "--stop")
-		stop.Env = env
-		stop.Run()
-	}()
-
-	fmt.Printf("%-28s %12s %12s %14s\n", "measured", "cairn", "bash loop", "added")
-	for i, s := range scenarios() {
-		ours, err := median(repeat, func() error {
-			out, err := command(cairn, "run", "--workflow", fmt.Sprintf("w%d.yml", i), "--progress", "quiet").CombinedOutput()
-			if err != nil {
-				return fmt.Errorf("%s: %w\n%s", s.name, err, out)
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-		base, err := median(repeat, func() error { return command("bash", "-c", s.bash).Run() })
-		if err != nil {
-			return err
-		}
-		fmt.Printf("%-28s %12s %12s %9.1f ms/%s\n", s.name, ours.Round(time.Millisecond), base.Round(time.Millisecond),
-			float64((ours-base).Microseconds())/1000/float64(s.units), s.unit)
-	}
-	start, err := median(20, func() error { return command(cairn, "version").Run() })
+	b.env = append(b.env, "PATH="+filepath.Dir(cairn)+":"+os.Getenv("PATH"), "CAIRN_HOME="+b.home(), "CI=1", "GIT_TERMINAL_PROMPT=0")
+	port, err := freePorts(16)
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%-28s %12s\n", "start (cairn version)", start.Round(100*time.Microsecond))
-	if rss, err := ownerMemory(filepath.Join(dir, "home")); err == nil {
-		fmt.Printf("%-28s %9.1f MB\n", "owner, resident after runs", rss)
-	} else {
-		fmt.Printf("%-28s %12s (%v)\n", "owner, resident after runs", "-", err)
+	if err := b.files("home", map[string]string{"config.yaml": fmt.Sprintf("listen: 127.0.0.1:%d\nstage_port: %d\n", port, port+1)}); err != nil {
+		return err
 	}
+	defer b.stop()
+
+	row("measured", "cairn", "peer", "")
+	parts := []struct {
+		name string
+		do   func() error
+	}{{"jobs", b.jobs}, {"delivery", b.delivery}, {"gateway", b.gateway}}
+	for _, p := range parts {
+		if only != "" && only != p.name {
+			continue
+		}
+		if err := p.do(); err != nil {
+			return err
+		}
+	}
+	b.memory()
+	start, err := median(20, func() error { return b.command(".", cairn, "version").Run() })
+	if err != nil {
+		return err
+	}
+	row("start (cairn version)", ms(start), "", "")
 	info, err := os.Stat(cairn)
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%-28s %9.1f MB\n", "binary", float64(info.Size())/1e6)
-	if act, err := exec.LookPath("act"); err == nil {
-		peer(command, act)
-	}
+	row("binary", fmt.Sprintf("%.1f MB", float64(info.Size())/1e6), "", "")
 	if cold {
-		return coldBuild(ctx, dir)
+		return b.coldBuild()
 	}
 	return nil
+}
+
+// stop ends the stages and the server, whatever happened.
+func (b *bench) stop() {
+	b.ctx = context.WithoutCancel(b.ctx)
+	list, _ := b.run(".", b.cairn, "status", "--jq", `.stages[]? | .stage.name + ":" + .stage.repository`)
+	for line := range strings.Lines(list) {
+		if stage, repo, ok := strings.Cut(strings.TrimSpace(line), ":"); ok {
+			_, _ = b.run(".", b.cairn, "stop", stage, "--repo", repo)
+		}
+	}
+	_, _ = b.run(".", b.cairn, "serve", "--stop")
 }
 
 func median(n int, f func() error) (time.Duration, error) {
@@ -156,57 +187,44 @@ func median(n int, f func() error) (time.Duration, error) {
 		}
 		ds = append(ds, time.Since(t))
 	}
-	slices.Sort(ds)
-	return ds[len(ds)/2], nil
+	return middle(ds), nil
 }
 
-// ownerMemory reads the resident size of the process that holds the home.
-func ownerMemory(home string) (float64, error) {
-	pids, err := filepath.Glob("/proc/[0-9]*/status")
-	if err != nil || len(pids) == 0 {
-		return 0, errors.New("no /proc here")
-	}
-	for _, p := range pids {
-		environ, _ := os.ReadFile(filepath.Join(filepath.Dir(p), "environ"))
-		cmdline, _ := os.ReadFile(filepath.Join(filepath.Dir(p), "cmdline"))
-		if !strings.Contains(string(environ), "CAIRN_HOME="+home) || !strings.Contains(string(cmdline), "\x00serve") {
-			continue
-		}
-		status, err := os.ReadFile(p)
+func middle(ds []time.Duration) time.Duration {
+	slices.Sort(ds)
+	return ds[len(ds)/2]
+}
+
+// freePorts finds a row of ports that nobody listens on.
+func freePorts(n int) (int, error) {
+	for range 50 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			return 0, err
 		}
-		for line := range strings.Lines(string(status)) {
-			if f := strings.Fields(line); len(f) > 1 && f[0] == "VmRSS:" {
-				kb, err := strconv.ParseFloat(f[1], 64)
-				return kb / 1000, err
+		first := l.Addr().(*net.TCPAddr).Port
+		l.Close()
+		free := first+n < 65000
+		for p := first; free && p < first+n; p++ {
+			l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", p))
+			if free = err == nil; free {
+				l.Close()
 			}
 		}
-	}
-	return 0, errors.New("no owner found")
-}
-
-// peer runs the same workflows with act in host mode where it is installed.
-func peer(command func(string, ...string) *exec.Cmd, act string) {
-	for i, s := range scenarios() {
-		d, err := median(1, func() error {
-			return command(act, "workflow_dispatch", "-P", "ubuntu-latest=-self-hosted", "-W", fmt.Sprintf(".github/workflows/w%d.yml", i)).Run()
-		})
-		if err != nil {
-			fmt.Printf("%-28s %12s (%v)\n", "act: "+s.name, "-", err)
-			continue
+		if free {
+			return first, nil
 		}
-		fmt.Printf("%-28s %12s\n", "act: "+s.name, d.Round(time.Millisecond))
 	}
+	return 0, errors.New("no free ports")
 }
 
-func coldBuild(ctx context.Context, dir string) error {
-	c := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", filepath.Join(dir, "cold"), "./cmd/cairn")
-	c.Env = append(os.Environ(), "GOCACHE="+filepath.Join(dir, "gocache"))
+func (b *bench) coldBuild() error {
+	c := exec.CommandContext(b.ctx, "go", "build", "-trimpath", "-o", filepath.Join(b.dir, "cold"), "./cmd/cairn")
+	c.Env = append(os.Environ(), "GOCACHE="+filepath.Join(b.dir, "gocache"))
 	t := time.Now()
 	if out, err := c.CombinedOutput(); err != nil {
 		return fmt.Errorf("cold build: %w\n%s", err, out)
 	}
-	fmt.Printf("%-28s %12s\n", "build, empty build cache", time.Since(t).Round(100*time.Millisecond))
+	row("build, empty build cache", fmt.Sprintf("%.1f s", time.Since(t).Seconds()), "", "")
 	return nil
 }
