@@ -54,6 +54,7 @@ type EvalPart struct {
 // evaluation is what the flags of cairn workflow eval ask for.
 type evaluation struct {
 	contexts  map[string]expr.Value
+	files     string // folder whose files hashFiles reads
 	condition bool
 	explain   bool
 }
@@ -76,6 +77,7 @@ The answer is one line of JSON: the value with its kind, or the error with its k
 stdin is a question, {"expr": "…", "contexts": {…}}, and every line of stdout its answer.`,
 		Example: `cairn workflow eval "startsWith(github.ref, 'refs/tags/')" --context contexts.json
 cairn workflow eval "github.ref == 'refs/heads/main' && needs.test.result == 'success'" --context contexts.json --explain
+cairn workflow eval "hashFiles('**/requirements.txt')" --files .
 cairn workflow eval --batch < questions.jsonl`,
 		Args: func(c *cobra.Command, args []string) error {
 			if batch {
@@ -87,10 +89,12 @@ cairn workflow eval --batch < questions.jsonl`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&file, "context", "", "`FILE` with the contexts, a JSON object; - reads stdin")
+	f.StringVar(&e.files, "files", "", "`DIR` whose files hashFiles reads, as a job's workspace")
 	f.BoolVar(&e.condition, "if", false, "evaluate as an if: success() is added where no status is asked")
 	f.BoolVar(&e.explain, "explain", false, "show what each part came to")
 	f.BoolVar(&batch, "batch", false, "answer the questions on stdin, line by line")
 	_ = cmd.MarkFlagFilename("context", "json")
+	_ = cmd.MarkFlagDirname("files")
 	out := k.JSONFlags(cmd, Evaluated{})
 	cmd.RunE = func(c *cobra.Command, args []string) error {
 		if batch {
@@ -99,6 +103,9 @@ cairn workflow eval --batch < questions.jsonl`,
 			}
 		}
 		var err error
+		if e.files != "" {
+			e.files = k.Path(e.files)
+		}
 		if e.contexts, err = readContexts(k, file, batch); err != nil {
 			return err
 		}
@@ -170,6 +177,7 @@ func (e evaluation) answer(src string) Evaluated {
 		return valueOf(expr.Null())
 	}
 	env := &expr.Env{Contexts: e.contexts, Functions: statusOf(e.contexts)}
+	env.Functions["hashfiles"] = e.hashFiles
 	parse := env.Parse
 	if e.condition {
 		parse = env.ParseCondition

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/cairn-ml/cairn"
@@ -188,11 +190,21 @@ func statusOf(contexts map[string]expr.Value) map[string]expr.Func {
 		"cancelled": func([]expr.Value) (expr.Value, error) {
 			return expr.Bool(strings.EqualFold(status.ToString(), "cancelled")), nil
 		},
-		"hashfiles": func([]expr.Value) (expr.Value, error) {
-			return expr.Value{}, cairn.Errorf(cairn.CodeUnsupported, "there are no files of a job to hash here").
-				WithHint("put the hash you expect in its place")
-		},
 	}
+}
+
+// hashFiles is the function of that name over the folder of --files.
+func (e evaluation) hashFiles(args []expr.Value) (expr.Value, error) {
+	if e.files == "" {
+		return expr.Value{}, cairn.Errorf(cairn.CodeUnsupported, "there are no files of a job to hash here").
+			WithHint("name the folder to read: --files .")
+	}
+	root, err := os.OpenRoot(e.files)
+	if err != nil {
+		return expr.Value{}, cairn.Errorf(cairn.CodeNotFound, "cannot open the folder of --files: %w", err)
+	}
+	defer root.Close()
+	return expr.HashFiles(root.FS(), filepath.ToSlash(e.files), args)
 }
 
 // needed are the jobs that a status function asks about: all of needs, or those
