@@ -163,7 +163,11 @@ func RowsOf(facts []TraceFact) []TraceRow {
 		}
 		r := TraceRow{Name: f.Group}
 		for ; i < len(facts) && facts[i].Group == f.Group; i++ {
-			r.Cells = append(r.Cells, facts[i].Name+"="+facts[i].Value)
+			join := "="
+			if f.Group == "check" {
+				join = ": " // its name is an expression
+			}
+			r.Cells = append(r.Cells, facts[i].Name+join+facts[i].Value)
 		}
 		if len(r.Cells) > 1 {
 			r.Name += "s"
