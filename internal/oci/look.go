@@ -215,7 +215,7 @@ func (s *Service) readLayer(ctx context.Context, l cairn.ImageLayer) ([]layerFil
 	defer r.Close()
 	var out []layerFile
 	buf := make([]byte, 64<<10)
-	err = layer.ReadLimited(&ctxReader{ctx, Checked(r, l.Digest)}, l.MediaType, layer.Limits{Size: lookSize, Entries: lookFiles, Names: lookNames}, func(h *tar.Header, content io.Reader) error {
+	err = layer.ReadLimited(layer.WithContext(ctx, Checked(r, l.Digest)), l.MediaType, layer.Limits{Size: lookSize, Entries: lookFiles, Names: lookNames}, func(h *tar.Header, content io.Reader) error {
 		p := strings.TrimPrefix(path.Clean("/"+h.Name), "/")
 		if len(p) > lookPath {
 			return cairn.Errorf(cairn.CodeTooLarge, "the name of a file has %d bytes", len(p))
@@ -240,17 +240,4 @@ func (s *Service) readLayer(ctx context.Context, l cairn.ImageLayer) ([]layerFil
 		return nil
 	})
 	return out, err
-}
-
-// ctxReader ends long reads when their context does.
-type ctxReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (c *ctxReader) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/oci"
+	"github.com/cairn-ml/cairn/internal/oci/layer"
 	"github.com/klauspost/compress/zstd"
 )
 
@@ -102,7 +103,7 @@ func (a *Archive) unpack(ctx context.Context, dir string) error {
 	}
 	old := a.f
 	a.f, a.tmp = tmp, tmp.Name()
-	got, err := io.Copy(tmp, io.LimitReader(&ctxReader{ctx, r}, maxBytes+1))
+	got, err := io.Copy(tmp, io.LimitReader(layer.WithContext(ctx, r), maxBytes+1))
 	old.Close()
 	if err == nil && got > maxBytes {
 		return cairn.Errorf(cairn.CodeTooLarge, "the archive holds more than %d bytes", int64(maxBytes))
@@ -182,7 +183,7 @@ func (a *Archive) small(name string) ([]byte, error) {
 // sum hashes a part.
 func (a *Archive) sum(ctx context.Context, s span) (cairn.Digest, error) {
 	h := sha256.New()
-	if _, err := io.Copy(h, &ctxReader{ctx, a.open(s)}); err != nil {
+	if _, err := io.Copy(h, layer.WithContext(ctx, a.open(s))); err != nil {
 		return "", bad("%v", err)
 	}
 	return cairn.DigestOf(h.Sum(nil)), nil
@@ -198,17 +199,4 @@ func clip(s string) string {
 		return strings.ToValidUTF8(s[:100], "") + "…"
 	}
 	return s
-}
-
-// ctxReader ends long reads when their context does.
-type ctxReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (c *ctxReader) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
 }

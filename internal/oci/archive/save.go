@@ -8,6 +8,7 @@ import (
 
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/oci"
+	"github.com/cairn-ml/cairn/internal/oci/layer"
 	"github.com/cairn-ml/cairn/internal/oci/remote"
 )
 
@@ -143,7 +144,7 @@ func (s *saver) blob(c oci.Descriptor) error {
 	if err := s.w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: blobPath(c.Digest), Size: size, Mode: 0o644}); err != nil {
 		return err
 	}
-	_, err = io.Copy(s.w, &ctxReader{s.ctx, r})
+	_, err = io.Copy(s.w, layer.WithContext(s.ctx, r))
 	return err
 }
 

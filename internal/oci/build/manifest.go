@@ -14,6 +14,7 @@ import (
 	"github.com/cairn-ml/cairn/internal/oci"
 	"github.com/cairn-ml/cairn/internal/oci/dockerfile"
 	"github.com/cairn-ml/cairn/internal/oci/layer"
+	"github.com/cairn-ml/cairn/internal/oci/remote"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
@@ -180,14 +181,14 @@ func (j *job) send(ctx context.Context, a *assembled, parts []part, config, mani
 // tell writes a line for each part of the image.
 func (j *job) tell(a *assembled, parts []part, state map[cairn.Digest]string) {
 	if n := len(a.layers) - len(parts); n > 0 {
-		j.printf("%-12s %-40s %10s  already there", cairn.LayerBase, a.baseName+" ("+count(n, "layer")+")", bytesText(a.kept))
+		j.printf("%-12s %-40s %10s  already there", cairn.LayerBase, a.baseName+" ("+count(n, "layer")+")", remote.SizeText(a.kept))
 	}
 	for _, p := range parts {
 		note := p.note
 		if r := []rune(note); len(r) > 40 {
 			note = string(r[:39]) + "…"
 		}
-		j.printf("%-12s %-40s %10s  %s", p.role, note, bytesText(p.size), state[p.digest])
+		j.printf("%-12s %-40s %10s  %s", p.role, note, remote.SizeText(p.size), state[p.digest])
 	}
 }
 
@@ -234,7 +235,7 @@ func (j *job) record(ctx context.Context, made []*assembled, platforms []string)
 		}
 		j.res.Image = img
 	}
-	j.printf("sent         %s; %s were there", bytesText(j.res.Sent), bytesText(j.res.Kept))
+	j.printf("sent         %s; %s were there", remote.SizeText(j.res.Sent), remote.SizeText(j.res.Kept))
 	j.printf("image        %s", j.res.Image.Digest)
 	for _, n := range j.names {
 		j.printf("name         %s", n.Familiar())

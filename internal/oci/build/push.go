@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/oci/remote"
 )
 
 // push sends the image to the registries that its names belong to. One that has
@@ -32,7 +33,7 @@ func (j *job) push(ctx context.Context) error {
 		}
 		j.res.Pushed = append(j.res.Pushed, p)
 		if p.Pushed {
-			j.printf("pushed       %s: %s sent, %s were there", n.Familiar(), bytesText(p.Bytes), bytesText(p.Skipped))
+			j.printf("pushed       %s: %s sent, %s were there", n.Familiar(), remote.SizeText(p.Bytes), remote.SizeText(p.Skipped))
 		} else {
 			j.warn("%s is kept here and not pushed: %s", n.Familiar(), p.Reason)
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/oci/layer"
+	"github.com/cairn-ml/cairn/internal/oci/remote"
 )
 
 // node is one path that a build adds to what lies below.
@@ -171,7 +172,7 @@ func (t *tree) put(p string, n *node) error {
 	}
 	t.nodes[p] = n
 	if t.bytes += n.size; t.bytes > t.limits.Bytes {
-		return cairn.Errorf(cairn.CodeTooLarge, "the files of the image have more than %s", bytesText(t.limits.Bytes)).
+		return cairn.Errorf(cairn.CodeTooLarge, "the files of the image have more than %s", remote.SizeText(t.limits.Bytes)).
 			WithHint("a .dockerignore leaves out what the image does not need")
 	}
 	if len(t.nodes) > t.limits.Files {

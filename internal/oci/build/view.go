@@ -14,6 +14,7 @@ import (
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/oci/dockerfile"
 	"github.com/cairn-ml/cairn/internal/oci/layer"
+	"github.com/cairn-ml/cairn/internal/oci/remote"
 )
 
 // source opens what a COPY takes from.
@@ -150,8 +151,8 @@ func (s *imageSource) fetch(all map[string]*node) error {
 		}
 	}
 	if total > s.j.o.Limits.Bytes || len(paths) > s.j.o.Limits.Files {
-		return cairn.Errorf(cairn.CodeTooLarge, "COPY --from takes %d files of %s", len(paths), bytesText(total)).
-			WithHint("at most %d files of %s are copied", s.j.o.Limits.Files, bytesText(s.j.o.Limits.Bytes))
+		return cairn.Errorf(cairn.CodeTooLarge, "COPY --from takes %d files of %s", len(paths), remote.SizeText(total)).
+			WithHint("at most %d files of %s are copied", s.j.o.Limits.Files, remote.SizeText(s.j.o.Limits.Bytes))
 	}
 	if len(paths) == 0 {
 		return nil

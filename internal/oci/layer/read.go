@@ -226,7 +226,7 @@ func (s *Source) read(ctx context.Context, l Limits, visit func(h *tar.Header, r
 		return err
 	}
 	defer r.Close()
-	src := io.Reader(&ctxReader{ctx, r})
+	src := WithContext(ctx, r)
 	if s.Digest == "" {
 		return read(src, s.MediaType, l, visit)
 	}
@@ -249,6 +249,9 @@ func (s *Source) read(ctx context.Context, l Limits, visit func(h *tar.Header, r
 	}
 	return err
 }
+
+// WithContext is a reader that ends with its context.
+func WithContext(ctx context.Context, r io.Reader) io.Reader { return &ctxReader{ctx, r} }
 
 type ctxReader struct {
 	ctx context.Context

@@ -148,7 +148,7 @@ func (p *pull) store(m *oci.Manifest, raw []byte, names []string) (*cairn.Image,
 			continue
 		}
 		delete(want, cairn.Digest(d.Digest))
-		fmt.Fprintf(p.log, "fetching     %s %s\n", cairn.Digest(d.Digest).Short(), bytesText(d.Size))
+		fmt.Fprintf(p.log, "fetching     %s %s\n", cairn.Digest(d.Digest).Short(), SizeText(d.Size))
 		if err := p.sink.UploadBlobs(p.ctx, []Blob{{Digest: cairn.Digest(d.Digest), Size: d.Size, Open: func() (io.ReadCloser, error) { return p.open(d) }}}); err != nil {
 			return nil, err
 		}
@@ -181,8 +181,8 @@ func (p *pull) record(raw []byte, names []string) (*cairn.Image, error) {
 
 func hashOf(d cairn.Digest) v1.Hash { return v1.Hash{Algorithm: "sha256", Hex: d.Hex()} }
 
-// bytesText is a size for people.
-func bytesText(n int64) string {
+// SizeText is a size for people.
+func SizeText(n int64) string {
 	switch {
 	case n < 1000:
 		return fmt.Sprintf("%d B", n)
@@ -191,5 +191,5 @@ func bytesText(n int64) string {
 	case n < 1_000_000_000:
 		return fmt.Sprintf("%.1f MB", float64(n)/1e6)
 	}
-	return fmt.Sprintf("%.2f GB", float64(n)/1e9)
+	return fmt.Sprintf("%.1f GB", float64(n)/1e9)
 }

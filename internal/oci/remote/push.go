@@ -38,7 +38,7 @@ func (c *Client) Push(ctx context.Context, img *cairn.Image, dests []ref.Referen
 				results[i].Reason = cairn.AsError(errs[i]).Message
 				fmt.Fprintf(log, "not pushed   %s: %s\n", d.Familiar(), results[i].Reason)
 			case r.Pushed:
-				fmt.Fprintf(log, "pushed       %s: %s sent, %s were there\n", d.Familiar(), bytesText(r.Bytes), bytesText(r.Skipped))
+				fmt.Fprintf(log, "pushed       %s: %s sent, %s were there\n", d.Familiar(), SizeText(r.Bytes), SizeText(r.Skipped))
 			}
 			return nil
 		})

@@ -41,9 +41,9 @@ var (
 	normalizeRE = regexp.MustCompile(`[-_.]+`)
 	projectRE   = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?$`)
 	placeRE     = regexp.MustCompile(`^(?:https?://[!#-\[\]-~]+)?$`)
-	fileRE      = regexp.MustCompile(`^[A-Za-z0-9._+!-]{1,300}$`)
+	fileRE      = regexp.MustCompile(`^[A-Za-z0-9._+!-]+$`)
 	sha256RE    = regexp.MustCompile(`^[0-9a-f]{64}$`)
-	versionRE   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._+!-]{0,200}$`)
+	versionRE   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._+!-]*$`)
 )
 
 func normalize(name string) string { return strings.ToLower(normalizeRE.ReplaceAllString(name, "-")) }
@@ -87,7 +87,7 @@ func quote(s string) string {
 const maxPackages = 2000
 
 var (
-	tomlStringRE = regexp.MustCompile(`^(name|version) = "([^"\\]{1,300})"$`)
+	tomlStringRE = regexp.MustCompile(`^(name|version) = "([^"\\]+)"$`)
 	headRE       = regexp.MustCompile(`^# The wheels of an image for Python (\S+) on (\S+) with (.+)\.$`)
 	tableRE      = regexp.MustCompile(`\{ ((?:[^{}"]|"[^"\\]*"|\{[^{}]*\})*) \}`)
 	urlRE        = regexp.MustCompile(`(?:^|, )url = "([^"\\]+)"`)
@@ -124,7 +124,7 @@ func lockLines(text []byte, visit func(Package) error) (*Lock, error) {
 			at, offered = Package{}, false
 			continue
 		}
-		if m := tomlStringRE.FindStringSubmatch(line); m != nil {
+		if m := tomlStringRE.FindStringSubmatch(line); m != nil && len(m[2]) <= maxText {
 			if m[1] == "name" {
 				at.Name = normalize(m[2])
 			} else {
@@ -210,11 +210,15 @@ func ParseLock(text []byte) (*Lock, error) {
 	return l, nil
 }
 
+// maxText bounds names and versions. The patterns leave lengths out: one that counts
+// to 300 takes a quarter of a megabyte in every process.
+const maxText = 300
+
 // proper reports whether a package names a wheel of its own in ways that can be
 // written down.
 func (p *Package) proper() bool {
 	n, ok := parseWheelName(p.File)
-	return ok && fileRE.MatchString(p.File) && placeRE.MatchString(p.URL) && projectRE.MatchString(p.Name) &&
+	return ok && len(p.File) <= maxText && len(p.Version) <= maxText && fileRE.MatchString(p.File) && placeRE.MatchString(p.URL) && projectRE.MatchString(p.Name) &&
 		versionRE.MatchString(p.Version) && sha256RE.MatchString(p.SHA256) && normalize(n.name) == p.Name
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // shebang is the first line of a script that the image's Python runs. A kernel
@@ -64,7 +65,8 @@ func (in *installation) rewrite(a *archive, f *placedFile) error {
 }
 
 var (
-	moduleRE = regexp.MustCompile(`^[\pL_][\pL\pN_]*(\.[\pL_][\pL\pN_]*)*$`)
+	// The letters of all languages are many: only those pay who make scripts.
+	moduleRE = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[\pL_][\pL\pN_]*(\.[\pL_][\pL\pN_]*)*$`) })
 	entryRE  = regexp.MustCompile(`^([^:\s\[]+)\s*:\s*([^\s\[]+)\s*(\[[^\]]*\])?$`)
 )
 
@@ -92,7 +94,7 @@ func (in *installation) entryPoints(a *archive) (map[string][]byte, error) {
 		name, value, _ := strings.Cut(line, "=")
 		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
 		m := entryRE.FindStringSubmatch(value)
-		if m == nil || !moduleRE.MatchString(m[1]) || !moduleRE.MatchString(m[2]) || !scriptName(name) {
+		if m == nil || !moduleRE().MatchString(m[1]) || !moduleRE().MatchString(m[2]) || !scriptName(name) {
 			return nil, a.badEntry(name, value)
 		}
 		out[name] = in.script(m[1], m[2])

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/oci/layer"
@@ -188,7 +189,9 @@ func debian(ctx context.Context, f *layer.FS) bool {
 }
 
 var (
-	glibcRE     = regexp.MustCompile(`GNU C Library [^\n]{0,200}version (2\.\d{1,3})`)
+	glibcRE = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`GNU C Library [^\n]{0,200}version (2\.\d{1,3})`)
+	})
 	glibcFileRE = regexp.MustCompile(`^libc-(2\.\d{1,3})\.so$`)
 	muslRE      = regexp.MustCompile(`\x00(1\.\d{1,2})\.\d{1,3}\x00`)
 )
@@ -220,7 +223,7 @@ func libc(ctx context.Context, f *layer.FS) (string, error) {
 			if err != nil {
 				return "", err
 			}
-			if m := glibcRE.FindSubmatch(b); m != nil {
+			if m := glibcRE().FindSubmatch(b); m != nil {
 				v = string(m[1])
 			}
 		}
