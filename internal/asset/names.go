@@ -10,11 +10,12 @@ import (
 	"github.com/cairn-ml/cairn"
 )
 
+// Lengths are looked at beside the patterns: a pattern that counts to 255 takes a
+// quarter of a megabyte in every process.
 var (
-	namePattern    = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,254}$`)
-	versionPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$`)
-	labelPattern   = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,254}$`)
-	numberedLabel  = regexp.MustCompile(`^[vV]?[0-9]+$`)
+	namePattern   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`)
+	labelPattern  = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9_.-]*$`)
+	numberedLabel = regexp.MustCompile(`^[vV]?[0-9]+$`)
 )
 
 // Latest is the label that nobody moves: the newest live version.
@@ -38,7 +39,7 @@ func CheckName(kind cairn.AssetKind, name string) error {
 		return err
 	}
 	if kind != cairn.AssetModel {
-		if namePattern.MatchString(name) {
+		if len(name) <= 255 && namePattern.MatchString(name) {
 			return nil
 		}
 		return cairn.Errorf(cairn.CodeInvalid, "%q is not a name", clip(name)).
@@ -56,12 +57,14 @@ func CheckName(kind cairn.AssetKind, name string) error {
 }
 
 func checkVersion(v string) error {
-	if versionPattern.MatchString(v) && !strings.EqualFold(v, Latest) {
+	if len(v) <= 64 && namePattern.MatchString(v) && !strings.EqualFold(v, Latest) {
 		return nil
 	}
 	return cairn.Errorf(cairn.CodeInvalid, "%q is not a version", clip(v)).
 		WithHint("a version has 1 to 64 letters, digits, _ . and -; %q is a label: write @%s", Latest, Latest)
 }
+
+func isLabel(l string) bool { return len(l) <= 255 && labelPattern.MatchString(l) }
 
 // checkLabel refuses labels that cannot be moved or that look like versions.
 func checkLabel(l string) error {
@@ -70,7 +73,7 @@ func checkLabel(l string) error {
 		return cairn.Errorf(cairn.CodeInvalid, "the label %q is not set: it is always the newest version", l)
 	case numberedLabel.MatchString(l):
 		return cairn.Errorf(cairn.CodeInvalid, "the label %q would be taken for a version", clip(l)).WithHint("choose a word, such as champion")
-	case !labelPattern.MatchString(l):
+	case !isLabel(l):
 		return cairn.Errorf(cairn.CodeInvalid, "%q is not a label", clip(l)).WithHint("a label has 1 to 255 letters, digits, _ . and -")
 	}
 	return nil
@@ -139,7 +142,7 @@ func ParseReference(kind cairn.AssetKind, asked string) (Reference, error) {
 		}
 	} else if i := strings.LastIndexByte(s, '@'); i >= 0 {
 		r.Name, r.Label = s[:i], s[i+1:]
-		if !labelPattern.MatchString(r.Label) {
+		if !isLabel(r.Label) {
 			return r, cairn.Errorf(cairn.CodeInvalid, "%q is not a label", clip(r.Label)).WithHint("such as @latest or @champion")
 		}
 	}

@@ -138,7 +138,7 @@ var (
 	version = regexp.MustCompile(`^(release[-_.])?v?\d{1,9}\.\d{1,9}\.\d{1,9}([-+][0-9A-Za-z.+-]{1,60})?$`)
 	number  = regexp.MustCompile(`^r([1-9]\d{0,17})$`)
 	hexID   = regexp.MustCompile(`^[0-9a-f]{4,12}$`)
-	tagName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.+-]{0,127}$`)
+	tagName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.+-]*$`)
 )
 
 // versionTags makes tags of an image that look like versions tags of its release.
@@ -174,7 +174,7 @@ func (s *Service) tag(r *cairn.Release, tag string, actor cairn.Principal) cairn
 // own repository alone.
 func (s *Service) TagRelease(ctx context.Context, repository, ref, tag string, actor cairn.Principal) (*cairn.Release, error) {
 	switch {
-	case !tagName.MatchString(tag):
+	case len(tag) > 128 || !tagName.MatchString(tag):
 		return nil, cairn.Errorf(cairn.CodeInvalid, "%q cannot be the tag of a release", clip(tag, 100)).
 			WithHint("letters, digits, _ . + and -, at most 128; for example v1.2.3")
 	case number.MatchString(tag) || hexID.MatchString(tag):

@@ -63,7 +63,7 @@ func (s *Server) lock(repo string) *sync.Mutex {
 }
 
 // protocolHeader is what a client may ask for in Git-Protocol.
-var protocolHeader = regexp.MustCompile(`^[a-z0-9=:.-]{1,100}$`)
+var protocolHeader = regexp.MustCompile(`^[a-z0-9=:.-]+$`)
 
 // ServeHTTP implements the smart protocol.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -167,7 +167,7 @@ func (s *Server) service(r *http.Request, dir, service string, more ...string) c
 	c.args = append([]string{"-c", fmt.Sprintf("receive.maxInputSize=%d", s.o.MaxBytes)}, c.args...)
 	// These find the repository by the argument; GIT_DIR would be in their way.
 	c.env = nil
-	if p := r.Header.Get("Git-Protocol"); protocolHeader.MatchString(p) {
+	if p := r.Header.Get("Git-Protocol"); len(p) <= 100 && protocolHeader.MatchString(p) {
 		c.env = append(c.env, "GIT_PROTOCOL="+p)
 	}
 	return c

@@ -17,13 +17,16 @@ var idPattern = regexp.MustCompile(`^[0-9a-f]{40}$`)
 
 func isID(s string) bool { return idPattern.MatchString(s) }
 
-var repoPattern = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}$`)
+var repoPattern = regexp.MustCompile(`^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$`)
+
+// maxName bounds the two parts of a name.
+const maxName = 100
 
 // CheckRepo refuses what is not the name of a repository: owner/name.
 func CheckRepo(name string) error {
 	ok := repoPattern.MatchString(name)
 	for part := range strings.SplitSeq(name, "/") {
-		if strings.Trim(part, ".") == "" || strings.HasPrefix(part, "-") ||
+		if len(part) > maxName || strings.Trim(part, ".") == "" || strings.HasPrefix(part, "-") ||
 			strings.HasSuffix(part, ".git") || strings.HasSuffix(part, ".lock") {
 			ok = false
 		}

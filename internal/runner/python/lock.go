@@ -268,7 +268,7 @@ func (t *Tools) wheelHashes(ctx context.Context, v Venv, pkgs []*pkg) error {
 }
 
 var (
-	tomlStringRE = regexp.MustCompile(`^(name|version) = "([^"\\]{1,300})"$`)
+	tomlStringRE = regexp.MustCompile(`^(name|version) = "([^"\\]+)"$`)
 	wheelRE      = regexp.MustCompile(`\{ (?:[a-z-]+ = [^{}]*?, )??(url|path) = "([^"\\]+\.whl)"[^{}]*?(?:size = (\d+), )?hashes = \{ sha256 = "([0-9a-f]{64})"`)
 )
 
@@ -285,7 +285,7 @@ func readPylock(r io.Reader) (map[string][]wheelRef, error) {
 			name, version = "", ""
 			continue
 		}
-		if m := tomlStringRE.FindStringSubmatch(line); m != nil {
+		if m := tomlStringRE.FindStringSubmatch(line); m != nil && len(m[2]) <= 300 {
 			if m[1] == "name" {
 				name = normalize(m[2])
 			} else {

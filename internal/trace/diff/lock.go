@@ -11,7 +11,7 @@ import (
 const packagesLimit = 20_000
 
 var (
-	lockKey   = regexp.MustCompile(`^(name|version)\s*=\s*"([^"\\]{1,200})"\s*$`)
+	lockKey   = regexp.MustCompile(`^(name|version)\s*=\s*"([^"\\]+)"\s*$`)
 	lockPin   = regexp.MustCompile(`^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?\s*={2,3}\s*([^\s;\\#]+)`)
 	runsOfDot = regexp.MustCompile(`[-_.]+`)
 )
@@ -42,7 +42,7 @@ func Packages(lock []byte) map[string]string {
 			continue
 		}
 		m := lockKey.FindStringSubmatch(line)
-		if !inPackage || m == nil {
+		if !inPackage || m == nil || len(m[2]) > 200 {
 			continue
 		}
 		if m[1] == "name" {
