@@ -149,3 +149,25 @@ type PredictionInput struct {
 	Ext  string `json:"ext"`            // ".png": what a file that holds it ends in
 	Body []byte `json:"body"`
 }
+
+// PathMatches reports whether a path, without its query, fits a pattern in which
+// "*" stands for any text, slashes too.
+func PathMatches(pattern, path string) bool {
+	parts := strings.Split(pattern, "*")
+	if len(parts) == 1 {
+		return pattern == path
+	}
+	rest, ok := strings.CutPrefix(path, parts[0])
+	if !ok {
+		return false
+	}
+	last := parts[len(parts)-1]
+	for _, p := range parts[1 : len(parts)-1] {
+		i := strings.Index(rest, p)
+		if i < 0 {
+			return false
+		}
+		rest = rest[i+len(p):]
+	}
+	return strings.HasSuffix(rest, last)
+}

@@ -172,7 +172,7 @@ type StageStatus struct {
 	Segment  int64 `json:"segment"`
 	LogBytes int64 `json:"log_bytes"`
 	// LogLost are the records that were lost in mode async.
-	LogLost int64 `json:"log_lost,omitempty"`
+	LogLost  int64 `json:"log_lost,omitempty"`
 	Requests int64 `json:"requests"` // since it started
 	Failed   int64 `json:"failed"`   // of these, answered by the gateway itself with 5xx
 }

@@ -175,15 +175,8 @@ func (a *API) followDeployment(w http.ResponseWriter, r *http.Request) error {
 	if _, err := a.o.DeployRows.Deployment(r.Context(), id); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(r.Context())
+	ctx, cancel := a.whileHere(r.Context())
 	defer cancel()
-	go func() {
-		select {
-		case <-a.o.Leaving:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	w.Header().Set("Cache-Control", "no-store")
 	rc := http.NewResponseController(w)

@@ -130,15 +130,8 @@ func (a *API) stageLog(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	ctx, cancel := context.WithCancel(r.Context())
+	ctx, cancel := a.whileHere(r.Context())
 	defer cancel()
-	go func() {
-		select {
-		case <-a.o.Leaving:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Trailer", client.LogEnd)

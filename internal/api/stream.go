@@ -104,6 +104,19 @@ func (a *API) events(w http.ResponseWriter, r *http.Request, run cairn.RunID) er
 	}
 }
 
+// whileHere gives a context that ends with ctx, or when the owner begins to leave.
+func (a *API) whileHere(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-a.o.Leaving:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
+}
+
 // cut ends a stream that has begun because of an error that is not the client's.
 func (a *API) cut(ctx context.Context, err error) error {
 	if ctx.Err() == nil {

@@ -32,8 +32,6 @@ func maxBody(l cairn.PredictionLog) int64 {
 	return min(l.MaxBody, predlog.MaxBody)
 }
 
-func match(pattern, path string) bool { return predlog.Match(pattern, path) }
-
 // notLogged says that an answer may not go out, since its record is not on the disk.
 type notLogged struct{ err error }
 

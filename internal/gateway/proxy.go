@@ -336,13 +336,13 @@ func excluded(r *http.Request, x *cairn.StageInstance, patterns []string) bool {
 			return true
 		}
 		for _, p := range unloggedPaths {
-			if match(p, r.URL.Path) {
+			if cairn.PathMatches(p, r.URL.Path) {
 				return true
 			}
 		}
 	}
 	for _, p := range patterns {
-		if match(p, r.URL.Path) {
+		if cairn.PathMatches(p, r.URL.Path) {
 			return true
 		}
 	}

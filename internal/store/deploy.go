@@ -208,15 +208,6 @@ func (s *Store) CreateDeployment(ctx context.Context, d cairn.Deployment, key st
 	return d, created, err
 }
 
-// PutDeployment changes a deployment, if it is still as it was read.
-func (s *Store) PutDeployment(ctx context.Context, d cairn.Deployment, ch cairn.Change) (cairn.Deployment, error) {
-	out, err := s.PutDeployments(ctx, []cairn.Deployment{d}, nil, ch)
-	if err != nil {
-		return d, err
-	}
-	return out[0], nil
-}
-
 // PutDeployments changes deployments and the stage that they are on, all of them
 // or none, if all are still as they were read. What leaves a stage stands before
 // what takes its place.

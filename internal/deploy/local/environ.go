@@ -1,7 +1,6 @@
 package local
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/cairn-ml/cairn"
@@ -43,13 +42,6 @@ func (e *environment) add(list []string) {
 			e.set(name, value)
 		}
 	}
-}
-
-func (e *environment) remove(names ...string) {
-	for _, n := range names {
-		delete(e.values, n)
-	}
-	e.names = slices.DeleteFunc(e.names, func(n string) bool { return slices.Contains(names, n) })
 }
 
 func (e *environment) list() []string {

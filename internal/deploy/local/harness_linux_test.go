@@ -23,6 +23,7 @@ import (
 
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/deploy"
+	"github.com/cairn-ml/cairn/internal/deploy/local/enter"
 )
 
 func TestMain(m *testing.M) {
@@ -192,7 +193,7 @@ func newPlace(t *testing.T, change func(*Options)) *place {
 			t.Fatal(err)
 		}
 		if why := p.enters(context.Background(), p.folder(1)); why != "" {
-			_ = removeAll(home)
+			_ = enter.RemoveAll(home)
 			t.Skip("user namespaces are off here: " + why)
 		}
 	}
@@ -201,7 +202,7 @@ func newPlace(t *testing.T, change func(*Options)) *place {
 		if err := p.Stop(context.Background(), p.stage); err != nil {
 			t.Error(err)
 		}
-		_ = removeAll(home)
+		_ = enter.RemoveAll(home)
 	})
 	return p
 }

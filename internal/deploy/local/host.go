@@ -27,7 +27,7 @@ func (t *Target) onHost(ctx context.Context, r deploy.TargetRequest, img *image,
 	f := t.folder(r.Stage.ID)
 	dir := f.scratch(p.key)
 	if b, err := os.ReadFile(filepath.Join(dir, "ok")); err != nil || string(b) != string(img.digest) {
-		if err := removeAll(dir); err != nil {
+		if err := enter.RemoveAll(dir); err != nil {
 			return diskError(t.o.Home, err)
 		}
 		if err := t.unpack(ctx, img, img.application(), dir, img.digest); err != nil {
@@ -153,7 +153,7 @@ func (a *application) shims() error {
 	if b, err := os.ReadFile(done); err == nil && string(b) == a.python {
 		return nil // something may be running with them
 	}
-	if err := removeAll(bin); err != nil {
+	if err := enter.RemoveAll(bin); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(bin, 0o700); err != nil {

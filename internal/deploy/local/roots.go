@@ -86,7 +86,7 @@ func (t *Target) group(ctx context.Context, img *image, layers []cairn.ImageLaye
 		_ = os.Chtimes(ok, now, now) // only decides when it is cleaned up
 		return filepath.Join(dir, "fs"), nil
 	}
-	if err := removeAll(dir); err != nil {
+	if err := enter.RemoveAll(dir); err != nil {
 		return "", diskError(t.o.Home, err)
 	}
 	return filepath.Join(dir, "fs"), t.unpack(ctx, img, layers, dir, key)
@@ -103,7 +103,7 @@ func (t *Target) unpack(ctx context.Context, img *image, layers []cairn.ImageLay
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, removeAll(tmp))
+			err = errors.Join(err, enter.RemoveAll(tmp))
 		}
 	}()
 	root := filepath.Join(tmp, "fs")
@@ -170,24 +170,9 @@ func (t *Target) cleanRoots(used map[string]bool, start bool) {
 }
 
 func (t *Target) remove(dir string) {
-	if err := removeAll(dir); err != nil {
+	if err := enter.RemoveAll(dir); err != nil {
 		t.o.Log.Warn("a folder of serving is left", "dir", dir, "error", err)
 	}
-}
-
-// removeAll removes a tree in which a program may have made folders read-only.
-func removeAll(dir string) error {
-	err := os.RemoveAll(dir)
-	if err == nil || !errors.Is(err, fs.ErrPermission) {
-		return err
-	}
-	_ = filepath.WalkDir(dir, func(p string, d fs.DirEntry, _ error) error {
-		if d != nil && d.IsDir() {
-			_ = os.Chmod(p, 0o700)
-		}
-		return nil
-	})
-	return os.RemoveAll(dir)
 }
 
 // writeFile writes a file that is either whole or not there.

@@ -266,7 +266,7 @@ func (l *lister) show(r *reader, at place) error {
 		return nil // damaged in a way that its checksum does not know of: not ours
 	}
 	path, _, _ := strings.Cut(h.Path, "?")
-	if !strings.HasPrefix(h.Release, l.f.Release) || l.f.Path != "" && !Match(l.f.Path, path) {
+	if !strings.HasPrefix(h.Release, l.f.Release) || l.f.Path != "" && !cairn.PathMatches(l.f.Path, path) {
 		return nil
 	}
 	p := h.prediction(r.s, at.off, &f)
@@ -299,26 +299,4 @@ func (l *lister) finish(r *reader, end place, p *cairn.Prediction) error {
 		return nil // its bodies are damaged: what is known is shown
 	}
 	return err
-}
-
-// Match reports whether a path fits a pattern, in which "*" stands for any text,
-// slashes too.
-func Match(pattern, path string) bool {
-	parts := strings.Split(pattern, "*")
-	if len(parts) == 1 {
-		return pattern == path
-	}
-	rest, ok := strings.CutPrefix(path, parts[0])
-	if !ok {
-		return false
-	}
-	last := parts[len(parts)-1]
-	for _, p := range parts[1 : len(parts)-1] {
-		i := strings.Index(rest, p)
-		if i < 0 {
-			return false
-		}
-		rest = rest[i+len(p):]
-	}
-	return strings.HasSuffix(rest, last)
 }

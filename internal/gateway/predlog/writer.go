@@ -72,8 +72,8 @@ type Writer struct {
 	joined []byte  // records that are written at once
 	empty  []int64 // segments that failed, and may hold nothing
 
-	done  chan struct{}
-	quit  chan struct{} // ends the sweeper
+	done chan struct{}
+	quit chan struct{} // ends the sweeper
 }
 
 // active is the segment that is written.

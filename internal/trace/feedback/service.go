@@ -150,7 +150,8 @@ func (s *Service) reported(ctx context.Context, f cairn.PredictionFilter) ([]cai
 		}
 		p.Report = &rs[i]
 		p.Request.Body, p.Response.Body = nil, nil
-		if f.Status != 0 && p.Status != f.Status || f.Path != "" && !pathMatches(f.Path, p.Path) {
+		path, _, _ := strings.Cut(p.Path, "?")
+		if f.Status != 0 && p.Status != f.Status || f.Path != "" && !cairn.PathMatches(f.Path, path) {
 			continue
 		}
 		if out = append(out, *p); len(out) == f.Limit {
@@ -158,28 +159,6 @@ func (s *Service) reported(ctx context.Context, f cairn.PredictionFilter) ([]cai
 		}
 	}
 	return out, nil
-}
-
-// pathMatches compares a path without its query as the log does: * stands for
-// anything.
-func pathMatches(pattern, path string) bool {
-	path, _, _ = strings.Cut(path, "?")
-	parts := strings.Split(pattern, "*")
-	if !strings.HasPrefix(path, parts[0]) {
-		return false
-	}
-	path = path[len(parts[0]):]
-	for i, part := range parts[1:] {
-		if i == len(parts)-2 {
-			return strings.HasSuffix(path, part)
-		}
-		at := strings.Index(path, part)
-		if at < 0 {
-			return false
-		}
-		path = path[at+len(part):]
-	}
-	return path == ""
 }
 
 // of reads a prediction that was reported; of one that the log has no more only

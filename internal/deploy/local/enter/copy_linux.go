@@ -34,7 +34,7 @@ func copyTree(from, to string) error {
 		}
 		// What lies above replaces what lies below; folders are merged.
 		if old, err := os.Lstat(dst); err == nil && rel != "." && !(old.IsDir() && d.IsDir()) {
-			if err := removeAll(dst); err != nil {
+			if err := RemoveAll(dst); err != nil {
 				return err
 			}
 		}
@@ -92,19 +92,4 @@ func copyFile(from, to string) error {
 		_, err = io.Copy(dst, src)
 	}
 	return errors.Join(err, dst.Close())
-}
-
-// removeAll removes a tree in which a program may have made folders read-only.
-func removeAll(dir string) error {
-	err := os.RemoveAll(dir)
-	if err == nil || !errors.Is(err, fs.ErrPermission) {
-		return err
-	}
-	_ = filepath.WalkDir(dir, func(p string, d fs.DirEntry, _ error) error {
-		if d != nil && d.IsDir() {
-			_ = os.Chmod(p, 0o700)
-		}
-		return nil
-	})
-	return os.RemoveAll(dir)
 }

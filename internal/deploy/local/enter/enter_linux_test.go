@@ -123,7 +123,7 @@ func newWorld(t *testing.T, uid int) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = removeAll(dir) })
+	t.Cleanup(func() { _ = RemoveAll(dir) })
 	w := &world{t: t, dir: dir, uid: uid, spec: Spec{Roots: []string{filepath.Join(dir, "image")}, Scratch: filepath.Join(dir, "scratch"), Dir: "/app"}}
 	b, err := os.ReadFile(self)
 	if err != nil {

@@ -155,7 +155,7 @@ func (c *call) enter(user Account) error {
 		}
 	}
 	for _, dir := range ended {
-		if err := removeAll(dir); err != nil {
+		if err := RemoveAll(dir); err != nil {
 			return err
 		}
 	}

@@ -37,7 +37,7 @@ func (s *Spec) folder(name string) (own string, ended []string, err error) {
 		}
 		ended = append(ended, filepath.Join(s.Scratch, e.Name()))
 	}
-	if err := removeAll(own); err != nil {
+	if err := RemoveAll(own); err != nil {
 		return "", nil, err
 	}
 	return own, ended, os.Mkdir(own, 0o755)
