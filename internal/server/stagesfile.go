@@ -85,6 +85,32 @@ func (s *Server) stageRules(ctx context.Context, c *code) ([]string, error) {
 			notes = append(notes, fmt.Sprintf("environment %s keeps its rules: those of %s count on %s", name, stages.Path, c.repo.DefaultBranch))
 		}
 	}
+	missing, err := s.missingReviewers(ctx, c.repo.Name)
+	return append(notes, missing...), err
+}
+
+// missingReviewers names environments that nobody could approve: none of their
+// reviewers is a user.
+func (s *Server) missingReviewers(ctx context.Context, repository string) ([]string, error) {
+	es, err := s.store.Environments(ctx, repository)
+	if err != nil {
+		return nil, err
+	}
+	var notes []string
+	for _, e := range es {
+		there := len(e.Reviewers) == 0
+		for _, name := range e.Reviewers {
+			_, err := s.store.Principal(ctx, name)
+			if err != nil && cairn.CodeOf(err) != cairn.CodeNotFound {
+				return nil, err
+			}
+			there = there || err == nil
+		}
+		if !there {
+			notes = append(notes, fmt.Sprintf("nobody can approve environment %s yet: there is no user %s (cairn user create %s)",
+				e.Name, strings.Join(e.Reviewers, " or "), e.Reviewers[0]))
+		}
+	}
 	return notes, nil
 }
 
