@@ -53,6 +53,9 @@ if answers; then exec "$@"; fi
 [ -n "$daemon" ] || cannot "no Docker engine answers, and dockerd is not installed"
 if [ -x /usr/bin/docker ]; then PATH=/usr/bin:$PATH; fi
 
+# Two engines would give the same addresses on the same bridge: one at a time.
+exec 9>"${TMPDIR:-/tmp}/cairn-docker.lock"
+flock 9
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/cairn-docker-XXXXXX")
 engine=
 bridge=
@@ -81,7 +84,7 @@ export DOCKER_HOST=unix://$scratch/docker.sock
 # Without rules of a firewall, which a container itself may not write: published
 # ports go through docker-proxy, and nothing in a container reaches other machines.
 setsid "$daemon" -H "$DOCKER_HOST" --data-root "$scratch/data" --exec-root "$scratch/exec" --pidfile "$scratch/pid" \
-  --iptables=false --ip-masq=false >"$scratch/log" 2>&1 </dev/null &
+  --iptables=false --ip-masq=false >"$scratch/log" 2>&1 </dev/null 9>&- &
 engine=$!
 for _ in $(seq 300); do
   answers && break
@@ -93,4 +96,4 @@ if ! answers; then
   cannot "dockerd does not start on this machine"
 fi
 say "dockerd $(docker version --format '{{.Server.Version}}') runs for this alone"
-"$@"
+"$@" 9>&-

@@ -151,8 +151,14 @@ func rest(ctx context.Context, d time.Duration) error {
 
 // kill ends a process and waits until another one does its work.
 func (w *world) kill(ctx context.Context, v victim) (*outage, error) {
-	before, err := w.look()
-	if err != nil {
+	var before *running
+	if err := w.await(ctx, "all is well before it", func() (err error) {
+		// Never a number below 2: that would mean a whole group of processes.
+		if before, err = w.look(); err == nil && (!before.healthy || before.api < 2 || before.stage < 2 || w.pid() < 2) {
+			err = fmt.Errorf("%+v, Cairn %d", *before, w.pid())
+		}
+		return err
+	}); err != nil {
 		return nil, err
 	}
 	pid := map[victim]int{ofCairn: w.pid(), ofStage: before.stage, ofAPI: before.api}[v]
@@ -161,7 +167,7 @@ func (w *world) kill(ctx context.Context, v victim) (*outage, error) {
 		return nil, fmt.Errorf("kill -9 %d: %w", pid, err)
 	}
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
-	err = w.await(ctx, "it is back", func() error {
+	err := w.await(ctx, "it is back", func() error {
 		if v == ofCairn {
 			if now := w.pid(); now == pid {
 				return errors.New("the loop has not started it again")
@@ -172,7 +178,7 @@ func (w *world) kill(ctx context.Context, v victim) (*outage, error) {
 		if err != nil {
 			return err
 		}
-		if v == ofStage && now.stage == pid || v == ofAPI && now.api == pid || !now.healthy {
+		if v == ofStage && now.stage == pid || v == ofAPI && now.api == pid || now.api < 2 || !now.healthy {
 			return fmt.Errorf("still %+v", *now)
 		}
 		_, err = post(client, w.url, []byte("are you back?"))

@@ -58,7 +58,9 @@ class Server(http.server.ThreadingHTTPServer):
     request_queue_size = 256
     daemon_threads = True
 
-server = Server(("127.0.0.1", int(os.environ["PORT"])), Handler)
+# What is published of a container does not reach its loopback interface.
+host = "0.0.0.0" if os.path.exists("/.dockerenv") else "127.0.0.1"
+server = Server((host, int(os.environ["PORT"])), Handler)
 signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
 server.serve_forever()
 `
