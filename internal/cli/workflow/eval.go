@@ -98,8 +98,10 @@ cairn workflow eval --batch < questions.jsonl`,
 	out := k.JSONFlags(cmd, Evaluated{})
 	cmd.RunE = func(c *cobra.Command, args []string) error {
 		if batch {
-			if err := kit.Exclusive(c, "batch", "json"); err != nil {
-				return err
+			for _, other := range []string{"json", "jq"} {
+				if err := kit.Exclusive(c, "batch", other); err != nil {
+					return err
+				}
 			}
 		}
 		var err error
@@ -160,7 +162,7 @@ func parseContexts(src []byte) (map[string]expr.Value, error) {
 		return nil, fmt.Errorf("the contexts are not JSON: %w", err)
 	}
 	if all.Kind() != expr.KindObject {
-		return nil, fmt.Errorf("the contexts are %s, not an object", strings.ToLower(all.Kind().String()))
+		return nil, fmt.Errorf("the contexts are of kind %s; an object is needed", all.Kind())
 	}
 	contexts := make(map[string]expr.Value, all.Len())
 	for _, f := range all.Fields() {
