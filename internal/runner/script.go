@@ -116,8 +116,22 @@ func (st *step) showEnv() {
 	}
 	st.log.line("env:")
 	for _, k := range sortedKeys(all) {
-		st.log.line("  %s: %s", k, all[k])
+		st.log.line("  %s: %s", k, headOf(all[k]))
 	}
+}
+
+// shownLines is how many lines of a variable the head of a step shows: an action that
+// leaves whole documents in the environment must not bury what the step says itself.
+const shownLines = 3
+
+func headOf(value string) string {
+	value = strings.TrimRight(value, "\r\n")
+	n := strings.Count(value, "\n") + 1
+	if n <= shownLines {
+		return value
+	}
+	first, _, _ := strings.Cut(value, "\n")
+	return fmt.Sprintf("%s … (%d lines)", strings.TrimRight(first, "\r"), n)
 }
 
 // workingDirectory resolves where the script runs.

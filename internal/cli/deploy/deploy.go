@@ -43,7 +43,7 @@ cairn deploy --to production --detach`,
 	f.StringVar(&stage, "to", "", "the `stage`: an environment of the repository")
 	f.StringVar(&name, "repo", "", "a stage of this repository, `owner/name` (default: the one that made the image)")
 	f.StringVar(&release, "release", "", "a `release` that is there: r3, v1.2.3 or its id")
-	f.DurationVar(&wait, "wait", 0, "how `long` to wait at most, for an approval too (default: no limit)")
+	f.DurationVar(&wait, "wait", 0, "how `long`, such as 10m, to wait at most, for an approval too (default: no limit)")
 	f.BoolVarP(&detach, "detach", "d", false, "print the deployment and leave")
 	f.StringVar(&comment, "comment", "", "a `sentence` that is kept with it")
 	complete.Flag(k, cmd, "to", complete.Environments)

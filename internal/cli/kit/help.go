@@ -135,7 +135,7 @@ func flagList(fs *pflag.FlagSet) string {
 		case value != "":
 			left += " " + value
 		}
-		if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "[]" && f.DefValue != "0" {
+		if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "[]" && f.DefValue != "0" && f.DefValue != "0s" {
 			usage += " (default " + f.DefValue + ")"
 		}
 		rows = append(rows, row{left, usage})

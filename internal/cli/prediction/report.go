@@ -143,8 +143,11 @@ cairn data download wrong-digits --to train/more`,
 		for _, l := range e.Left {
 			fmt.Fprintf(k.Term.Err, "left out %s: %s\n", l.Prediction, term.Clean(l.Reason))
 		}
-		_, err = fmt.Fprintf(k.Term.Out, "%s %s %s %s\n", e.Data, e.Digest, term.Count(e.Files, "file"), term.Size(e.Size))
-		return err
+		if _, err = fmt.Fprintf(k.Term.Out, "%s %s %s %s\n", e.Data, e.Digest, term.Count(e.Files, "file"), term.Size(e.Size)); err != nil {
+			return cairn.Errorf(cairn.CodeFailed, "cannot write: %w", err)
+		}
+		fmt.Fprintf(k.Term.Err, "%s cairn data download %s, in a job of the training\n", k.Term.ErrStyle().Cyan("next:"), e.Data.ID())
+		return nil
 	}
 	return cmd
 }

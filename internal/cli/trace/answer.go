@@ -58,6 +58,32 @@ func served(o *cairn.Origin) string {
 	return term.Clean(text)
 }
 
+// liveOnes says which served APIs stand on what was asked about: the tree below it
+// holds everything else that came of it, too.
+func (p *printer) liveOnes(tr *cairn.Trace) {
+	any := false
+	release := map[int]string{} // by depth
+	tr.Walk(func(depth int, n *cairn.TraceNode) {
+		if n.Kind == cairn.KindRelease {
+			release[depth] = strings.TrimPrefix(n.Title, "release ")
+		}
+		url := n.Fact("live at")
+		if n.Kind != cairn.KindDeployment || url == "" || n.Seen {
+			return
+		}
+		any = true
+		_, where, _ := strings.Cut(n.Title, " on ")
+		text := where + "  " + url
+		if r := release[depth-1]; r != "" {
+			text += "  " + r
+		}
+		fmt.Fprintf(p.b, "%s  %s\n", p.s.Dim("live on"), term.Clean(text))
+	})
+	if any {
+		p.b.WriteByte('\n')
+	}
+}
+
 // each makes a line of each thing, no line twice in a row.
 func each(things []cairn.OriginThing, line func(*cairn.OriginThing) string) []string {
 	var out []string

@@ -44,3 +44,25 @@ func TestAnswer(t *testing.T) {
 		clitest.Golden(t, *update, name, b.String())
 	}
 }
+
+func TestLiveOnes(t *testing.T) {
+	t.Parallel()
+	put := func(on, url string) cairn.TraceNode {
+		n := cairn.TraceNode{Ref: "deployment/1", Kind: "deployment", Relation: cairn.RelDeployed, Inverse: true, Title: "deployment 1 on " + on}
+		if url != "" {
+			n.Facts = facts("live at", url)
+		}
+		return n
+	}
+	release := cairn.TraceNode{Ref: "release/a", Kind: "release", Relation: cairn.RelReleased, Inverse: true, Title: "release r3 of digits",
+		Children: []cairn.TraceNode{put("production of acme/api", "http://127.0.0.1:7081"), put("staging of acme/api", "")}}
+	root := cairn.TraceNode{Ref: "data/digits:1", Kind: "data", Title: "data digits:1", Children: []cairn.TraceNode{release}}
+	tm, _ := term.Test()
+	var b strings.Builder
+	if err := Write(&b, tm, tm.OutStyle(), &cairn.Trace{Down: true, Roots: []cairn.TraceNode{root}}, false); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(b.String(), "live on  production of acme/api  http://127.0.0.1:7081  r3 of digits\n\ndata digits:1\n") {
+		t.Error(b.String())
+	}
+}

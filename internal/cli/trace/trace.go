@@ -160,6 +160,9 @@ func Write(w io.Writer, t *term.Term, s term.Style, tr *cairn.Trace, all bool) e
 	if tr.Answer != nil && tr.Answer.Image != nil {
 		p.answer(tr)
 	}
+	if tr.Down {
+		p.liveOnes(tr)
+	}
 	for i := range tr.Roots {
 		if i > 0 {
 			b.WriteByte('\n')
