@@ -172,7 +172,7 @@ func TestCalls(t *testing.T) {
 		{"not callable", map[string]string{
 			"main.yml": body("    uses: ./.github/workflows/b.yml\n"), "b.yml": "on: push\njobs:\n  a:\n" + job,
 		}, "cannot be called: it does not run on workflow_call | add workflow_call: under on"},
-		{"broken", map[string]string{"main.yml": body("    uses: ./.github/workflows/b.yml\n"), "b.yml": body("    step: []\n")}, "unknown key 'step'"},
+		{"broken", map[string]string{"main.yml": body("    uses: ./.github/workflows/b.yml\n"), "b.yml": body("    step: []\n")}, "Unexpected value 'step'"},
 		{"remote", map[string]string{"main.yml": body("    uses: o/r/.github/workflows/b.yml@v1\n")}, "workflows of other repositories are not fetched yet"},
 		{"inputs", map[string]string{
 			"main.yml": body("    uses: ./.github/workflows/b.yml\n    with: {sed: 1, flag: 'yes'}\n"),

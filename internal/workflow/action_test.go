@@ -33,15 +33,15 @@ branding: {icon: x}
 		a.Inputs[1].Deprecated == "" || len(a.Outputs) != 1 || len(a.Runs.Steps) != 2 || a.Runs.Steps[1].If != "always() && inputs.n == 3" {
 		t.Errorf("%+v", a)
 	}
-	a, ps = ParseAction("action.yml", []byte("name: d\nruns: {using: docker, image: Dockerfile, args: ['${{ inputs.x }}', b], post-entrypoint: /x, post-if: failure()}\n"))
+	a, ps = ParseAction("action.yml", []byte("name: d\ndescription: e\nruns: {using: docker, image: Dockerfile, args: ['${{ inputs.x }}', b], post-entrypoint: /x, post-if: failure()}\n"))
 	if len(ps) > 0 || len(a.Runs.Args) != 2 || a.Runs.PostIf.Text != "failure()" {
 		t.Errorf("%+v %s", a, Render(ps, nil))
 	}
 	for _, c := range []struct{ src, want string }{
-		{"name: x\n", "the action has no runs"},
-		{"runs: {using: composit}\n", "runs.using cannot be 'composit'"},
-		{"runs: {using: node20}\n", "an action that uses node20 has no main"},
-		{"runs: {using: composite, steps: [{run: echo}]}\n", "a run step of a composite action has no shell"},
+		{"name: x\n", "Required property is missing: runs"},
+		{"runs: {using: composit}\n", "Unexpected value 'composit'"},
+		{"runs: {using: node20, pre: x}\n", "Required property is missing: main"},
+		{"runs: {using: composite, steps: [{run: echo}]}\n", "Required property is missing: shell"},
 		{"runs: {using: composite, steps: [{run: 'echo ${{ secrets.X }}', shell: bash}]}\n", "context 'secrets' is not available here"},
 	} {
 		if _, ps := ParseAction("action.yml", []byte(c.src)); !cairn.HasErrors(ps) || !strings.Contains(Render(ps, nil), c.want) {

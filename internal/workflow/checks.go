@@ -7,8 +7,8 @@ import (
 	"github.com/cairn-ml/cairn"
 )
 
-// checkNeeds resolves needs: every name must be a job, and no job may wait for
-// itself.
+// checkNeeds resolves needs: every name must be a job, and every job must be
+// able to start once.
 func (r *reader) checkNeeds(w *Workflow) {
 	ids := make([]string, len(w.Jobs))
 	byFold := make(map[string]int, len(w.Jobs))
@@ -16,42 +16,98 @@ func (r *reader) checkNeeds(w *Workflow) {
 		ids[i] = j.ID
 		byFold[strings.ToLower(j.ID)] = i
 	}
-	edges := make([][]int, len(w.Jobs))
+	edges, wanted, stuck := make([][]int, len(w.Jobs)), make([][]Text, len(w.Jobs)), make([]bool, len(w.Jobs))
+	roots := 0
 	for i := range w.Jobs {
 		j := &w.Jobs[i]
+		wanted[i] = j.Needs
+		if len(j.Needs) == 0 {
+			roots++
+		}
 		var kept []Text
 		for _, need := range j.Needs {
 			to, ok := byFold[strings.ToLower(need.Value)]
-			if !ok {
-				hint := "jobs of this file: " + strings.Join(ids, ", ")
-				if near := cairn.Nearest(need.Value, ids); near != "" {
-					hint = "did you mean " + near + "? " + hint
-				}
-				r.report(cairn.SeverityError, "needs", need.Pos, hint, "job %s needs %s, which does not exist", quote(j.ID), quote(need.Value))
-				continue
-			}
-			need.Value = ids[to]
-			if !slices.Contains(edges[i], to) {
+			stuck[i] = stuck[i] || !ok
+			if ok && !slices.Contains(edges[i], to) {
 				edges[i] = append(edges[i], to)
-				kept = append(kept, need)
+				kept = append(kept, Text{Value: ids[to], Pos: need.Pos})
 			}
 		}
 		j.Needs = kept
 	}
-	if cycle := findCycle(edges); cycle != nil {
-		names := make([]string, 0, len(cycle)+1)
-		for _, i := range append(cycle, cycle[0]) {
-			names = append(names, ids[i])
-		}
-		from, to := &w.Jobs[cycle[0]], names[1]
-		at := from.Pos
-		for _, n := range from.Needs {
-			if n.Value == to {
-				at = n.Pos
+	if len(w.Jobs) == 0 {
+		return
+	}
+	cycle := findCycle(edges)
+	path := cyclePath(cycle, ids)
+	if roots == 0 {
+		r.report(cairn.SeverityError, "cycle", r.jobsPos, path, noStart)
+		return
+	}
+	starts := startable(edges, stuck)
+	for i, j := range w.Jobs {
+		for _, need := range wanted[i] {
+			to, ok := byFold[strings.ToLower(need.Value)]
+			switch {
+			case !ok:
+				hint := "jobs of this file: " + strings.Join(ids, ", ")
+				if near := cairn.Nearest(need.Value, ids); near != "" {
+					hint = "did you mean " + near + "? " + hint
+				}
+				r.report(cairn.SeverityError, "needs", need.Pos, hint, "Job %s depends on unknown job %s.", quote(j.ID), quote(need.Value))
+			case !starts[to]:
+				hint := "job " + quote(ids[to]) + " never starts itself"
+				if slices.Contains(cycle, i) && slices.Contains(cycle, to) {
+					hint = path
+				}
+				r.report(cairn.SeverityError, "cycle", need.Pos, hint,
+					"Job %s depends on job %s which creates a cycle in the dependency graph.", quote(j.ID), quote(need.Value))
 			}
 		}
-		r.report(cairn.SeverityError, "cycle", at, "take one of these needs away", "jobs wait for each other: %s", strings.Join(names, " → "))
 	}
+}
+
+func cyclePath(cycle []int, ids []string) string {
+	if len(cycle) == 0 {
+		return ""
+	}
+	names := make([]string, 0, len(cycle)+1)
+	for _, i := range cycle {
+		names = append(names, ids[i])
+	}
+	return "jobs wait for each other: " + strings.Join(append(names, names[0]), " → ")
+}
+
+// startable finds the jobs that can start: not those that wait for each other,
+// nor the stuck ones, which need a job that does not exist, nor what needs those.
+func startable(edges [][]int, stuck []bool) []bool {
+	starts := make([]bool, len(edges))
+	waiting := make([]int, len(edges))
+	after := make([][]int, len(edges))
+	var ready []int
+	for i, to := range edges {
+		waiting[i] = len(to)
+		for _, t := range to {
+			after[t] = append(after[t], i)
+		}
+		if stuck[i] {
+			waiting[i]++ // a job that does not exist never ends
+		}
+		if waiting[i] == 0 {
+			ready = append(ready, i)
+		}
+	}
+	for len(ready) > 0 {
+		i := ready[0]
+		ready = ready[1:]
+		starts[i] = true
+		for _, a := range after[i] {
+			if waiting[a]--; waiting[a] == 0 {
+				ready = append(ready, a)
+			}
+		}
+	}
+	return starts
 }
 
 // findCycle returns one cycle, starting at its first node in file order.

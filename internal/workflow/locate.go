@@ -115,14 +115,18 @@ func (s *source) position(from, to int) cairn.Position {
 // place is where n starts; for a scalar on one line also where it ends.
 func (s *source) place(n *yaml.Node) cairn.Position {
 	p := cairn.Position{File: s.path, Line: n.Line, Column: n.Column}
+	if n.Anchor != "" || n.Style&yaml.TaggedStyle != 0 { // the value, not what is said of it
+		at := s.position(s.start(n), 0)
+		p.Line, p.Column = at.Line, at.Column
+	}
 	if n.Kind != yaml.ScalarNode || n.Value == "" || strings.Contains(n.Value, "\n") {
 		return p
 	}
 	from := s.body(n)
 	width := utf8.RuneCountInString(n.Value)
 	if end := from + len(n.Value); end <= len(s.text) && s.text[from:end] == n.Value {
-		start := s.offset(n.Line, n.Column)
-		p.EndColumn = n.Column + utf8.RuneCountInString(s.text[start:from]) + width
+		start := s.offset(p.Line, p.Column)
+		p.EndColumn = p.Column + utf8.RuneCountInString(s.text[start:from]) + width
 		if n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0 {
 			p.EndColumn++
 		}
@@ -130,18 +134,31 @@ func (s *source) place(n *yaml.Node) cairn.Position {
 	return p
 }
 
-// body is the byte offset where the content of a scalar begins: behind its
-// anchor, tag, quote or block indicator.
-func (s *source) body(n *yaml.Node) int {
+// start is the byte offset where a value begins, behind its anchor and tag.
+func (s *source) start(n *yaml.Node) int {
 	at := s.offset(n.Line, n.Column)
 	for at < len(s.text) && (s.text[at] == '&' || s.text[at] == '!') {
 		for at < len(s.text) && !unicode.IsSpace(rune(s.text[at])) {
 			at++
 		}
-		for at < len(s.text) && unicode.IsSpace(rune(s.text[at])) {
+		if n.Kind == yaml.ScalarNode && n.Value == "" && n.Style == 0 {
+			break // nothing follows
+		}
+		for at < len(s.text) && (unicode.IsSpace(rune(s.text[at])) || s.text[at] == '#') {
+			if s.text[at] == '#' { // a comment goes to the end of its line
+				at += strings.IndexByte(s.text[at:]+"\n", '\n')
+				continue
+			}
 			at++
 		}
 	}
+	return min(at, len(s.text))
+}
+
+// body is the byte offset where the content of a scalar begins: behind its
+// anchor, tag, quote or block indicator.
+func (s *source) body(n *yaml.Node) int {
+	at := s.start(n)
 	switch {
 	case n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0:
 		at++

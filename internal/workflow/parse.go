@@ -3,7 +3,6 @@ package workflow
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"regexp"
 	"slices"
@@ -23,7 +22,7 @@ func Parse(path string, src []byte) (*Workflow, []cairn.Problem) {
 	w := &Workflow{Path: path}
 	r, root := open(path, src, "a workflow")
 	if root != nil {
-		readMap(r, root, root, "the workflow", &workflowSchema, w)
+		readMap(r, root, "the workflow", &workflowSchema, w)
 		r.job, r.step = -1, -1
 		r.checkNeeds(w)
 		r.checkUses(w)
@@ -179,8 +178,8 @@ func (r *reader) tabLine(line int) int {
 	return 0
 }
 
-// structure checks the whole YAML tree: keys that come twice, merge keys, tags,
-// anchors that hold themselves.
+// structure checks the whole YAML tree: tags, anchors that hold themselves. An
+// expression that is only a text in quotes becomes that text, as on GitHub.
 func (r *reader) structure(n *yaml.Node, above map[*yaml.Node]bool, depth int) {
 	if depth > maxDepth {
 		if !r.stopped {
@@ -200,14 +199,12 @@ func (r *reader) structure(n *yaml.Node, above map[*yaml.Node]bool, depth int) {
 		r.tag(n)
 	}
 	if n.Kind == yaml.ScalarNode {
+		literal(n)
 		return
 	}
 	if n.Anchor != "" {
 		above[n] = true
 		defer delete(above, n)
-	}
-	if n.Kind == yaml.MappingNode {
-		r.duplicates(n)
 	}
 	for _, c := range n.Content {
 		r.structure(c, above, depth+1)
@@ -219,7 +216,7 @@ var coreTags = []string{"!!str", "!!int", "!!float", "!!bool", "!!null", "!!map"
 func (r *reader) tag(n *yaml.Node) {
 	fits := slices.Contains(coreTags, n.Tag)
 	if !fits {
-		r.fail("yaml", n, "", "the tag %s is not allowed", n.Tag)
+		r.report(cairn.SeverityError, "yaml", cairn.Position{File: r.src.path, Line: n.Line, Column: n.Column}, "", "the tag %s is not allowed", n.Tag)
 		return
 	}
 	if n.Kind == yaml.ScalarNode {
@@ -237,34 +234,6 @@ func (r *reader) tag(n *yaml.Node) {
 	}
 	if !fits {
 		r.fail("yaml", n, "leave the tag away", "%s does not fit its tag %s", quote(n.Value), n.Tag)
-	}
-}
-
-func (r *reader) duplicates(n *yaml.Node) {
-	var seen map[string]*yaml.Node
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		k := r.deref(n.Content[i])
-		if k.Kind != yaml.ScalarNode {
-			r.fail("yaml", k, "a key is a word", "a key is %s", describe(k))
-			continue
-		}
-		if k.Tag == "!!merge" || k.Value == "<<" && k.Style == 0 {
-			r.fail("merge", k, "GitHub refuses it too; repeat the keys, or use an anchor for a whole value", "merge keys (<<) are not allowed")
-			continue
-		}
-		if seen == nil {
-			seen = make(map[string]*yaml.Node, len(n.Content)/2)
-		}
-		name := strings.ToLower(keyText(k))
-		if first := seen[name]; first != nil {
-			hint := fmt.Sprintf("it stands first in line %d", first.Line)
-			if keyText(first) != keyText(k) {
-				hint += ", as " + quote(keyText(first)) + "; keys are compared without case"
-			}
-			r.fail("duplicate-key", k, hint, "the key %s comes twice in this map", quote(keyText(k)))
-			continue
-		}
-		seen[name] = k
 	}
 }
 

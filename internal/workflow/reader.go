@@ -21,6 +21,8 @@ const (
 	// maxProblems keeps a hopeless file from flooding the terminal; it holds for
 	// errors and for warnings.
 	maxProblems = 100
+	// maxMessage cuts messages that repeat long pieces of a file, as GitHub does.
+	maxMessage = 500
 	// maxRun is the longest script of a step, in characters.
 	maxRun = 21000
 )
@@ -61,6 +63,11 @@ func (w want) String() string {
 	return strings.Join(names, "")
 }
 
+// variant is a set of the shapes that one kind of map can have: a step that
+// runs a script, or one that uses an action. Each key that is read leaves only
+// the shapes that know it.
+type variant uint8
+
 // key is one line of a schema: what a map may hold under that name, what its
 // expressions may use (a nil scope allows none), and where it goes.
 type key[T any] struct {
@@ -68,7 +75,9 @@ type key[T any] struct {
 	want  want
 	scope *expr.Scope
 	set   func(r *reader, t *T, v value)
-	must  bool // required
+	must  bool    // required
+	soft  bool    // asked for, but GitHub works without
+	in    variant // the shapes that have it; 0 is all
 }
 
 // schema is the table of keys of one kind of map.
@@ -76,15 +85,36 @@ type schema[T any] struct {
 	keys []key[T]
 	// lenient makes an unknown key a warning: GitHub ignores it there.
 	lenient bool
+	// loose makes it read the value of an unknown key for expressions, too.
+	loose bool
+	// variants are all shapes of the map; 0 where it has but one.
+	variants variant
+	// tell says which keys decide between the shapes.
+	tell string
 	// misplaced explains keys that belong elsewhere.
 	misplaced map[string]string
 }
 
-func (s *schema[T]) names() []string {
-	names := make([]string, len(s.keys))
-	for i, k := range s.keys {
-		names[i] = k.name
+// names lists the keys that one of the shapes in v has.
+func (s *schema[T]) names(v variant) []string {
+	names := make([]string, 0, len(s.keys))
+	for _, k := range s.keys {
+		if k.in == 0 || k.in&v != 0 {
+			names = append(names, k.name)
+		}
 	}
+	return names
+}
+
+// telling lists the keys that only one of the shapes in v has.
+func (s *schema[T]) telling(v variant) []string {
+	var names []string
+	for _, k := range s.keys {
+		if in := k.in & v; in != 0 && in&(in-1) == 0 {
+			names = append(names, k.name)
+		}
+	}
+	slices.Sort(names)
 	return names
 }
 
@@ -111,6 +141,8 @@ type reader struct {
 	uses     []use
 	job      int
 	step     int
+	jobsPos  cairn.Position
+	steppers *schema[stepDraft] // made at the first step
 	depth    int
 	nodes    int
 	bytes    int // of scalars
@@ -127,7 +159,7 @@ func (r *reader) report(sev cairn.Severity, code string, at cairn.Position, hint
 	}
 	r.problems = append(r.problems, cairn.Problem{
 		Position: at, Severity: sev, Code: "workflow." + code,
-		Message: fmt.Sprintf(format, args...), Hint: hint, Snippet: r.src.line(at.Line),
+		Message: clip(oneLine(fmt.Sprintf(format, args...)), maxMessage), Hint: hint, Snippet: r.src.line(at.Line),
 	})
 }
 
@@ -181,64 +213,83 @@ func (r *reader) enter(n *yaml.Node) bool {
 
 func (r *reader) leave() { r.depth-- }
 
-// readMap reads a map by its schema into t. what names the map in messages;
-// owner is the node that messages about missing keys point to.
-func readMap[T any](r *reader, n, owner *yaml.Node, what string, s *schema[T], t *T) {
+// readMap reads a map by its schema into t. what names the map in hints.
+func readMap[T any](r *reader, n *yaml.Node, what string, s *schema[T], t *T) {
 	n = r.deref(n)
-	if n.Kind != yaml.MappingNode {
-		r.wrongKind(n, what, wantMap, nil)
+	if !r.accepts(n, what, wantMap, nil) {
 		return
 	}
-	if !r.enter(n) {
-		return
-	}
-	defer r.leave()
 	seen := make([]bool, len(s.keys))
-	var unknown []string
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		k := r.deref(n.Content[i])
+	left := s.variants
+	computed := false
+	r.each(n, func(k, v *yaml.Node) {
 		name := keyText(k)
-		at := slices.IndexFunc(s.keys, func(d key[T]) bool { return d.name == name })
-		if at < 0 {
-			r.unknownKey(k, what, s.names(), s.lenient, s.misplaced)
-			unknown = append(unknown, name)
-			continue
-		}
-		seen[at] = true
-		if r.stopped {
+		if expr.HasExpression(k.Value) {
+			computed = true
+			r.computedKey(k, what)
 			return
 		}
-		d := &s.keys[at]
-		v := value{key: k, node: r.deref(n.Content[i+1]), scope: d.scope}
-		if r.accepts(v.node, name, d.want, d.scope) && d.set != nil {
-			d.set(r, t, v)
+		at := slices.IndexFunc(s.keys, func(d key[T]) bool { return d.name == name })
+		if at >= 0 && left != 0 && s.keys[at].in != 0 {
+			if left&s.keys[at].in == 0 {
+				hint := "it does not go with the keys before it; allowed here: " + strings.Join(s.names(left), ", ")
+				if where := s.misplaced[name]; where != "" {
+					hint = where + "; " + hint
+				}
+				r.fail("unknown-key", k, hint, "Unexpected value %s", quote(name))
+				return
+			}
+			left &= s.keys[at].in
 		}
+		if at < 0 {
+			r.unknownKey(k, what, s.names(left), s.lenient, s.misplaced)
+			if s.loose {
+				r.ignored(v)
+			}
+			return
+		}
+		seen[at] = true
+		d := &s.keys[at]
+		if r.accepts(v, name, d.want, d.scope) && d.set != nil {
+			d.set(r, t, value{key: k, node: v, scope: d.scope})
+		}
+	})
+	if left&(left-1) != 0 {
+		r.fail("shape", n, what+": "+s.tell,
+			"There's not enough info to determine what you meant. Add one of these properties: %s", strings.Join(s.telling(left), ", "))
+		return
 	}
 	for i, d := range s.keys {
-		// A required key that is only misspelt is reported once.
-		if d.must && !seen[i] && cairn.Nearest(d.name, unknown) == "" && !slices.Contains(unknown, "<<") {
-			r.fail("missing-key", owner, "add "+d.name+": …", "%s has no %s", what, d.name)
+		if !d.must && !d.soft || seen[i] || computed || d.in != 0 && d.in&left == 0 {
+			continue
 		}
+		severity, hint := cairn.SeverityError, "add "+d.name+": …"
+		if d.soft {
+			severity, hint = cairn.SeverityWarning, hint+"; it works without"
+		}
+		r.report(severity, "missing-key", r.src.place(n), what+": "+hint, "Required property is missing: %s", d.name)
 	}
+}
+
+// computedKey refuses a key that an expression makes. GitHub takes them in some
+// maps (${{ insert }}); none is built.
+func (r *reader) computedKey(k *yaml.Node, what string) {
+	r.fail("unsupported", k, "write the keys out", "a key of %s cannot be an expression: this is not built", what)
 }
 
 func (r *reader) unknownKey(k *yaml.Node, what string, allowed []string, lenient bool, misplaced map[string]string) {
 	name := keyText(k)
-	hint := "allowed here: " + strings.Join(allowed, ", ")
+	hint := "not a key of " + what + "; allowed here: " + strings.Join(allowed, ", ")
 	if near := cairn.Nearest(name, allowed); near != "" {
 		hint = "did you mean " + near + "? " + hint
 	} else if where := misplaced[cairn.Nearest(name, slices.Sorted(maps.Keys(misplaced)))]; where != "" {
 		hint = where + "; " + hint
 	}
-	switch {
-	case name == "<<": // reported for what it is
-	case expr.HasExpression(k.Value):
-		r.fail("unknown-key", k, "allowed here: "+strings.Join(allowed, ", "), "a key of %s cannot be an expression", what)
-	case lenient:
-		r.warn("unknown-key", k, hint, "unknown key %s in %s: it is ignored", quote(name), what)
-	default:
-		r.fail("unknown-key", k, hint, "unknown key %s in %s", quote(name), what)
+	if lenient {
+		r.warn("unknown-key", k, "it is ignored; "+hint, "Unexpected value %s", quote(name))
+		return
 	}
+	r.fail("unknown-key", k, hint, "Unexpected value %s", quote(name))
 }
 
 // accepts checks the kind of n against what a key takes.
@@ -255,11 +306,7 @@ func (r *reader) accepts(n *yaml.Node, name string, w want, scope *expr.Scope) b
 		if w&wantTexts != 0 {
 			ok := true
 			for _, item := range n.Content {
-				item = r.deref(item)
-				if item.Kind != yaml.ScalarNode || scalar(item).ToString() == "" {
-					r.fail("wrong-kind", item, "", "%s takes a list of texts, but %s stands in it", name, describe(item))
-					ok = false
-				}
+				ok = r.accepts(r.deref(item), "an item of "+name, wantWord, scope) && ok
 			}
 			return ok
 		}
@@ -267,10 +314,9 @@ func (r *reader) accepts(n *yaml.Node, name string, w want, scope *expr.Scope) b
 		v := scalar(n)
 		if v.Kind() == expr.KindString && expr.HasExpression(n.Value) {
 			if scope == nil {
-				r.fail("expression", n, "write the value itself", "%s cannot be an expression", name)
-				return false
+				r.noExpression(n, name)
 			}
-			return true
+			return scope != nil
 		}
 		switch {
 		case w&wantText != 0,
@@ -285,6 +331,32 @@ func (r *reader) accepts(n *yaml.Node, name string, w want, scope *expr.Scope) b
 	return false
 }
 
+// noExpression refuses the expressions of n, each with what GitHub says of it
+// where no context exists.
+func (r *reader) noExpression(n *yaml.Node, name string) {
+	before := r.counts[cairn.SeverityError]
+	r.expressions(n, scopeNothing)
+	if r.counts[cairn.SeverityError] == before {
+		r.fail("expression", n, name+" takes no expression; write the value itself", "A template expression is not allowed in this context")
+	}
+}
+
+// ignored looks through a value that nothing uses: its expressions are refused
+// all the same, as on GitHub.
+func (r *reader) ignored(n *yaml.Node) {
+	n = r.deref(n)
+	if !r.enter(n) {
+		return
+	}
+	defer r.leave()
+	if n.Kind == yaml.ScalarNode && expr.HasExpression(n.Value) && scalar(n).Kind() == expr.KindString {
+		r.noExpression(n, "a value that is ignored")
+	}
+	for _, c := range n.Content {
+		r.ignored(c)
+	}
+}
+
 func (r *reader) wrongKind(n *yaml.Node, name string, w want, scope *expr.Scope) {
 	hint := ""
 	v := expr.Null()
@@ -293,20 +365,27 @@ func (r *reader) wrongKind(n *yaml.Node, name string, w want, scope *expr.Scope)
 	}
 	switch {
 	case n.Kind == yaml.MappingNode && w&(wantList|wantTexts) != 0 && w&wantMap == 0:
-		hint = "each item of a list starts with '- '"
+		hint = "; each item of a list starts with '- '"
 	case n.Kind == yaml.SequenceNode && w&wantMap != 0:
-		hint = "write key: value lines without '- '"
+		hint = "; write key: value lines without '- '"
 	case n.Kind == yaml.ScalarNode && v.IsNull():
-		hint = "leave the key away, or give it a value"
+		hint = "; leave the key away, or give it a value"
 	case w&wantBool != 0 && n.Kind == yaml.ScalarNode:
-		hint = "write true or false, without quotes"
+		hint = "; write true or false, without quotes"
 	case w&wantNum != 0 && v.Kind() == expr.KindString && isNumber(n.Value):
-		hint = "write the number without quotes"
+		hint = "; write the number without quotes"
+	case scope != nil:
+		hint = "; an expression ${{ … }} is allowed too"
 	}
-	if scope != nil && hint == "" {
-		hint = "an expression ${{ … }} is allowed too"
+	hint = fmt.Sprintf("%s takes %s, but %s stands here%s", name, w, describe(n), hint)
+	switch n.Kind {
+	case yaml.MappingNode:
+		r.fail("wrong-kind", n, hint, "A mapping was not expected")
+	case yaml.SequenceNode:
+		r.fail("wrong-kind", n, hint, "A sequence was not expected")
+	default:
+		r.fail("wrong-kind", n, hint, "Unexpected value %s", quote(v.ToString()))
 	}
-	r.fail("wrong-kind", n, hint, "%s takes %s, but %s stands here", name, w, describe(n))
 }
 
 // text is a scalar as a word with its place.
@@ -327,45 +406,105 @@ func (r *reader) texts(n *yaml.Node) []Text {
 	return out
 }
 
-// named reads a free map of scalars: env, with, outputs, secrets.
-func (r *reader) named(v value, what string) []cairn.NamedValue {
+// named reads a free map of scalars: env, with, outputs, secrets. Its values may
+// use what scope allows; v.scope holds for one expression in place of the map.
+func (r *reader) named(v value, what string, scope *expr.Scope) []cairn.NamedValue {
 	if v.node.Kind != yaml.MappingNode {
-		if v.node.Kind == yaml.ScalarNode {
-			r.expressions(v.node, v.scope)
-		}
-		r.fail("unsupported", v.node, "write out its entries, each with its own ${{ … }}",
-			"one expression for all of %s is not built", what)
+		r.wholeExpression(v, what)
 		return nil
 	}
 	out := make([]cairn.NamedValue, 0, len(v.node.Content)/2)
-	for i := 0; i+1 < len(v.node.Content); i += 2 {
-		k, item := r.deref(v.node.Content[i]), r.deref(v.node.Content[i+1])
+	r.each(v.node, func(k, item *yaml.Node) {
 		name := keyText(k)
-		if expr.HasExpression(k.Value) {
-			r.fail("expression", k, "", "a name in %s cannot be an expression", what)
-			continue
+		switch {
+		case expr.HasExpression(k.Value):
+			r.computedKey(k, what)
+		case name == "":
+			r.wrongKind(k, "a name in "+what, wantWord, nil)
+		case r.accepts(item, what+"."+name, wantText, scope):
+			t := r.template(item, scope)
+			if t.Kind == cairn.TemplateNull {
+				t.Kind = cairn.TemplateString // nothing is the empty text here
+			}
+			out = append(out, cairn.NamedValue{Name: name, Value: t})
 		}
-		if name == "" {
-			r.fail("missing-key", k, "", "a name in %s is empty", what)
-			continue
-		}
-		if item.Kind != yaml.ScalarNode {
-			r.wrongKind(item, what+"."+name, wantText, nil)
-			continue
-		}
-		out = append(out, cairn.NamedValue{Name: name, Value: r.template(item, v.scope)})
-	}
+	})
 	return out
 }
 
-// each calls visit for every entry of a free map.
+// wholeExpression refuses one expression where a map is expected: GitHub takes
+// it, it is not built.
+func (r *reader) wholeExpression(v value, what string) {
+	if v.node.Kind == yaml.ScalarNode {
+		r.expressions(v.node, v.scope)
+	}
+	r.fail("unsupported", v.node, "write out its entries, each with its own ${{ … }}",
+		"one expression for all of %s is not built", what)
+}
+
+// each calls visit for every entry of a map whose key is a word that did not
+// come before.
 func (r *reader) each(n *yaml.Node, visit func(k, v *yaml.Node)) {
 	n = r.deref(n)
 	if !r.enter(n) {
 		return
 	}
 	defer r.leave()
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		visit(r.deref(n.Content[i]), r.deref(n.Content[i+1]))
+	seen := keySet{}
+	for i := 0; i+1 < len(n.Content) && !r.stopped; i += 2 {
+		k := r.deref(n.Content[i])
+		switch {
+		case k.Kind != yaml.ScalarNode:
+			r.fail("yaml", k, "a key is a word", "a key is %s", describe(k))
+			continue
+		case k.Tag == "!!merge" || k.Value == "<<" && k.Style == 0:
+			r.fail("merge", k, "merge keys are not allowed, on GitHub neither: repeat the keys, or use an anchor for a whole value", "Unexpected value '<<'")
+			continue
+		}
+		if first := seen.add(k); first != nil {
+			hint := fmt.Sprintf("it stands first in line %d", first.Line)
+			if keyText(first) != keyText(k) {
+				hint += ", as " + quote(keyText(first)) + "; keys are compared without case"
+			}
+			r.fail("duplicate-key", k, hint, "%s is already defined", quote(keyText(k)))
+			continue
+		}
+		visit(k, r.deref(n.Content[i+1]))
 	}
+}
+
+// keySet remembers the keys of one map. Most maps are small: a list is faster
+// than a table there.
+type keySet struct {
+	few  []*yaml.Node
+	many map[string]*yaml.Node
+}
+
+// add returns the key that came before under the same name, without case.
+func (s *keySet) add(k *yaml.Node) *yaml.Node {
+	name := keyText(k)
+	if name == "" || expr.HasExpression(name) {
+		return nil
+	}
+	if s.many == nil {
+		for _, f := range s.few {
+			if strings.EqualFold(keyText(f), name) {
+				return f
+			}
+		}
+		if s.few = append(s.few, k); len(s.few) < 32 {
+			return nil
+		}
+		s.many = make(map[string]*yaml.Node, 2*len(s.few))
+		for _, f := range s.few {
+			s.many[strings.ToLower(keyText(f))] = f
+		}
+		return nil
+	}
+	name = strings.ToLower(name)
+	if first := s.many[name]; first != nil {
+		return first
+	}
+	s.many[name] = k
+	return nil
 }

@@ -78,9 +78,15 @@ func renderSnippet(b *strings.Builder, p cairn.Problem, line string) {
 // clean keeps control characters of a file away from the terminal.
 func clean(line []rune) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' && r != '\t' || r == 0x7f || r == utf8.RuneError || r >= 0x80 && r < 0xa0 || r == 0x200e || r == 0x200f || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
+		if r != '\t' && hidden(r) {
 			return '�'
 		}
 		return r
 	}, string(line))
+}
+
+// hidden reports whether a terminal would act on r, or show text in another order.
+func hidden(r rune) bool {
+	return r < ' ' || r == 0x7f || r == utf8.RuneError || r >= 0x80 && r < 0xa0 || r == 0x200e || r == 0x200f ||
+		r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069
 }

@@ -94,14 +94,26 @@ func describe(n *yaml.Node) string {
 		if expr.HasExpression(n.Value) {
 			return "an expression"
 		}
-		return "the text " + quote(n.Value)
+		return "the text " + quote(clip(oneLine(n.Value), 60))
 	}
 }
 
-// quote shows a piece of the file in a message, on one line and shortened.
-func quote(s string) string {
-	s = strings.ReplaceAll(strings.TrimSpace(s), "\n", "⏎")
-	return "'" + clip(s, 60) + "'"
+// quote shows a piece of the file in a message.
+func quote(s string) string { return "'" + s + "'" }
+
+// oneLine makes a message fit for a terminal: it may repeat anything.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n':
+			return '⏎'
+		case r == '\t':
+			return ' '
+		case hidden(r):
+			return '�'
+		}
+		return r
+	}, s)
 }
 
 func clip(s string, n int) string {
@@ -116,6 +128,18 @@ func clip(s string, n int) string {
 func (r *reader) template(n *yaml.Node, scope *expr.Scope) cairn.Template {
 	n = r.deref(n)
 	t := cairn.Template{Line: n.Line, Col: n.Column}
+	if n.Kind == yaml.MappingNode {
+		t.Kind = cairn.TemplateMap
+		t.Pairs = make([]cairn.TemplateField, 0, len(n.Content)/2)
+		r.each(n, func(k, v *yaml.Node) {
+			if expr.HasExpression(k.Value) {
+				r.computedKey(k, "a map")
+				return
+			}
+			t.Pairs = append(t.Pairs, cairn.TemplateField{Key: r.keyTemplate(k, scope), Value: r.template(v, scope)})
+		})
+		return t
+	}
 	if !r.enter(n) {
 		return t
 	}
@@ -126,16 +150,6 @@ func (r *reader) template(n *yaml.Node, scope *expr.Scope) cairn.Template {
 		t.Items = make([]cairn.Template, len(n.Content))
 		for i, item := range n.Content {
 			t.Items[i] = r.template(item, scope)
-		}
-		return t
-	case yaml.MappingNode:
-		t.Kind = cairn.TemplateMap
-		t.Pairs = make([]cairn.TemplateField, 0, len(n.Content)/2)
-		for i := 0; i+1 < len(n.Content); i += 2 {
-			t.Pairs = append(t.Pairs, cairn.TemplateField{
-				Key:   r.keyTemplate(n.Content[i], scope),
-				Value: r.template(n.Content[i+1], scope),
-			})
 		}
 		return t
 	}

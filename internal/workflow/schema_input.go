@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -21,13 +22,13 @@ func (r *reader) inputs(n *yaml.Node, event string) []Input {
 		in := Input{Name: keyText(k), Pos: r.src.place(k)}
 		what := "input " + quote(in.Name)
 		if !legalID(in.Name) {
-			r.fail("id", k, idHint, "%s cannot be the name of an input", quote(in.Name))
+			r.fail("id", k, fmt.Sprintf("letters, digits, - and _, starting with a letter or _, below %d", maxID), "%s cannot be the name of an input", quote(in.Name))
 		}
 		switch {
 		case v.Kind == yaml.MappingNode:
-			readMap(r, v, k, what, inputSchema(event), &in)
-		case v.Kind != yaml.ScalarNode || !scalar(v).IsNull():
-			r.wrongKind(v, what, wantMap, nil)
+			readMap(r, v, what, inputSchema(event), &in)
+		case event == "workflow_call" || v.Kind != yaml.ScalarNode || !scalar(v).IsNull():
+			r.accepts(v, what, wantMap, nil)
 			return
 		}
 		r.inputDefault(&in, k, v, event)
@@ -41,7 +42,8 @@ func inputSchema(event string) *schema[Input] {
 	if event == "workflow_call" {
 		types, scope = inputTypes[:3], scopeRoot
 	}
-	s := &schema[Input]{keys: []key[Input]{
+	// Of workflow_dispatch GitHub's service reads the type and the default alone.
+	s := &schema[Input]{lenient: event == "workflow_dispatch", keys: []key[Input]{
 		{name: "description", want: wantText, set: func(r *reader, in *Input, v value) { in.Description = scalar(v.node).ToString() }},
 		{name: "type", want: wantWord, must: event == "workflow_call", set: func(r *reader, in *Input, v value) {
 			if r.oneOf(v.node, "the type of an input", types) {
@@ -50,10 +52,15 @@ func inputSchema(event string) *schema[Input] {
 		}},
 		{name: "required", want: wantBool, set: func(r *reader, in *Input, v value) { in.Required = scalar(v.node).Bool() }},
 		{name: "default", want: wantText, scope: scope, set: func(r *reader, in *Input, v value) { in.Default = r.template(v.node, v.scope) }},
-		{name: "deprecationMessage", want: wantText},
 	}}
 	if event == "workflow_dispatch" {
-		s.keys = append(s.keys, key[Input]{name: "options", want: wantTexts, set: func(r *reader, in *Input, v value) { in.Options = r.texts(v.node) }})
+		s.keys = append(s.keys, key[Input]{name: "options", want: wantList, set: func(r *reader, in *Input, v value) {
+			for _, item := range v.node.Content {
+				if item = r.deref(item); r.accepts(item, "an option", wantText, nil) {
+					in.Options = append(in.Options, r.text(item))
+				}
+			}
+		}})
 	}
 	return s
 }
@@ -65,11 +72,11 @@ func (r *reader) inputDefault(in *Input, k, v *yaml.Node, event string) {
 	}
 	what := "input " + quote(in.Name)
 	if in.Type == "choice" && len(in.Options) == 0 {
-		r.fail("missing-key", k, "add options: [a, b]", "%s is a choice without options", what)
+		r.fail("value", v, what+": add options: [a, b]", "Missing 'options' for choice input")
 		return
 	}
 	if in.Type != "choice" && len(in.Options) > 0 {
-		r.report(cairn.SeverityWarning, "value", in.Options[0].Pos, "add type: choice", "the options of %s have no effect: its type is %s", what, in.Type)
+		r.warn("value", v, fmt.Sprintf("add type: choice; the options of %s have no effect: its type is %s", what, in.Type), "Input type is not 'choice', but 'options' is defined")
 	}
 	d := in.Default
 	if d.IsZero() || d.Kind == cairn.TemplateExpr || d.Kind == cairn.TemplateNull {
@@ -79,11 +86,11 @@ func (r *reader) inputDefault(in *Input, k, v *yaml.Node, event string) {
 	switch in.Type {
 	case "boolean":
 		if d.Kind != cairn.TemplateBool && d.Text != "true" && d.Text != "false" {
-			r.fail("value", at, "write true or false", "the default of %s is %s, but its type is boolean", what, describe(at))
+			r.wrongDefault(at, "write true or false", what, "BooleanToken")
 		}
 	case "number":
 		if d.Kind != cairn.TemplateNumber && !isNumber(d.Text) {
-			r.fail("value", at, "write a number", "the default of %s is %s, but its type is number", what, describe(at))
+			r.wrongDefault(at, "write a number", what, "NumberToken")
 		}
 	case "choice":
 		text := scalar(at).ToString()
@@ -99,6 +106,15 @@ func (r *reader) inputDefault(in *Input, k, v *yaml.Node, event string) {
 			r.fail("value", at, hint, "the default of %s is not one of its options: %s", what, quote(text))
 		}
 	}
+}
+
+func (r *reader) wrongDefault(n *yaml.Node, hint, what, want string) {
+	token := map[expr.Kind]string{expr.KindNull: "NullToken", expr.KindBool: "BooleanToken", expr.KindNumber: "NumberToken"}[scalar(n).Kind()]
+	if token == "" {
+		token = "StringToken"
+	}
+	r.fail("value", n, fmt.Sprintf("%s: the default of %s is %s", hint, what, describe(n)),
+		"Unexpected type '%s' encountered while reading 'input default'. The type '%s' was expected.", token, want)
 }
 
 func isNumber(s string) bool {
@@ -126,7 +142,7 @@ func (r *reader) callOutputs(n *yaml.Node) []CallOutput {
 	var out []CallOutput
 	r.each(n, func(k, v *yaml.Node) {
 		o := CallOutput{Name: keyText(k), Pos: r.src.place(k)}
-		readMap(r, v, k, "output "+quote(o.Name), &schema[CallOutput]{keys: []key[CallOutput]{
+		readMap(r, v, "output "+quote(o.Name), &schema[CallOutput]{keys: []key[CallOutput]{
 			{name: "description", want: wantText, set: func(r *reader, o *CallOutput, v value) { o.Description = scalar(v.node).ToString() }},
 			{name: "value", want: wantText, scope: scopeCallOutput, must: true, set: func(r *reader, o *CallOutput, v value) {
 				o.Value = r.template(v.node, v.scope)
@@ -144,8 +160,8 @@ func (r *reader) callSecrets(n *yaml.Node) []CallSecret {
 	var out []CallSecret
 	r.each(n, func(k, v *yaml.Node) {
 		s := CallSecret{Name: keyText(k), Pos: r.src.place(k)}
-		if v.Kind == yaml.MappingNode || !scalar(v).IsNull() {
-			readMap(r, v, k, "secret "+quote(s.Name), &schema[CallSecret]{keys: []key[CallSecret]{
+		if r.accepts(v, "secret "+quote(s.Name), wantMap|wantNull, nil) && v.Kind == yaml.MappingNode {
+			readMap(r, v, "secret "+quote(s.Name), &schema[CallSecret]{keys: []key[CallSecret]{
 				{name: "description", want: wantText},
 				{name: "required", want: wantBool, set: func(r *reader, s *CallSecret, v value) { s.Required = scalar(v.node).Bool() }},
 			}}, &s)

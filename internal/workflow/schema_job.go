@@ -7,13 +7,12 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/expr"
 )
-
-const idHint = "letters, digits, - and _, starting with a letter or _, at most 100"
 
 // legalID reports whether s can be the id of a job, a step or an input.
 func legalID(s string) bool {
-	if s == "" || len(s) > 100 {
+	if s == "" || len(s) >= maxID {
 		return false
 	}
 	for i := 0; i < len(s); i++ {
@@ -30,114 +29,84 @@ func legalID(s string) bool {
 func (r *reader) id(n *yaml.Node, what string) {
 	switch name := keyText(n); {
 	case !legalID(name):
-		r.fail("id", n, idHint, "%s cannot be the id of a %s", quote(name), what)
+		r.fail("id", n, "this is the id of a "+what, "The identifier %s is invalid. IDs may only contain alphanumeric characters, '_', and '-'. "+
+			"IDs must start with a letter or '_' and and must be less than %d characters.", quote(name), maxID)
 	case strings.HasPrefix(name, "__"):
-		r.fail("id", n, "ids that start with __ are reserved", "%s cannot be the id of a %s", quote(name), what)
+		r.fail("id", n, "this is the id of a "+what, "The identifier %s is invalid. IDs starting with '__' are reserved.", quote(name))
 	}
 }
 
 func (r *reader) jobs(v value) []Job {
 	var out []Job
+	r.jobsPos = r.src.place(v.node)
 	r.each(v.node, func(k, n *yaml.Node) {
 		job := Job{ID: keyText(k), Pos: r.src.place(k)}
 		r.id(k, "job")
-		if n.Kind != yaml.MappingNode {
-			r.wrongKind(n, "job "+quote(job.ID), wantMap, nil)
+		what := "job " + quote(job.ID)
+		if !r.accepts(n, what, wantMap, nil) {
+			out = append(out, job)
 			return
 		}
 		r.job = len(out)
-		readMap(r, n, k, "job "+quote(job.ID), &jobSchema, &job)
-		r.jobShape(&job, k, n)
+		before := r.counts[cairn.SeverityError]
+		readMap(r, n, what, &jobSchema, &job)
+		if len(job.Steps) == 0 && job.Uses.Value == "" && r.counts[cairn.SeverityError] == before {
+			r.fail("missing-key", k, what+" does nothing: add steps: with a list of - run: …",
+				"No steps defined in `steps` and no workflow called in `uses` for the following jobs: %s", job.ID)
+		}
 		out = append(out, job)
 	})
 	r.job = -1
 	if len(out) == 0 && len(v.node.Content) == 0 {
-		r.fail("missing-key", v.key, "add a job: its id, and under it runs-on and steps", "jobs names no job")
+		r.fail("missing-key", v.node, "add a job: its id, and under it runs-on and steps", noStart)
 	}
 	return out
 }
 
-// keys of a job that calls a workflow.
-const callKeys = " name uses with secrets needs if permissions concurrency strategy "
+const (
+	// maxID is how many characters an id must stay below.
+	maxID   = 100
+	noStart = "The workflow must contain at least one job with no dependencies."
+)
 
-// jobShape checks what depends on whether a job runs steps or calls a workflow.
-func (r *reader) jobShape(job *Job, k, n *yaml.Node) {
-	has := map[string]*yaml.Node{}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		has[keyText(r.deref(n.Content[i]))] = r.deref(n.Content[i])
-	}
-	what := "job " + quote(job.ID)
-	if has["uses"] != nil {
-		for name, at := range has {
-			if known := jobKeyKnown(name); known && !strings.Contains(callKeys, " "+name+" ") {
-				r.fail("job", at, "a job that calls a workflow has only:"+strings.TrimRight(callKeys, " "), "%s has %s beside uses", what, name)
-			}
-		}
-		return
-	}
-	if has["<<"] != nil {
-		return // the merge key is refused; what it would bring is not known
-	}
-	for _, name := range []string{"with", "secrets"} {
-		if has[name] != nil {
-			r.fail("job", has[name], "with and secrets at this level are for a job that calls a workflow; with of an action belongs to its step", "%s has %s without uses", what, name)
-		}
-	}
-	if has["runs-on"] == nil {
-		hint := "add runs-on: ubuntu-latest"
-		for name := range has {
-			if !jobKeyKnown(name) && cairn.Nearest(name, []string{"runs-on"}) != "" {
-				return // the misspelt key is reported already
-			}
-		}
-		r.fail("missing-key", k, hint, "%s has no runs-on", what)
-	}
-	if has["steps"] == nil && cairn.Nearest("steps", unknownKeys(has)) == "" {
-		r.fail("missing-key", k, "add steps: with a list of - run: …", "%s has no steps", what)
-	}
-}
-
-func unknownKeys(has map[string]*yaml.Node) []string {
-	var out []string
-	for name := range has {
-		if !jobKeyKnown(name) {
-			out = append(out, name)
-		}
-	}
-	return out
-}
+// The shapes of a job.
+const (
+	stepsJob variant = 1 << iota
+	callingJob
+)
 
 // jobSchema is one entry under jobs.
 var jobSchema = schema[Job]{
+	variants: stepsJob | callingJob, tell: "add runs-on: LABEL and steps:, or uses: of a workflow",
 	keys: []key[Job]{
 		{name: "name", want: wantText, scope: scopeJob, set: func(r *reader, j *Job, v value) { j.Name = r.template(v.node, v.scope) }},
 		{name: "needs", want: wantWord | wantTexts, set: func(r *reader, j *Job, v value) { j.Needs = r.texts(v.node) }},
 		{name: "if", want: wantText, scope: scopeJobIf, set: func(r *reader, j *Job, v value) { j.If = r.condition(v) }},
-		{name: "runs-on", want: wantWord | wantTexts | wantMap, scope: scopeJob, set: (*reader).runsOn},
-		{name: "steps", want: wantList, set: func(r *reader, j *Job, v value) { j.Steps = r.steps(v.node, false) }},
-		{name: "env", want: wantMap, scope: scopeJobEnv, set: func(r *reader, j *Job, v value) { j.Env = r.named(v, "env") }},
-		{name: "outputs", want: wantMap, scope: scopeJobOutputs, set: func(r *reader, j *Job, v value) { j.Outputs = r.named(v, "outputs") }},
+		{name: "runs-on", in: stepsJob, must: true, want: wantWord | wantTexts | wantMap, scope: scopeJob, set: (*reader).runsOn},
+		{name: "steps", in: stepsJob, want: wantList, set: func(r *reader, j *Job, v value) { j.Steps = r.steps(v.node, false) }},
+		{name: "env", in: stepsJob, want: wantMap, scope: scopeJobEnv, set: func(r *reader, j *Job, v value) { j.Env = r.named(v, "env", v.scope) }},
+		{name: "outputs", in: stepsJob, want: wantMap, set: func(r *reader, j *Job, v value) { j.Outputs = r.named(v, "outputs", scopeJobOutputs) }},
 		{name: "strategy", want: wantMap, scope: scopeStrategy, set: (*reader).strategy},
-		{name: "environment", want: wantText | wantMap, scope: scopeJob, set: (*reader).environment},
+		{name: "environment", in: stepsJob, want: wantText | wantMap, scope: scopeJob, set: (*reader).environment},
 		{name: "permissions", want: wantWord | wantMap, set: func(r *reader, j *Job, v value) { j.Permissions = r.permissions(v) }},
 		{name: "concurrency", want: wantWord | wantMap, scope: scopeJob, set: func(r *reader, j *Job, v value) { j.Concurrency = r.concurrency(v) }},
-		{name: "defaults", want: wantMap, set: func(r *reader, j *Job, v value) { j.Defaults = r.defaults(v, scopeJobDefaults) }},
-		{name: "timeout-minutes", want: wantNum, scope: scopeJob, set: func(r *reader, j *Job, v value) { j.TimeoutMinutes = r.minutes(v) }},
-		{name: "cancel-timeout-minutes", want: wantNum, scope: scopeJob, set: func(r *reader, j *Job, v value) { j.CancelTimeout = r.minutes(v) }},
-		{name: "continue-on-error", want: wantBool, scope: scopeJob, set: func(r *reader, j *Job, v value) {
+		{name: "defaults", in: stepsJob, want: wantMap, set: func(r *reader, j *Job, v value) { j.Defaults = r.defaults(v, scopeJobDefaults) }},
+		{name: "timeout-minutes", in: stepsJob, want: wantNum, scope: scopeJob, set: func(r *reader, j *Job, v value) { j.TimeoutMinutes = r.minutes(v) }},
+		{name: "cancel-timeout-minutes", in: stepsJob, want: wantNum, scope: scopeJob, set: func(r *reader, j *Job, v value) { j.CancelTimeout = r.minutes(v) }},
+		{name: "continue-on-error", in: stepsJob, want: wantBool, scope: scopeJob, set: func(r *reader, j *Job, v value) {
 			j.ContinueOnError = r.template(v.node, v.scope)
 		}},
-		{name: "container", want: wantText | wantMap, scope: scopeJob, set: func(r *reader, j *Job, v value) { j.Container = r.container(v, "container", false) }},
-		{name: "services", want: wantMap, scope: scopeJob, set: (*reader).services},
-		{name: "snapshot", want: wantWord | wantMap, scope: scopeJob, set: func(r *reader, j *Job, v value) { j.Snapshot = r.template(v.node, v.scope) }},
-		{name: "uses", want: wantWord, set: (*reader).callUses},
-		{name: "with", want: wantMap, scope: scopeJob, set: func(r *reader, j *Job, v value) { j.With = r.named(v, "with") }},
-		{name: "secrets", want: wantWord | wantMap, scope: scopeJobEnv, set: func(r *reader, j *Job, v value) {
+		{name: "container", in: stepsJob, want: wantText | wantMap, scope: scopeJob, set: func(r *reader, j *Job, v value) { j.Container = r.container(v, "container", false) }},
+		{name: "services", in: stepsJob, want: wantMap, scope: scopeJob, set: (*reader).services},
+		{name: "snapshot", in: stepsJob, want: wantWord | wantMap, set: (*reader).snapshot},
+		{name: "uses", in: callingJob, must: true, want: wantWord, set: (*reader).callUses},
+		{name: "with", in: callingJob, want: wantMap, set: func(r *reader, j *Job, v value) { j.With = r.named(v, "with", scopeJob) }},
+		{name: "secrets", in: callingJob, want: wantWord | wantMap, set: func(r *reader, j *Job, v value) {
 			if v.node.Kind == yaml.ScalarNode {
 				j.InheritSecrets = r.oneOf(v.node, "secrets", []string{"inherit"})
 				return
 			}
-			j.Secrets = r.named(v, "secrets")
+			j.Secrets = r.named(v, "secrets", scopeJobEnv)
 		}},
 	},
 	misplaced: map[string]string{
@@ -145,12 +114,8 @@ var jobSchema = schema[Job]{
 		"working-directory": "working-directory belongs to a step, or under defaults.run", "on": "on stands at the root of the file",
 		"matrix": "matrix belongs under strategy", "fail-fast": "fail-fast belongs under strategy", "max-parallel": "max-parallel belongs under strategy",
 		"inputs": "inputs belong to on.workflow_dispatch", "branches": "branches belongs to on.push",
+		"with": "with of an action belongs to its step", "secrets": "secrets are passed on to a called workflow; steps use ${{ secrets.NAME }}",
 	},
-}
-
-func jobKeyKnown(name string) bool {
-	return strings.Contains(callKeys+"runs-on steps env outputs environment defaults timeout-minutes cancel-timeout-minutes "+
-		"continue-on-error container services snapshot ", " "+name+" ")
 }
 
 func (r *reader) minutes(v value) cairn.Template {
@@ -171,7 +136,7 @@ func (r *reader) runsOn(j *Job, v value) {
 	}
 	j.RunsOn = cairn.Template{Kind: cairn.TemplateMap, Line: v.node.Line, Col: v.node.Column}
 	put := func(r *reader, t *cairn.Template, v value) { r.put(t, v) }
-	readMap(r, v.node, v.key, "runs-on", &schema[cairn.Template]{keys: []key[cairn.Template]{
+	readMap(r, v.node, "runs-on", &schema[cairn.Template]{keys: []key[cairn.Template]{
 		{name: "group", want: wantWord, scope: v.scope, set: put},
 		{name: "labels", want: wantWord | wantTexts, scope: v.scope, set: put},
 	}}, &j.RunsOn)
@@ -185,12 +150,11 @@ func (r *reader) put(t *cairn.Template, v value) {
 func (r *reader) strategy(j *Job, v value) {
 	j.StrategyPos = r.src.place(v.key)
 	if v.node.Kind != yaml.MappingNode {
-		r.expressions(v.node, v.scope)
-		r.fail("unsupported", v.node, "write matrix: ${{ … }} instead", "one expression for all of strategy is not built")
+		r.wholeExpression(v, "strategy")
 		return
 	}
 	j.Strategy = &cairn.Strategy{}
-	readMap(r, v.node, v.key, "strategy", &schema[cairn.Strategy]{keys: []key[cairn.Strategy]{
+	readMap(r, v.node, "strategy", &schema[cairn.Strategy]{keys: []key[cairn.Strategy]{
 		{name: "matrix", want: wantMap, scope: v.scope, set: (*reader).matrix},
 		{name: "fail-fast", want: wantBool, scope: v.scope, set: func(r *reader, s *cairn.Strategy, v value) { s.FailFast = r.template(v.node, v.scope) }},
 		{name: "max-parallel", want: wantNum, scope: v.scope, set: func(r *reader, s *cairn.Strategy, v value) {
@@ -210,21 +174,42 @@ func (r *reader) matrix(s *cairn.Strategy, v value) {
 	if len(v.node.Content) == 0 {
 		r.fail("value", v.key, "give it at least one list", "matrix is empty")
 	}
-	r.each(v.node, func(k, n *yaml.Node) {
+	for i := 0; i+1 < len(v.node.Content); i += 2 {
+		k, n := r.deref(v.node.Content[i]), r.deref(v.node.Content[i+1])
 		name := keyText(k)
 		filter := name == "include" || name == "exclude"
+		if expr.HasExpression(k.Value) {
+			r.computedKey(k, "matrix")
+			continue
+		}
 		if !r.accepts(n, "matrix."+name, wantList, v.scope) || n.Kind != yaml.SequenceNode {
-			return
+			continue
 		}
 		if len(n.Content) == 0 && !filter {
 			r.fail("value", n, "give it at least one value", "matrix.%s is an empty list", name)
 		}
 		for _, item := range n.Content {
-			if item = r.deref(item); filter && item.Kind != yaml.MappingNode && !(item.Kind == yaml.ScalarNode && strings.Contains(item.Value, "${{")) {
-				r.fail("wrong-kind", item, "write - key: value", "each item of matrix.%s is a map, but %s stands here", name, describe(item))
+			if filter {
+				r.accepts(r.deref(item), "an item of matrix."+name, wantMap, v.scope)
 			}
 		}
-	})
+	}
+}
+
+func (r *reader) snapshot(j *Job, v value) {
+	if v.node.Kind != yaml.MappingNode {
+		j.Snapshot = r.template(v.node, v.scope)
+		return
+	}
+	j.Snapshot = cairn.Template{Kind: cairn.TemplateMap, Line: v.node.Line, Col: v.node.Column}
+	put := func(r *reader, t *cairn.Template, v value) { r.put(t, v) }
+	readMap(r, v.node, "snapshot", &schema[cairn.Template]{keys: []key[cairn.Template]{
+		{name: "image-name", want: wantWord, must: true, set: put},
+		{name: "if", want: wantText, scope: scopeJob, set: func(r *reader, t *cairn.Template, v value) {
+			t.Pairs = append(t.Pairs, cairn.TemplateField{Key: cairn.Str("if"), Value: cairn.Str(r.condition(v).Text)})
+		}},
+		{name: "version", want: wantWord, set: put},
+	}}, &j.Snapshot)
 }
 
 func (r *reader) environment(j *Job, v value) {
@@ -234,7 +219,7 @@ func (r *reader) environment(j *Job, v value) {
 		j.Environment.Name = r.template(v.node, v.scope)
 		return
 	}
-	readMap(r, v.node, v.key, "environment", &schema[cairn.EnvironmentRef]{keys: []key[cairn.EnvironmentRef]{
+	readMap(r, v.node, "environment", &schema[cairn.EnvironmentRef]{keys: []key[cairn.EnvironmentRef]{
 		{name: "name", want: wantText, scope: scopeJob, must: true, set: func(r *reader, e *cairn.EnvironmentRef, v value) { e.Name = r.template(v.node, v.scope) }},
 		{name: "url", want: wantText, scope: scopeURL, set: func(r *reader, e *cairn.EnvironmentRef, v value) { e.URL = r.template(v.node, v.scope) }},
 		{name: "deployment", want: wantBool, scope: scopeJob, set: func(r *reader, _ *cairn.EnvironmentRef, v value) {
@@ -251,16 +236,26 @@ func (r *reader) container(v value, what string, service bool) cairn.Template {
 	t := cairn.Template{Kind: cairn.TemplateMap, Line: v.node.Line, Col: v.node.Column}
 	put := func(r *reader, t *cairn.Template, v value) { r.put(t, v) }
 	s := schema[cairn.Template]{keys: []key[cairn.Template]{
-		{name: "image", want: wantText, scope: scopeJob, must: true, set: put},
+		{name: "image", want: wantWord, scope: scopeJob, set: put},
 		{name: "credentials", want: wantMap, scope: scopeCredentials, set: func(r *reader, t *cairn.Template, v value) {
 			c := cairn.Template{Kind: cairn.TemplateMap, Line: v.node.Line, Col: v.node.Column}
-			readMap(r, v.node, v.key, "credentials", &schema[cairn.Template]{keys: []key[cairn.Template]{
+			if v.node.Kind != yaml.MappingNode {
+				r.wholeExpression(v, "credentials")
+				return
+			}
+			readMap(r, v.node, "credentials", &schema[cairn.Template]{keys: []key[cairn.Template]{
 				{name: "username", want: wantWord, scope: scopeCredentials, set: put},
 				{name: "password", want: wantWord, scope: scopeCredentials, set: put},
 			}}, &c)
 			t.Pairs = append(t.Pairs, cairn.TemplateField{Key: cairn.Str("credentials"), Value: c})
 		}},
-		{name: "env", want: wantMap, scope: scopeJobOutputs, set: put},
+		{name: "env", want: wantMap, scope: scopeJob, set: func(r *reader, t *cairn.Template, v value) {
+			env := cairn.Template{Kind: cairn.TemplateMap, Line: v.node.Line, Col: v.node.Column}
+			for _, e := range r.named(v, "env", scopeJobOutputs) {
+				env.Pairs = append(env.Pairs, cairn.TemplateField{Key: cairn.Str(e.Name), Value: e.Value})
+			}
+			t.Pairs = append(t.Pairs, cairn.TemplateField{Key: cairn.Str("env"), Value: env})
+		}},
 		{name: "ports", want: wantTexts, scope: scopeJob, set: put},
 		{name: "volumes", want: wantTexts, scope: scopeJob, set: put},
 		{name: "options", want: wantText, scope: scopeJob, set: put},
@@ -270,7 +265,11 @@ func (r *reader) container(v value, what string, service bool) cairn.Template {
 			key[cairn.Template]{name: "entrypoint", want: wantText, scope: scopeJob, set: put},
 			key[cairn.Template]{name: "command", want: wantText, scope: scopeJob, set: put})
 	}
-	readMap(r, v.node, v.key, what, &s, &t)
+	before := r.counts[cairn.SeverityError]
+	readMap(r, v.node, what, &s, &t)
+	if _, ok := t.Field("image"); !ok && t.Static() && r.counts[cairn.SeverityError] == before {
+		r.fail("missing-key", v.node, what+": add image: …", "Container image cannot be empty")
+	}
 	return t
 }
 

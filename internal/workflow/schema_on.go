@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/robfig/cron/v3"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/cairn-ml/cairn"
@@ -120,7 +119,7 @@ func (r *reader) event(n *yaml.Node) *eventInfo {
 	if near := cairn.Nearest(name, eventNames()); near != "" {
 		hint = "did you mean " + near + "? " + hint
 	}
-	r.fail("event", n, hint, "unknown event %s", quote(name))
+	r.fail("event", n, "this is no event; "+hint, "Unexpected value %s", quote(name))
 	return nil
 }
 
@@ -130,6 +129,10 @@ func (r *reader) eventBody(info *eventInfo, k, v *yaml.Node) Event {
 		if r.accepts(v, "schedule", wantList, nil) {
 			r.schedule(v, &e)
 		}
+		return e
+	}
+	if v.Kind == yaml.MappingNode && info.types+info.keys == "" {
+		r.warn("unknown-key", v, "it is ignored: "+info.name+" takes no filters", "A mapping was not expected")
 		return e
 	}
 	if !r.accepts(v, info.name, wantMap|wantNull, nil) || v.Kind != yaml.MappingNode {
@@ -145,8 +148,8 @@ func (r *reader) eventBody(info *eventInfo, k, v *yaml.Node) Event {
 	for _, name := range strings.Fields(info.keys) {
 		s.keys = append(s.keys, eventKey(name, info.name))
 	}
-	readMap(r, v, k, "on."+info.name, &s, &e)
-	r.twins(v, &e)
+	readMap(r, v, "on."+info.name, &s, &e)
+	r.twins(&e)
 	return e
 }
 
@@ -160,7 +163,7 @@ func (r *reader) activities(info *eventInfo, types []Text) {
 		if near := cairn.Nearest(t.Value, known); near != "" {
 			hint = "did you mean " + near + "? " + hint
 		}
-		r.report(cairn.SeverityWarning, "event", t.Pos, hint, "%s has no activity %s: this type never matches", info.name, quote(t.Value))
+		r.report(cairn.SeverityError, "event", t.Pos, info.name+" has no such activity; "+hint, "Unexpected value %s", quote(t.Value))
 	}
 }
 
@@ -193,10 +196,10 @@ func eventKey(name, event string) key[Event] {
 		k.want = wantMap | wantNull
 		k.set = func(r *reader, e *Event, v value) { e.Inputs = r.inputs(v.node, event) }
 	case "outputs":
-		k.want = wantMap | wantNull
+		k.want = wantMap
 		k.set = func(r *reader, e *Event, v value) { e.Outputs = r.callOutputs(v.node) }
 	case "secrets":
-		k.want = wantMap | wantNull
+		k.want = wantMap
 		k.set = func(r *reader, e *Event, v value) { e.Secrets = r.callSecrets(v.node) }
 	}
 	return k
@@ -224,28 +227,27 @@ func (r *reader) globs(name string, patterns []Text) {
 }
 
 // twins refuses a filter beside its -ignore form.
-func (r *reader) twins(n *yaml.Node, e *Event) {
+func (r *reader) twins(e *Event) {
 	for _, t := range []struct {
 		name string
 		a, b []Text
 	}{{"branches", e.Branches, e.BranchesIgnore}, {"tags", e.Tags, e.TagsIgnore}, {"paths", e.Paths, e.PathsIgnore}} {
 		if len(t.a) > 0 && len(t.b) > 0 {
 			r.report(cairn.SeverityError, "event", t.b[0].Pos, "use "+t.name+" alone, with ! before what to leave out",
-				"on.%s has both %s and %s-ignore", e.Name, t.name, t.name)
+				"you may only define one of `%s` and `%s-ignore` for a single event", t.name, t.name)
 		}
 	}
 }
 
 func (r *reader) schedule(n *yaml.Node, e *Event) {
-	parser := cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow)
 	for _, item := range n.Content {
 		var c Cron
-		readMap(r, item, r.deref(item), "a schedule", &schema[Cron]{keys: []key[Cron]{
+		readMap(r, item, "a schedule", &schema[Cron]{keys: []key[Cron]{
 			{name: "cron", want: wantWord, must: true, set: func(r *reader, c *Cron, v value) {
 				c.Expr = r.text(v.node)
-				if _, err := parser.Parse(c.Expr.Value); err != nil || strings.ContainsAny(c.Expr.Value, "@=") {
-					r.fail("cron", v.node, "five fields: minute (0-59) hour (0-23) day of month (1-31) month (1-12) day of week (0-6), for example '30 5 * * 1-5'",
-						"%s is not a time table%s", quote(c.Expr.Value), cronReason(err))
+				if reason := cronReason(c.Expr.Value); reason != "" {
+					r.fail("cron", v.node, reason+"; five fields: minute (0-59) hour (0-23) day of month (1-31) month (1-12) day of week (0-6), for example '30 5 * * 1-5'",
+						"Invalid cron expression. Expected format: '* * * * *' (minute hour day month weekday)")
 				}
 			}},
 			{name: "timezone", want: wantWord, set: func(r *reader, c *Cron, v value) { c.Timezone = r.text(v.node) }},
@@ -257,11 +259,4 @@ func (r *reader) schedule(n *yaml.Node, e *Event) {
 		return
 	}
 	r.report(cairn.SeverityWarning, "not-built", e.Pos, "start the workflow by hand or by a push", "schedule is read, but not built yet: nothing starts this workflow by the clock")
-}
-
-func cronReason(err error) string {
-	if err == nil {
-		return ""
-	}
-	return ": " + err.Error()
 }

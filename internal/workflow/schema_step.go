@@ -2,7 +2,6 @@ package workflow
 
 import (
 	"regexp"
-	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -14,11 +13,27 @@ import (
 // stepDraft collects the keys of a step before its shape is known.
 type stepDraft struct {
 	Step
-	has      map[string]*yaml.Node
+	does     string // run, uses, wait, …: what the step is for
+	doesKey  *yaml.Node
 	parallel []Step
 }
 
-var stepControls = []string{"wait", "wait-all", "cancel", "parallel"}
+// The shapes of a step.
+const (
+	runStep variant = 1 << iota
+	usesStep
+	waitStep
+	waitAllStep
+	cancelStep
+	parallelStep
+
+	actionSteps = runStep | usesStep
+	namedSteps  = actionSteps | waitStep | waitAllStep | cancelStep
+	allSteps    = namedSteps | parallelStep
+)
+
+// is notes what a step is for.
+func (d *stepDraft) is(v value) { d.does, d.doesKey = keyText(v.key), v.key }
 
 // stepSchema is one step of a job, or of a composite action, which has fewer
 // contexts and keys.
@@ -27,42 +42,60 @@ func stepSchema(composite bool) *schema[stepDraft] {
 	if composite {
 		scope, condition = scopeActionStep, scopeActionIf
 	}
+	shell := (*expr.Scope)(nil)
+	if composite {
+		shell = scope
+	}
 	keys := []key[stepDraft]{
-		{name: "id", want: wantWord, set: func(r *reader, s *stepDraft, v value) { s.ID = scalar(v.node).ToString() }},
-		{name: "name", want: wantText, scope: scope, set: func(r *reader, s *stepDraft, v value) { s.Name = r.template(v.node, v.scope) }},
-		{name: "if", want: wantText, scope: condition, set: func(r *reader, s *stepDraft, v value) {
+		{name: "id", in: namedSteps, want: wantWord, set: func(r *reader, s *stepDraft, v value) { s.ID = scalar(v.node).ToString() }},
+		{name: "name", in: namedSteps, want: wantText, scope: scope, set: func(r *reader, s *stepDraft, v value) { s.Name = r.template(v.node, v.scope) }},
+		{name: "if", in: actionSteps, want: wantText, scope: condition, set: func(r *reader, s *stepDraft, v value) {
 			c := r.condition(v)
 			s.If, s.IfPos = c.Text, c.Pos
 		}},
-		{name: "run", want: wantText, scope: scope, set: func(r *reader, s *stepDraft, v value) {
+		{name: "run", in: runStep, must: true, want: wantText, scope: scope, set: func(r *reader, s *stepDraft, v value) {
+			s.is(v)
 			r.scriptLength(v.node)
 			s.Run = r.template(v.node, v.scope)
 		}},
-		{name: "uses", want: wantWord, set: (*reader).stepUses},
-		{name: "with", want: wantMap, scope: scope, set: func(r *reader, s *stepDraft, v value) {
-			s.With = r.named(v, "with")
+		{name: "uses", in: usesStep, must: true, want: wantWord, set: (*reader).stepUses},
+		{name: "with", in: usesStep, want: wantMap, scope: scope, set: func(r *reader, s *stepDraft, v value) {
+			s.With = r.named(v, "with", v.scope)
 			r.spelledNumbers(s.With, v.node)
 		}},
-		{name: "env", want: wantMap, scope: scope, set: func(r *reader, s *stepDraft, v value) { s.Env = r.named(v, "env") }},
-		{name: "shell", want: wantWord, scope: scope, set: func(r *reader, s *stepDraft, v value) { s.Shell = r.template(v.node, v.scope) }},
-		{name: "working-directory", want: wantText, scope: scope, set: func(r *reader, s *stepDraft, v value) {
+		{name: "env", in: actionSteps, want: wantMap, scope: scope, set: func(r *reader, s *stepDraft, v value) { s.Env = r.named(v, "env", v.scope) }},
+		{name: "shell", in: runStep, must: composite, want: wantWord, scope: shell, set: func(r *reader, s *stepDraft, v value) { s.Shell = r.template(v.node, v.scope) }},
+		{name: "working-directory", in: runStep, want: wantText, scope: scope, set: func(r *reader, s *stepDraft, v value) {
 			s.WorkingDirectory = r.template(v.node, v.scope)
 		}},
-		{name: "continue-on-error", want: wantBool, scope: scope, set: func(r *reader, s *stepDraft, v value) {
+		{name: "continue-on-error", in: namedSteps, want: wantBool, scope: scope, set: func(r *reader, s *stepDraft, v value) {
 			s.ContinueOnError = r.template(v.node, v.scope)
 		}},
 	}
+	variants := actionSteps
 	if !composite {
+		variants = allSteps
 		keys = append(keys,
-			key[stepDraft]{name: "timeout-minutes", want: wantNum, scope: scope, set: func(r *reader, s *stepDraft, v value) { s.TimeoutMinutes = r.minutes(v) }},
-			key[stepDraft]{name: "background", want: wantBool, set: func(r *reader, s *stepDraft, v value) { s.Background = scalar(v.node).Bool() }},
-			key[stepDraft]{name: "wait", want: wantWord | wantTexts},
-			key[stepDraft]{name: "wait-all", want: wantBool | wantNull},
-			key[stepDraft]{name: "cancel", want: wantWord},
-			key[stepDraft]{name: "parallel", want: wantList, set: func(r *reader, s *stepDraft, v value) { s.parallel = r.steps(v.node, false) }})
+			key[stepDraft]{name: "timeout-minutes", in: actionSteps, want: wantNum, scope: scope, set: func(r *reader, s *stepDraft, v value) {
+				s.TimeoutMinutes = r.minutes(v)
+			}},
+			key[stepDraft]{name: "background", in: actionSteps, want: wantBool, set: func(r *reader, s *stepDraft, v value) { s.Background = scalar(v.node).Bool() }},
+			key[stepDraft]{name: "wait", in: waitStep, must: true, want: wantWord | wantTexts, set: func(r *reader, s *stepDraft, v value) { s.is(v) }},
+			key[stepDraft]{name: "wait-all", in: waitAllStep, must: true, want: wantBool | wantNull, set: func(r *reader, s *stepDraft, v value) {
+				s.is(v)
+				if b := scalar(v.node); b.Kind() == expr.KindBool && !b.Bool() {
+					r.fail("value", v.node, "leave the value away", "The value of 'wait-all' must be true or omitted")
+				}
+			}},
+			key[stepDraft]{name: "cancel", in: cancelStep, must: true, want: wantWord, set: func(r *reader, s *stepDraft, v value) { s.is(v) }},
+			key[stepDraft]{name: "parallel", in: parallelStep, must: true, want: wantList, set: func(r *reader, s *stepDraft, v value) {
+				s.is(v)
+				s.parallel = r.steps(v.node, false)
+			}})
 	}
-	return &schema[stepDraft]{keys: keys, misplaced: map[string]string{
-		"runs-on": "runs-on belongs to the job", "needs": "needs belongs to the job", "steps": "steps belongs to the job",
+	return &schema[stepDraft]{keys: keys, variants: variants, tell: "add run: COMMAND, or uses: OWNER/ACTION@VERSION", misplaced: map[string]string{
+		"with": "a script reads env; with belongs to a step with uses", "shell": "shell belongs to a step with run", "working-directory": "working-directory belongs to a step with run",
+		"run": "make two steps of it", "uses": "make two steps of it", "runs-on": "runs-on belongs to the job", "needs": "needs belongs to the job", "steps": "steps belongs to the job",
 		"outputs": "a step sets outputs by writing to $GITHUB_OUTPUT", "args": "args belongs under with", "script": "use run, or with.script of an action",
 		"python-version": "inputs of an action belong under with", "path": "inputs of an action belong under with",
 		"command": "use run", "workdir": "did you mean working-directory", "environment": "environment belongs to the job", "secrets": "pass secrets through env or with: ${{ secrets.NAME }}",
@@ -71,32 +104,32 @@ func stepSchema(composite bool) *schema[stepDraft] {
 
 // steps reads the steps of a job or composite action.
 func (r *reader) steps(n *yaml.Node, composite bool) []Step {
-	s := stepSchema(composite)
-	if len(n.Content) == 0 && !composite {
-		r.fail("missing-key", n, "add - run: …", "steps is an empty list")
+	if r.steppers == nil {
+		r.steppers = stepSchema(composite)
 	}
 	out := make([]Step, 0, len(n.Content))
 	outer := r.step
 	defer func() { r.step = outer }()
 	for _, item := range n.Content {
 		item = r.deref(item)
-		if item.Kind != yaml.MappingNode {
-			r.wrongKind(item, "a step", wantMap, nil)
+		if !r.accepts(item, "a step", wantMap, nil) {
 			continue
 		}
-		d := stepDraft{has: map[string]*yaml.Node{}}
+		var d stepDraft
 		d.Pos = r.src.place(item)
 		if len(item.Content) > 0 {
 			d.Pos = r.src.place(r.deref(item.Content[0]))
 		}
-		for i := 0; i+1 < len(item.Content); i += 2 {
-			d.has[keyText(r.deref(item.Content[i]))] = r.deref(item.Content[i])
-		}
 		if outer < 0 {
 			r.step = len(out)
 		}
-		readMap(r, item, item, "a step", s, &d)
-		r.stepShape(&d, item, composite)
+		readMap(r, item, "a step", r.steppers, &d)
+		if d.does != "run" && d.does != "uses" && d.does != "" {
+			d.Control, d.ControlPos = d.does, r.src.place(d.doesKey)
+		}
+		if outer >= 0 {
+			r.besideOthers(&d, item)
+		}
 		out = append(out, d.Step)
 		out = append(out, d.parallel...)
 	}
@@ -106,55 +139,16 @@ func (r *reader) steps(n *yaml.Node, composite bool) []Step {
 	return out
 }
 
-// stepShape checks that a step does exactly one thing.
-func (r *reader) stepShape(d *stepDraft, n *yaml.Node, composite bool) {
-	var does []string
-	for _, name := range append([]string{"run", "uses"}, stepControls...) {
-		if d.has[name] != nil {
-			does = append(does, name)
-		}
-	}
+// besideOthers refuses what cannot stand under parallel.
+func (r *reader) besideOthers(d *stepDraft, n *yaml.Node) {
 	switch {
-	case len(does) == 0:
-		hint := "add run: COMMAND, or uses: OWNER/ACTION@VERSION"
-		for name := range d.has {
-			if cairn.Nearest(name, []string{"run", "uses"}) != "" && !slices.Contains([]string{"run", "uses", "env", "name"}, name) {
-				return // the misspelt key is reported already
-			}
-		}
-		r.fail("step", firstKey(n), hint, "this step has neither run nor uses")
-		return
-	case len(does) > 1:
-		r.fail("step", d.has[does[1]], "make two steps of it", "a step has either %s or %s, not both", does[0], does[1])
-		return
+	case d.Control == "parallel":
+		r.fail("step", n, "", "Nested 'parallel' blocks are not allowed.")
+	case d.Control != "":
+		r.fail("step", n, "", "'%s' is not allowed inside a parallel block.", d.Control)
+	case d.Background:
+		r.fail("step", n, "", "'background' is not allowed inside a parallel block. Steps in a parallel block are automatically run as background steps.")
 	}
-	wrong := func(name, belongs string) {
-		if at := d.has[name]; at != nil {
-			r.fail("step", at, name+" belongs to a step with "+belongs, "a step with %s cannot have %s", does[0], name)
-		}
-	}
-	switch does[0] {
-	case "run":
-		wrong("with", "uses; a script reads env")
-		if composite && d.Shell.IsZero() {
-			r.fail("missing-key", d.has["run"], "add shell: bash", "a run step of a composite action has no shell")
-		}
-	case "uses":
-		wrong("shell", "run")
-		wrong("working-directory", "run")
-	default:
-		d.Control, d.ControlPos = does[0], r.src.place(d.has[does[0]])
-		for _, name := range []string{"with", "shell", "working-directory", "env", "timeout-minutes", "background"} {
-			wrong(name, "run or uses")
-		}
-	}
-}
-
-func firstKey(n *yaml.Node) *yaml.Node {
-	if len(n.Content) > 0 {
-		return n.Content[0]
-	}
-	return n
 }
 
 // stepIDs checks the ids of all steps of a job, those inside parallel included.
@@ -164,10 +158,14 @@ func (r *reader) stepIDs(n *yaml.Node) {
 	walk = func(n *yaml.Node) {
 		for _, item := range n.Content {
 			item = r.deref(item)
+			own := ""
 			for i := 0; i+1 < len(item.Content); i += 2 {
 				k, v := keyText(r.deref(item.Content[i])), r.deref(item.Content[i+1])
-				if k == "parallel" && v.Kind == yaml.SequenceNode {
+				switch {
+				case k == "parallel" && v.Kind == yaml.SequenceNode:
 					walk(v)
+				case k == "wait" || k == "cancel":
+					r.targets(v, own, seen)
 				}
 				if k != "id" || v.Kind != yaml.ScalarNode {
 					continue
@@ -175,19 +173,43 @@ func (r *reader) stepIDs(n *yaml.Node) {
 				r.id(v, "step")
 				id := strings.ToLower(keyText(v))
 				if seen[id] && id != "" {
-					r.fail("duplicate-id", v, "ids are compared without case; give each step of a job its own", "the id %s is used twice in this job", quote(keyText(v)))
+					r.fail("duplicate-id", v, "ids are compared without case; give each step of a job its own",
+						"The identifier %s may not be used more than once within the same scope.", quote(keyText(v)))
 				}
-				seen[id] = true
+				seen[id], own = true, id
 			}
 		}
 	}
 	walk(n)
 }
 
+// targets checks the steps that a wait or cancel names: they come before it.
+func (r *reader) targets(n *yaml.Node, own string, before map[string]bool) {
+	if n.Kind == yaml.SequenceNode {
+		for _, item := range n.Content {
+			r.targets(r.deref(item), own, before)
+		}
+		return
+	}
+	if n.Kind != yaml.ScalarNode {
+		return
+	}
+	switch name := keyText(n); {
+	case name == "" || expr.HasExpression(n.Value):
+	case strings.HasPrefix(name, "__"):
+		r.fail("id", n, "", "The identifier %s is invalid. IDs starting with '__' are reserved.", quote(name))
+	case strings.EqualFold(name, own):
+		r.fail("step", n, "", "Step %s cannot reference itself", quote(own))
+	case !before[strings.ToLower(name)]:
+		r.fail("step", n, "name the id of a step that comes before", "Step references unknown step ID %s", quote(name))
+	}
+}
+
 // An action: owner/repo[/path]@ref.
 var remoteAction = regexp.MustCompile(`^[\w.-]+/[\w.-]+(/[^@]+)?@.+$`)
 
 func (r *reader) stepUses(s *stepDraft, v value) {
+	s.is(v)
 	text := scalar(v.node).ToString()
 	s.Uses, s.UsesPos = text, r.src.place(v.node)
 	switch {

@@ -11,14 +11,15 @@ import (
 var workflowSchema = schema[Workflow]{
 	keys: []key[Workflow]{
 		{name: "name", want: wantText, set: func(r *reader, w *Workflow, v value) { w.Name = scalar(v.node).ToString() }},
+		{name: "description", want: wantText},
 		{name: "run-name", want: wantText, scope: scopeRoot, set: func(r *reader, w *Workflow, v value) {
 			w.RunName = r.template(v.node, v.scope)
 		}},
 		{name: "on", want: wantWord | wantTexts | wantMap, must: true, set: func(r *reader, w *Workflow, v value) { w.On = r.on(v.node) }},
 		{name: "permissions", want: wantWord | wantMap, set: func(r *reader, w *Workflow, v value) { w.Permissions = r.permissions(v) }},
-		{name: "env", want: wantMap, scope: scopeRootEnv, set: func(r *reader, w *Workflow, v value) { w.Env = r.named(v, "env") }},
+		{name: "env", want: wantMap, scope: scopeRootEnv, set: func(r *reader, w *Workflow, v value) { w.Env = r.named(v, "env", v.scope) }},
 		{name: "defaults", want: wantMap, set: func(r *reader, w *Workflow, v value) { w.Defaults = r.defaults(v, nil) }},
-		{name: "concurrency", want: wantWord | wantMap, scope: scopeRoot, set: func(r *reader, w *Workflow, v value) {
+		{name: "concurrency", want: wantText | wantMap, scope: scopeRoot, set: func(r *reader, w *Workflow, v value) {
 			w.Concurrency = r.concurrency(v)
 		}},
 		{name: "jobs", want: wantMap, must: true, set: func(r *reader, w *Workflow, v value) { w.Jobs = r.jobs(v) }},
@@ -46,9 +47,13 @@ func runDefaultsSchema(scope *expr.Scope) *schema[cairn.RunDefaults] {
 
 func (r *reader) defaults(v value, scope *expr.Scope) cairn.RunDefaults {
 	var h defaultsHolder
-	readMap(r, v.node, v.key, "defaults", &schema[defaultsHolder]{
-		keys: []key[defaultsHolder]{{name: "run", want: wantMap, set: func(r *reader, h *defaultsHolder, v value) {
-			readMap(r, v.node, v.key, "defaults.run", runDefaultsSchema(scope), &h.run)
+	readMap(r, v.node, "defaults", &schema[defaultsHolder]{
+		keys: []key[defaultsHolder]{{name: "run", want: wantMap, scope: scope, set: func(r *reader, h *defaultsHolder, v value) {
+			if v.node.Kind != yaml.MappingNode {
+				r.wholeExpression(v, "defaults.run")
+				return
+			}
+			readMap(r, v.node, "defaults.run", runDefaultsSchema(scope), &h.run)
 		}}},
 		misplaced: map[string]string{"shell": "shell belongs under defaults.run", "working-directory": "working-directory belongs under defaults.run"},
 	}, &h)
@@ -78,7 +83,7 @@ func (r *reader) permissions(v value) *Permissions {
 			if near := cairn.Nearest(v.node.Value, []string{"read-all", "write-all"}); near != "" {
 				hint = "did you mean " + near + "? " + hint
 			}
-			r.fail("value", v.node, hint, "permissions is %s", describe(v.node))
+			r.fail("value", v.node, hint, "Unexpected value %s", quote(v.node.Value))
 		}
 		return p
 	}
@@ -91,7 +96,7 @@ func (r *reader) permissions(v value) *Permissions {
 			}
 		}})
 	}
-	readMap(r, v.node, v.key, "permissions", &s, p)
+	readMap(r, v.node, "permissions", &s, p)
 	return p
 }
 
@@ -122,7 +127,7 @@ func (r *reader) oneOf(n *yaml.Node, name string, allowed []string) bool {
 	if near := cairn.Nearest(got, allowed); near != "" {
 		hint = "did you mean " + near + "? " + hint
 	}
-	r.fail("value", n, hint, "%s cannot be %s", name, quote(got))
+	r.fail("value", n, name+": "+hint, "Unexpected value %s", quote(got))
 	return false
 }
 
@@ -133,12 +138,17 @@ func (r *reader) concurrency(v value) *Concurrency {
 		return c
 	}
 	s := v.scope
-	readMap(r, v.node, v.key, "concurrency", &schema[Concurrency]{keys: []key[Concurrency]{
+	readMap(r, v.node, "concurrency", &schema[Concurrency]{keys: []key[Concurrency]{
 		{name: "group", want: wantWord, scope: s, must: true, set: func(r *reader, c *Concurrency, v value) { c.Group = r.template(v.node, v.scope) }},
 		{name: "cancel-in-progress", want: wantBool, scope: s, set: func(r *reader, c *Concurrency, v value) {
 			c.CancelInProgress = r.template(v.node, v.scope)
 		}},
-		{name: "queue", want: wantWord, set: func(r *reader, c *Concurrency, v value) {
+		{name: "queue", want: wantWord, scope: s, set: func(r *reader, c *Concurrency, v value) {
+			if expr.HasExpression(v.node.Value) {
+				r.expressions(v.node, v.scope)
+				r.fail("unsupported", v.node, "write single or max", "an expression for queue is not built")
+				return
+			}
 			if r.oneOf(v.node, "concurrency.queue", []string{"single", "max"}) {
 				c.Queue = v.node.Value
 			}

@@ -37,11 +37,13 @@ var (
 	scopeURL         = scopeOf("env github inputs job matrix needs runner steps strategy vars", nil)
 	scopeStep        = scopeOf("env github inputs job matrix needs runner secrets steps strategy vars", onlyHash)
 	scopeStepIf      = scopeOf("env github inputs job matrix needs runner steps strategy vars", stepStatus)
-	scopeActionInput = scopeOf("env github job matrix runner strategy", onlyHash)
+	scopeActionInput = scopeOf("github job matrix runner strategy", onlyHash)
 	scopeActionStep  = scopeOf("env github inputs job matrix runner steps strategy", onlyHash)
 	scopeActionIf    = scopeOf("env github inputs job matrix runner steps strategy", stepStatus)
 	scopeActionOut   = scopeOf("env github inputs job matrix runner steps strategy", nil)
 	scopeActionArgs  = scopeOf("inputs", nil)
+	scopeRunsIf      = scopeOf("env github inputs job matrix runner strategy", stepStatus)
+	scopeNothing     = scopeOf("", nil)
 )
 
 func scopeOf(contexts string, functions []expr.Signature) *expr.Scope {

@@ -46,24 +46,33 @@ function plain(token) {
   return token;
 }
 
+// What is only here for editors is left away: ids that nobody wrote, steps that steer others.
+const own = (id) => (id.startsWith("__") ? "" : id);
+const named = (v) => (Array.isArray(v) ? Object.fromEntries(v) : v === undefined ? undefined : { name: v });
+const grouped = (v) => (Array.isArray(v) ? Object.fromEntries(v) : v === undefined ? undefined : { group: v });
+const place = (v) => v && { name: v.name, url: v.url };
+const flat = (steps) => steps.flatMap((s) => (s.parallel ? flat(s.parallel) : s.run || s.uses ? [s] : []));
+
 const step = (s) => ({
-  id: s.id, name: plain(s.name), if: plain(s.if), coe: plain(s["continue-on-error"]), env: plain(s.env), run: plain(s.run), uses: plain(s.uses),
-  background: s.background, wait: plain(s.wait), waitAll: s["wait-all"], cancel: plain(s.cancel), parallel: s.parallel && s.parallel.map(step),
+  id: own(s.id), name: plain(s.name), if: plain(s.if), coe: plain(s["continue-on-error"]), env: plain(s.env), run: plain(s.run), uses: plain(s.uses),
+  background: s.background === true,
 });
 
 const job = (j) => ({
-  id: plain(j.id), name: plain(j.name), needs: (j.needs ?? []).map(plain), if: plain(j.if), env: plain(j.env), strategy: plain(j.strategy),
-  concurrency: plain(j.concurrency), environment: plain(j.environment), runsOn: plain(j["runs-on"]), container: plain(j.container),
+  id: plain(j.id), name: plain(j.name), needs: (j.needs ?? []).map(plain), if: plain(j.if), env: plain(j.env), strategy: Array.isArray(plain(j.strategy)) ? Object.fromEntries(plain(j.strategy)) : plain(j.strategy),
+  concurrency: grouped(plain(j.concurrency)), environment: place(named(plain(j.environment))), runsOn: plain(j["runs-on"]), container: plain(j.container),
   services: plain(j.services), outputs: plain(j.outputs), uses: plain(j.ref), with: plain(j["input-values"]), secrets: plain(j["secret-values"]),
-  inherit: j["inherit-secrets"], steps: (j.steps ?? []).map(step),
+  inherit: j["inherit-secrets"], steps: flat(j.steps ?? []).map(step),
 });
 
 async function answer({ kind, src }) {
   const file = { name: "f.yml", content: src };
-  let context, model;
+  let context, model, schema = false, yaml = false;
   try {
     const parsed = kind === "action" ? parseAction(file, trace) : parseWorkflow(file, fresh());
     context = parsed.context;
+    schema = context.errors.getErrors().length > 0;
+    yaml = schema && parsed.value === undefined;
     if (parsed.value) {
       if (kind === "action") convertActionTemplate(context, parsed.value);
       else model = await convertWorkflowTemplate(context, parsed.value, undefined, { featureFlags: flags });
@@ -75,8 +84,8 @@ async function answer({ kind, src }) {
     message: e.rawMessage, line: e.range?.start.line ?? 0, col: e.range?.start.column ?? 0,
     endLine: e.range?.end.line ?? 0, endCol: e.range?.end.column ?? 0,
   }));
-  if (errors.length || !model) return { errors };
-  return { errors, model: { events: model.events, env: plain(model.env), concurrency: plain(model.concurrency), jobs: (model.jobs ?? []).map(job) } };
+  if (errors.length || !model) return { errors, schema, yaml };
+  return { errors, model: { events: model.events, env: plain(model.env), concurrency: grouped(plain(model.concurrency)), jobs: (model.jobs ?? []).map(job) } };
 }
 
 for await (const line of createInterface({ input: process.stdin })) {
