@@ -12,7 +12,8 @@ import (
 var docFiles = []string{"README.md", "AGENTS.md", "CHANGELOG.md", "docs/*.md", "examples/*/README.md"}
 
 // TestDocsCommands keeps the pages honest: each cairn command in a code block or in
-// code within a line exists, with its flags and its number of arguments.
+// code within a line exists, with its flags and its number of arguments, and each
+// link leads to a file.
 func TestDocsCommands(t *testing.T) {
 	t.Parallel()
 	total := 0
@@ -25,6 +26,11 @@ func TestDocsCommands(t *testing.T) {
 			text, err := os.ReadFile(path)
 			if err != nil {
 				t.Fatal(err)
+			}
+			for _, m := range links.FindAllStringSubmatch(string(text), -1) {
+				if _, err := os.Stat(filepath.Join(filepath.Dir(path), filepath.FromSlash(m[1]))); err != nil && !strings.Contains(m[1], "://") {
+					t.Errorf("%s: the link to %s leads nowhere", filepath.ToSlash(path[len("../../"):]), m[1])
+				}
 			}
 			for _, words := range docCommands(string(text)) {
 				total++
@@ -67,6 +73,7 @@ func tryParse(words []string) string {
 }
 
 var (
+	links      = regexp.MustCompile(`\]\(([^)#\s]+)[^)]*\)`)
 	spans      = regexp.MustCompile("`(cairn [^`]+)`")
 	assignment = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*=`)
 )
