@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -104,6 +105,111 @@ func TestEval(t *testing.T) {
 		if got != c.want {
 			t.Errorf("%s\n got %s\nwant %s", c.src, got, c.want)
 		}
+	}
+}
+
+// Errors in GitHub's words: these are what its own evaluator answers.
+func TestStandard(t *testing.T) {
+	t.Parallel()
+	at := func(what string, position int, src string) string {
+		return what + ". Located at position " + strconv.Itoa(position) + " within expression: " + src
+	}
+	for _, c := range []struct {
+		src, kind, what string
+		position        int // 0: the message has none
+	}{
+		{"1 + 2", Lexing, "Unexpected symbol: '+'", 3},
+		{"github.b@r", Lexing, "Unexpected symbol: 'b@r'", 8},
+		{"'open", Lexing, "Unexpected symbol: ''open'", 1},
+		{"'😀' == \"x\"", Lexing, "Unexpected symbol: '\"x\"'", 9},
+		{"nope && 'open", Lexing, "Unexpected symbol: ''open'", 9},
+		{"github.1", Parsing, "Unexpected symbol: '1'", 8},
+		{"github.", Parsing, "Unexpected symbol: 'EOF'", 7},
+		{"github[ ", Parsing, "Unexpected end of expression: '['", 7},
+		{"1 == ", Parsing, "Unexpected end of expression: '=='", 3},
+		{"(1\n&& 'it''s'", Parsing, "Unexpected end of expression: 'it's'", 7},
+		{"format('x'", Parsing, "Unexpected symbol: 'EOF'", 8},
+		{"1 ''", Parsing, "Unexpected symbol: ''", 3},
+		{"true || githb.ref", Parsing, "Unrecognized named-value: 'githb'", 9},
+		{"Nope(githb)", Parsing, "Unrecognized named-value: 'githb'", 6},
+		{"Nope(1)", Parsing, "Unrecognized function: 'Nope'", 1},
+		{"!Contains(1)", Parsing, "Too few parameters supplied: 'Contains'", 2},
+		{"toJSON(1, 2)", Parsing, "Too many parameters supplied: 'toJSON'", 1},
+		{"case(true, 1, false, 2)", Parsing, "Even number of parameters supplied, requires an odd number of parameters: 'case'", 1},
+		{strings.Repeat("!", 50) + "1", Parsing, "Exceeded max expression depth 50: '1'", 51},
+		{strings.Repeat("a", 21001), Lexing, "Exceeded max expression length 21000", 0},
+		{"fromJSON(' ')", Evaluation, "empty input", 0},
+		{"fromJSON('{')", Evaluation, "Error parsing JSON when evaluating fromJson", 0},
+		{"format('{')", Evaluation, "The following format string is invalid: {", 0},
+		{"format('{1}', 0)", Evaluation, "The following format string references more arguments than were supplied: {1}", 0},
+		{"format('{0:x}', 0)", Evaluation, "The format specifiers 'x' are not valid for objects of type 'Number'", 0},
+		{"case(1, 2, 3)", Evaluation, "case predicate must evaluate to a boolean value", 0},
+		{"boom()", Evaluation, "boom: no such file", 0},
+	} {
+		_, err := Eval(c.src, testEnv())
+		var e *Error
+		if !errors.As(err, &e) {
+			t.Errorf("%s: %v", c.src, err)
+			continue
+		}
+		want := c.what
+		if c.position > 0 {
+			want = at(c.what, c.position, c.src)
+		}
+		if got := e.Standard(c.src); got != want || e.Kind != c.kind {
+			t.Errorf("%.60s\n got %s %s\nwant %s %s", c.src, e.Kind, got, c.kind, want)
+		}
+	}
+}
+
+// What does not decide the result is not evaluated, so it cannot fail.
+func TestLazy(t *testing.T) {
+	t.Parallel()
+	for _, src := range []string{
+		"true || boom()", "false && boom()", "case(true, 1, boom())", "case(false, boom(), 1)", "format('x', boom())", "format('{1}', boom(), 1)",
+		"join('x', boom())", "join(fromJSON('[1]'), boom())", "contains(github, boom())", "contains(fromJSON('[]'), boom())", "startsWith(github, boom())",
+		"endsWith(github, boom())", "github.none[boom()]", "'x' && github.ref[boom()]",
+	} {
+		if v, err := Eval(src, testEnv()); err != nil {
+			t.Errorf("%s: %s %v", src, v.JSON(), err)
+		}
+	}
+	for _, src := range []string{"format('{0}', boom())", "join(fromJSON('[1,2]'), boom())", "contains('', boom())", "github[boom()]", "github.*[boom()]"} {
+		if v, err := Eval(src, testEnv()); err == nil {
+			t.Errorf("%s gave %s", src, v.JSON())
+		}
+	}
+}
+
+// What an expression makes is bounded, however it is made.
+func TestResultIsBounded(t *testing.T) {
+	t.Parallel()
+	env := testEnv()
+	env.Contexts["big"] = String(strings.Repeat("x", 6<<20))
+	deep := strings.Repeat("[", maxJSONDepth-1) + strings.Repeat("1,", 100_000) + "1" + strings.Repeat("]", maxJSONDepth-1)
+	env.Contexts["deep"], _ = FromJSON(json.RawMessage(deep))
+	for _, src := range []string{"format('{0}{0}', big)", "join(fromJSON(format('[{0},{0}]', toJSON(big))))", "toJSON(deep)"} {
+		_, err := Eval(src, env)
+		var e *Error
+		if !errors.As(err, &e) || e.Kind != Evaluation || !strings.Contains(e.Message, "larger than 10 MB") {
+			t.Errorf("%s: %v", src, err)
+		}
+	}
+}
+
+func TestExplain(t *testing.T) {
+	t.Parallel()
+	env := testEnv()
+	n, err := env.Parse("(github.ref == 'x') || fromJSON('{') && inputs.n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := n.Explain(env)
+	if x.Err == nil || len(x.Parts) != 2 || x.Parts[0].Text != "github.ref == 'x'" || x.Parts[0].Value.Bool() || x.Parts[1].Err == nil {
+		t.Fatalf("%+v", x)
+	}
+	if last := x.Parts[1].Parts[1]; last.Text != "inputs.n" || !last.Skipped {
+		t.Errorf("%+v", last)
 	}
 }
 
