@@ -11,8 +11,10 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"strings"
 
 	"github.com/cairn-ml/cairn"
@@ -108,7 +110,14 @@ func (a *Archive) unpack(ctx context.Context, dir string) error {
 	if err == nil && got > maxBytes {
 		return cairn.Errorf(cairn.CodeTooLarge, "the archive holds more than %d bytes", int64(maxBytes))
 	}
-	if err != nil {
+	var we *fs.PathError
+	switch {
+	case errors.As(err, &we) && we.Op == "write":
+		return cairn.Errorf(cairn.CodeUnavailable, "the archive cannot be unpacked: %w", err).
+			WithHint("it is unpacked in %s: free some space there, or set TMPDIR to a folder on another disk", filepath.Dir(a.tmp))
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
 		return bad("%v", err)
 	}
 	_, err = tmp.Seek(0, io.SeekStart)

@@ -63,6 +63,9 @@ func (o *copyOp) unpack(ctx context.Context, name string, n *node) (done bool, e
 	})
 	if err != nil {
 		e := *cairn.AsError(err)
+		if e.Code == cairn.CodeUnavailable {
+			return true, err
+		}
 		if e.Code == cairn.CodeInternal {
 			e.Code = cairn.CodeInvalid // the archive is cut or broken
 		}

@@ -3,7 +3,9 @@ package build
 import (
 	"archive/tar"
 	"context"
+	"errors"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"path"
@@ -241,6 +243,11 @@ func (s *spool) keep(r io.Reader) (func() (io.ReadCloser, error), error) {
 	start := s.at
 	n, err := io.Copy(s.f, r)
 	s.at += n
+	var we *fs.PathError
+	if errors.As(err, &we) && we.Op == "write" {
+		return nil, cairn.Errorf(cairn.CodeUnavailable, "no place for files of the build: %w", err).
+			WithHint("they are kept in %s: free some space there, or set TMPDIR to a folder on another disk", filepath.Dir(filepath.Dir(s.name)))
+	}
 	if err != nil {
 		return nil, err
 	}
