@@ -40,6 +40,9 @@ func TestDiskFull(t *testing.T) {
 	status, _, body := h.do(t, "POST", "/v2/a/blobs/uploads/?digest="+d, large)
 	full("in one piece", status, body)
 	_, head, _ := h.do(t, "POST", "/v2/a/blobs/uploads/", nil)
+	status, _, body = h.do(t, "PUT", head.Get("Location")+"?digest="+d, large)
+	full("at its end", status, body)
+	_, head, _ = h.do(t, "POST", "/v2/a/blobs/uploads/", nil)
 	at := head.Get("Location")
 	if status, _, body := h.do(t, "PATCH", at, large[:4<<20]); status != 202 {
 		t.Fatal(status, body)

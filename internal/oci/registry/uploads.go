@@ -219,11 +219,11 @@ func (g *Registry) finish(q *request, id string) error {
 	}
 	if s.note.Offset == 0 && q.r.Header.Get("Content-Range") == "" {
 		// All of it comes now: it goes straight to where it belongs.
-		if err := g.whole(q, d, q.r.Body); err != nil {
-			return err
+		err := g.whole(q, d, q.r.Body)
+		if err == nil || q.r.Context().Err() == nil {
+			g.end(s) // a client that went away may come back; other failures end it as in pieces
 		}
-		g.end(s)
-		return nil
+		return err
 	}
 	if err := g.append(q, s); err != nil {
 		return err
