@@ -160,6 +160,9 @@ func (s *Stage) serve(ctx context.Context, ln, control net.Listener) error {
 	failed := make(chan error, 2)
 	go func() { failed <- front.Serve(ln) }()
 	go func() { failed <- back.Serve(control) }()
+	resting, awake := context.WithCancel(ctx)
+	defer awake()
+	go s.rest(resting)
 	if s.o.Ready != nil {
 		s.o.Ready()
 	}

@@ -307,6 +307,7 @@ func (s *Server) serve() {
 		s.background(func() { s.leaveWhenIdle(ctx) })
 	}
 	s.background(func() { s.leaveWithHome(ctx) })
+	s.background(func() { s.rest(ctx) })
 }
 
 func (s *Server) background(fn func()) {

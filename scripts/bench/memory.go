@@ -10,8 +10,9 @@ import (
 	"time"
 )
 
-// settle is how long processes are left alone before their memory is read.
-const settle = 3 * time.Second
+// settle is how long processes are left alone before their memory is read: they give
+// back what they do not need once nobody asks anything for a while.
+const settle = 15 * time.Second
 
 // memory prints what Cairn's own processes hold while nothing happens.
 func (b *bench) memory() {
