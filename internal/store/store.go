@@ -108,6 +108,9 @@ func (s *Store) Close() error {
 	return errors.Join(s.writer.close(), s.reads.Close(), s.metrics.close())
 }
 
+// connIdle is how long a connection is kept that nobody uses.
+const connIdle = 10 * time.Second
+
 // openSQLite opens one database file with a pool of at most n connections.
 func openSQLite(path string, n int) (*sql.DB, error) {
 	q := url.Values{"_pragma": {
@@ -129,6 +132,7 @@ func openSQLite(path string, n int) (*sql.DB, error) {
 	}
 	db.SetMaxOpenConns(n)
 	db.SetMaxIdleConns(n)
+	db.SetConnMaxIdleTime(connIdle) // each has a cache of pages
 	if err := db.Ping(); err != nil {
 		db.Close()
 		return nil, openError(path, err)
