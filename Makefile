@@ -91,7 +91,7 @@ test-e2e: build ## the demo twice, skipped steps, pinned versions, the plain exa
 	@scripts/e2e.sh
 
 .PHONY: bench
-bench: build ## overhead per job and step beside bash, trace, size, start, memory; COLD=1 adds the cold build
+bench: build ## jobs beside bash, images beside docker, push to live, the gateway beside the bare program, memory, size; COLD=1: the cold build
 	@go run ./scripts/bench -cairn bin/cairn $(if $(COLD),-cold)
 	@go test -run '^$$' -bench . -benchtime 0.3s ./internal/... | grep -E '^(Benchmark|pkg:)'
 
