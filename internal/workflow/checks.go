@@ -46,6 +46,9 @@ func (r *reader) checkNeeds(w *Workflow) {
 	}
 	starts := startable(edges, stuck)
 	for i, j := range w.Jobs {
+		if r.stopped {
+			return
+		}
 		for _, need := range wanted[i] {
 			to, ok := byFold[strings.ToLower(need.Value)]
 			switch {

@@ -22,7 +22,7 @@ func (r *reader) expressions(n *yaml.Node, scope *expr.Scope) {
 		return
 	}
 	for _, s := range segments {
-		if s.IsExpr {
+		if s.IsExpr && !r.stopped {
 			r.expression(n, s.Text, s.Offset, scope)
 		}
 	}

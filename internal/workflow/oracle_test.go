@@ -55,6 +55,10 @@ func TestOracle(t *testing.T) {
 			for _, src := range srcs {
 				questions = append(questions, question{c.kind, src})
 			}
+			places := map[string][]string{"workflow": {workflowPlaces}, "action": {actionPlaces, dockerPlaces, nodePlaces}}
+			for _, template := range places[c.kind] {
+				questions = append(questions, placeQuestions(c.kind, template)...)
+			}
 			m := newMutator(1, srcs)
 			for i := range c.mutants {
 				questions = append(questions, question{c.kind, m.mutate(srcs[i%len(srcs)])})

@@ -16,7 +16,7 @@ import (
 const (
 	maxFile  = 1 << 20
 	maxDepth = 50       // nesting of maps and lists, aliases followed
-	maxNodes = 200000   // values read, aliases followed
+	maxNodes = 100000   // values read, aliases followed
 	maxText  = 10 << 20 // bytes of scalars read, aliases followed
 	// maxProblems keeps a hopeless file from flooding the terminal; it holds for
 	// errors and for warnings.
@@ -185,13 +185,12 @@ func (r *reader) deref(n *yaml.Node) *yaml.Node {
 
 // enter counts one value of the file; false means that a limit is passed.
 func (r *reader) enter(n *yaml.Node) bool {
+	if r.stopped {
+		return false
+	}
 	r.depth++
 	r.nodes++
 	r.bytes += len(n.Value)
-	if r.stopped {
-		r.depth--
-		return false
-	}
 	const aliases = "aliases count each time they are used"
 	if r.depth > maxDepth || r.nodes > maxNodes || r.bytes > maxText {
 		delete(r.counts, cairn.SeverityError) // this one is said in any case
@@ -278,6 +277,9 @@ func (r *reader) computedKey(k *yaml.Node, what string) {
 }
 
 func (r *reader) unknownKey(k *yaml.Node, what string, allowed []string, lenient bool, misplaced map[string]string) {
+	if lenient && r.full(cairn.SeverityWarning) {
+		return // the hint costs more than it is worth
+	}
 	name := keyText(k)
 	hint := "not a key of " + what + "; allowed here: " + strings.Join(allowed, ", ")
 	if near := cairn.Nearest(name, allowed); near != "" {
@@ -337,7 +339,9 @@ func (r *reader) noExpression(n *yaml.Node, name string) {
 	before := r.counts[cairn.SeverityError]
 	r.expressions(n, scopeNothing)
 	if r.counts[cairn.SeverityError] == before {
-		r.fail("expression", n, name+" takes no expression; write the value itself", "A template expression is not allowed in this context")
+		at := strings.Index(n.Value, "${{")
+		r.report(cairn.SeverityError, "expression", r.src.within(n, at, at+len("${{")), name+" takes no expression; write the value itself",
+			"A template expression is not allowed in this context")
 	}
 }
 
@@ -386,125 +390,4 @@ func (r *reader) wrongKind(n *yaml.Node, name string, w want, scope *expr.Scope)
 	default:
 		r.fail("wrong-kind", n, hint, "Unexpected value %s", quote(v.ToString()))
 	}
-}
-
-// text is a scalar as a word with its place.
-func (r *reader) text(n *yaml.Node) Text {
-	n = r.deref(n)
-	return Text{Value: scalar(n).ToString(), Pos: r.src.place(n)}
-}
-
-// texts reads a word or a list of words.
-func (r *reader) texts(n *yaml.Node) []Text {
-	if n.Kind != yaml.SequenceNode {
-		return []Text{r.text(n)}
-	}
-	out := make([]Text, len(n.Content))
-	for i, item := range n.Content {
-		out[i] = r.text(item)
-	}
-	return out
-}
-
-// named reads a free map of scalars: env, with, outputs, secrets. Its values may
-// use what scope allows; v.scope holds for one expression in place of the map.
-func (r *reader) named(v value, what string, scope *expr.Scope) []cairn.NamedValue {
-	if v.node.Kind != yaml.MappingNode {
-		r.wholeExpression(v, what)
-		return nil
-	}
-	out := make([]cairn.NamedValue, 0, len(v.node.Content)/2)
-	r.each(v.node, func(k, item *yaml.Node) {
-		name := keyText(k)
-		switch {
-		case expr.HasExpression(k.Value):
-			r.computedKey(k, what)
-		case name == "":
-			r.wrongKind(k, "a name in "+what, wantWord, nil)
-		case r.accepts(item, what+"."+name, wantText, scope):
-			t := r.template(item, scope)
-			if t.Kind == cairn.TemplateNull {
-				t.Kind = cairn.TemplateString // nothing is the empty text here
-			}
-			out = append(out, cairn.NamedValue{Name: name, Value: t})
-		}
-	})
-	return out
-}
-
-// wholeExpression refuses one expression where a map is expected: GitHub takes
-// it, it is not built.
-func (r *reader) wholeExpression(v value, what string) {
-	if v.node.Kind == yaml.ScalarNode {
-		r.expressions(v.node, v.scope)
-	}
-	r.fail("unsupported", v.node, "write out its entries, each with its own ${{ … }}",
-		"one expression for all of %s is not built", what)
-}
-
-// each calls visit for every entry of a map whose key is a word that did not
-// come before.
-func (r *reader) each(n *yaml.Node, visit func(k, v *yaml.Node)) {
-	n = r.deref(n)
-	if !r.enter(n) {
-		return
-	}
-	defer r.leave()
-	seen := keySet{}
-	for i := 0; i+1 < len(n.Content) && !r.stopped; i += 2 {
-		k := r.deref(n.Content[i])
-		switch {
-		case k.Kind != yaml.ScalarNode:
-			r.fail("yaml", k, "a key is a word", "a key is %s", describe(k))
-			continue
-		case k.Tag == "!!merge" || k.Value == "<<" && k.Style == 0:
-			r.fail("merge", k, "merge keys are not allowed, on GitHub neither: repeat the keys, or use an anchor for a whole value", "Unexpected value '<<'")
-			continue
-		}
-		if first := seen.add(k); first != nil {
-			hint := fmt.Sprintf("it stands first in line %d", first.Line)
-			if keyText(first) != keyText(k) {
-				hint += ", as " + quote(keyText(first)) + "; keys are compared without case"
-			}
-			r.fail("duplicate-key", k, hint, "%s is already defined", quote(keyText(k)))
-			continue
-		}
-		visit(k, r.deref(n.Content[i+1]))
-	}
-}
-
-// keySet remembers the keys of one map. Most maps are small: a list is faster
-// than a table there.
-type keySet struct {
-	few  []*yaml.Node
-	many map[string]*yaml.Node
-}
-
-// add returns the key that came before under the same name, without case.
-func (s *keySet) add(k *yaml.Node) *yaml.Node {
-	name := keyText(k)
-	if name == "" || expr.HasExpression(name) {
-		return nil
-	}
-	if s.many == nil {
-		for _, f := range s.few {
-			if strings.EqualFold(keyText(f), name) {
-				return f
-			}
-		}
-		if s.few = append(s.few, k); len(s.few) < 32 {
-			return nil
-		}
-		s.many = make(map[string]*yaml.Node, 2*len(s.few))
-		for _, f := range s.few {
-			s.many[strings.ToLower(keyText(f))] = f
-		}
-		return nil
-	}
-	name = strings.ToLower(name)
-	if first := s.many[name]; first != nil {
-		return first
-	}
-	s.many[name] = k
-	return nil
 }

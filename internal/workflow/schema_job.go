@@ -37,7 +37,7 @@ func (r *reader) id(n *yaml.Node, what string) {
 }
 
 func (r *reader) jobs(v value) []Job {
-	var out []Job
+	out := make([]Job, 0, min(len(v.node.Content)/2, 64)) // a job is large: it is not copied while the list grows
 	r.jobsPos = r.src.place(v.node)
 	r.each(v.node, func(k, n *yaml.Node) {
 		job := Job{ID: keyText(k), Pos: r.src.place(k)}
@@ -225,6 +225,9 @@ func (r *reader) environment(j *Job, v value) {
 		{name: "deployment", want: wantBool, scope: scopeJob, set: func(r *reader, _ *cairn.EnvironmentRef, v value) {
 			t := r.template(v.node, v.scope)
 			j.NoDeployment = t.Kind == cairn.TemplateBool && !t.Bool
+			if t.Kind == cairn.TemplateExpr {
+				r.fail("unsupported", v.node, "write true or false", "an expression for environment.deployment is not built")
+			}
 		}},
 	}}, j.Environment)
 }

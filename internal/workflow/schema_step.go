@@ -42,9 +42,9 @@ func stepSchema(composite bool) *schema[stepDraft] {
 	if composite {
 		scope, condition = scopeActionStep, scopeActionIf
 	}
-	shell := (*expr.Scope)(nil)
+	shell, shellWant := (*expr.Scope)(nil), wantWord
 	if composite {
-		shell = scope
+		shell, shellWant = scope, wantText
 	}
 	keys := []key[stepDraft]{
 		{name: "id", in: namedSteps, want: wantWord, set: func(r *reader, s *stepDraft, v value) { s.ID = scalar(v.node).ToString() }},
@@ -64,7 +64,7 @@ func stepSchema(composite bool) *schema[stepDraft] {
 			r.spelledNumbers(s.With, v.node)
 		}},
 		{name: "env", in: actionSteps, want: wantMap, scope: scope, set: func(r *reader, s *stepDraft, v value) { s.Env = r.named(v, "env", v.scope) }},
-		{name: "shell", in: runStep, must: composite, want: wantWord, scope: shell, set: func(r *reader, s *stepDraft, v value) { s.Shell = r.template(v.node, v.scope) }},
+		{name: "shell", in: runStep, must: composite, want: shellWant, scope: shell, set: func(r *reader, s *stepDraft, v value) { s.Shell = r.template(v.node, v.scope) }},
 		{name: "working-directory", in: runStep, want: wantText, scope: scope, set: func(r *reader, s *stepDraft, v value) {
 			s.WorkingDirectory = r.template(v.node, v.scope)
 		}},
