@@ -396,6 +396,27 @@ func TestPipOfAnotherPython(t *testing.T) {
 	}
 }
 
+// TestLocalServer: the port that a server happens to have is not in the image.
+func TestLocalServer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	seen := map[cairn.Digest]bool{}
+	for _, u := range []string{"http://127.0.0.1:7077", "http://localhost:7078/", "http://[::1]:80", ""} {
+		res, _, err := w.build(t, cairn.BuildRequest{Context: write(t, map[string]string{"Dockerfile": "FROM python:3.11-slim\n"}),
+			Env: map[string]string{"GITHUB_REPOSITORY": "acme/api", "GITHUB_SERVER_URL": u}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen[res.Image.Digest] = true
+		if got := w.config(t, res.Image).Config.Labels[labelSource]; got != "acme/api" {
+			t.Errorf("%q: %q", u, got)
+		}
+	}
+	if len(seen) != 1 {
+		t.Errorf("%d images", len(seen))
+	}
+}
+
 // TestFrontend: docker's own frontend is built in, and a directive that names
 // nothing is none.
 func TestFrontend(t *testing.T) {

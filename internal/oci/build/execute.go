@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/netip"
+	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -162,7 +164,7 @@ func (j *job) originLabels() map[string]string {
 	}
 	if repo := j.r.Env["GITHUB_REPOSITORY"]; repo != "" {
 		out[labelSource] = repo
-		if u := strings.TrimSuffix(j.r.Env["GITHUB_SERVER_URL"], "/"); u != "" {
+		if u := strings.TrimSuffix(j.r.Env["GITHUB_SERVER_URL"], "/"); u != "" && !loopback(u) {
 			out[labelSource] = u + "/" + repo
 		}
 	}
@@ -186,6 +188,17 @@ func (j *job) execBases(platform string) []ExecBase {
 		})
 	}
 	return out
+}
+
+// loopback reports whether an address means something on this machine alone. It is
+// left out of images: its port would make them differ from one start to the next.
+func loopback(address string) bool {
+	u, err := url.Parse(address)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(u.Hostname())
+	return u.Hostname() == "localhost" || err == nil && ip.IsLoopback()
 }
 
 func (j *job) environ() []string {
