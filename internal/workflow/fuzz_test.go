@@ -15,7 +15,7 @@ import (
 func seeds(t testing.TB) [][]byte {
 	t.Helper()
 	var out [][]byte
-	for _, dir := range []string{"testdata/good", "testdata/broken"} {
+	for _, dir := range []string{"testdata/good", "testdata/broken", "testdata/corpus", "testdata/corpus/actions"} {
 		files, err := filepath.Glob(dir + "/*.yml")
 		if err != nil {
 			t.Fatal(err)

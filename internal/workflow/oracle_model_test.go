@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/cairn-ml/cairn"
@@ -35,6 +36,9 @@ func modelDiff(w *Workflow, raw json.RawMessage) string {
 	for i := range w.Jobs {
 		have := jobModel(&w.Jobs[i])
 		for _, name := range []string{"id", "name", "needs", "if", "env", "strategy", "concurrency", "environment", "runsOn", "container", "services", "outputs", "uses", "with", "secrets", "inherit", "steps"} {
+			if needs, ok := want.Jobs[i][name].([]any); ok && name == "needs" {
+				want.Jobs[i][name] = slices.CompactFunc(needs, func(a, b any) bool { return a == b }) // we name each once
+			}
 			if d := same(w.Jobs[i].ID+"."+name, want.Jobs[i][name], have[name]); d != "" {
 				return d
 			}
