@@ -88,13 +88,13 @@ func fault(text string, e *expr.Error, parsed bool) (code, message string) {
 		return code, "An expression was expected"
 	case len(text) > expr.MaxLength && !parsed && e.Kind == expr.Lexing:
 		return code, "Exceeded max expression length " + strconv.Itoa(expr.MaxLength)
-	case strings.Contains(said, "depth") || strings.Contains(said, "nested deeper"):
+	case strings.HasPrefix(said, "the expression is nested deeper"), strings.HasPrefix(said, "exceeded max expression depth"):
 		what = "Exceeded max expression depth " + strconv.Itoa(expr.MaxDepth)
-	case strings.Contains(said, "too few"):
+	case strings.HasPrefix(said, "too few "):
 		what = "Too few parameters supplied"
-	case strings.Contains(said, "too many"):
+	case strings.HasPrefix(said, "too many "):
 		what = "Too many parameters supplied"
-	case strings.Contains(said, "odd number"):
+	case countsArguments(e):
 		what = "Even number of parameters supplied, requires an odd number of parameters"
 	case !parsed && from == to:
 		what = "Unexpected end of expression"
@@ -118,7 +118,7 @@ func unknownBefore(text string, err error, scope *expr.Scope) *expr.Error {
 		return nil // the lexer has seen the whole text before the parser starts
 	}
 	end := min(syntax.Offset, len(text))
-	if strings.Contains(strings.ToLower(syntax.Message), "arguments") { // of a call: its arguments come first
+	if countsArguments(syntax) { // the arguments themselves come first
 		end = callEnd(text, end)
 	}
 	for at := 0; at < end; {
@@ -143,7 +143,7 @@ func unknownBefore(text string, err error, scope *expr.Scope) *expr.Error {
 			}
 			if node, err := expr.Parse(name); err == nil {
 				for _, e := range node.Check(*scope) {
-					if !strings.Contains(strings.ToLower(e.Message), "arguments") {
+					if !countsArguments(e) {
 						e.Offset, e.End = from, at
 						return e
 					}
@@ -158,6 +158,17 @@ func unknownBefore(text string, err error, scope *expr.Scope) *expr.Error {
 		}
 	}
 	return nil
+}
+
+// countsArguments reports whether a call has too few or too many of them.
+func countsArguments(e *expr.Error) bool {
+	said := strings.ToLower(e.Message)
+	for _, start := range []string{"too few ", "too many ", "case takes an odd number", "even number of parameters"} {
+		if strings.HasPrefix(said, start) {
+			return true
+		}
+	}
+	return false
 }
 
 func isLetter(c byte) bool { return c == '_' || 'a' <= c|0x20 && c|0x20 <= 'z' }

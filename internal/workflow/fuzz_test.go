@@ -146,6 +146,29 @@ func TestExpressionPlaces(t *testing.T) {
 	}
 }
 
+// What is wrong with an expression is said in GitHub's words, whatever its names are.
+func TestExpressionFaults(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ src, want string }{
+		{"depth", "Unrecognized named-value: 'depth'. Located at position 1 within expression: depth"},
+		{"github depth", "Unexpected symbol: 'depth'. Located at position 8 within expression: github depth"},
+		{"too.few arguments", "Unrecognized named-value: 'too'. Located at position 1 within expression: too.few arguments"},
+		{"github.x == ", "Unexpected end of expression: '=='. Located at position 10 within expression: github.x =="},
+		{"contains(github", "Unexpected end of expression: 'github'. Located at position 10 within expression: contains(github"},
+		{"contains(nope)", "Unrecognized named-value: 'nope'. Located at position 10 within expression: contains(nope)"},
+		{"contains('a')", "Too few parameters supplied: 'contains'. Located at position 1 within expression: contains('a')"},
+		{"success('a', github) && nope()", "Unrecognized function: 'success'. Located at position 1 within expression: success('a', github) && nope()"},
+		{"case(true, 1, 2, 3)", "Even number of parameters supplied, requires an odd number of parameters: 'case'. Located at position 1 within expression: case(true, 1, 2, 3)"},
+		{"0x1F nope", "Unexpected symbol: 'nope'. Located at position 6 within expression: 0x1F nope"},
+		{"", "An expression was expected"},
+	} {
+		_, ps := Parse("f.yml", []byte("on: push\nrun-name: a ${{ "+c.src+" }}\njobs: {a: {runs-on: x, steps: [{run: echo}]}}\n"))
+		if len(ps) != 1 || ps[0].Message != c.want || ps[0].Line != 2 {
+			t.Errorf("%s: %s", c.src, Render(ps, nil))
+		}
+	}
+}
+
 func BenchmarkParse(b *testing.B) {
 	src, err := os.ReadFile("testdata/good/large.yml")
 	if err != nil {
