@@ -10,6 +10,7 @@ import (
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/api/client"
 	"github.com/cairn-ml/cairn/internal/cli/image"
+	"github.com/cairn-ml/cairn/internal/git"
 	"github.com/cairn-ml/cairn/internal/oci/build"
 	"github.com/cairn-ml/cairn/internal/oci/wheel"
 	"github.com/cairn-ml/cairn/internal/runner"
@@ -17,7 +18,28 @@ import (
 )
 
 // buildServer is the owner as builds reach it.
-type buildServer struct{ *client.Client }
+type buildServer struct {
+	*client.Client
+	// tracked answers which files are code of the repository that is built by hand;
+	// nil in a job: the owner knows the code of its run.
+	tracked func(ctx context.Context, sums []string) (map[string]bool, error)
+}
+
+// HeldFiles asks which versions hold files, save for those that are code.
+func (s buildServer) HeldFiles(ctx context.Context, qs []cairn.HeldQuery) (map[cairn.Digest][]cairn.Ref, error) {
+	if s.tracked == nil {
+		return s.Client.HeldFiles(ctx, qs)
+	}
+	sums := make([]string, len(qs))
+	for i, q := range qs {
+		sums[i] = q.Sum
+	}
+	code, err := s.tracked(ctx, sums)
+	if err != nil {
+		return nil, err
+	}
+	return s.Client.HeldFiles(ctx, slices.DeleteFunc(slices.Clone(qs), func(q cairn.HeldQuery) bool { return code[q.Sum] }))
+}
 
 // UploadBlobs sends blobs in one request with one durable point.
 func (s buildServer) UploadBlobs(ctx context.Context, blobs []build.Blob) error {
@@ -39,7 +61,12 @@ func buildImage(ctx context.Context, c *client.Client, tools python.Tools, r cai
 		}
 		slices.Sort(tools.Environ)
 	}
-	return newBuilder(tools).Build(ctx, buildServer{c}, r, log)
+	srv := buildServer{Client: c}
+	if r.JobToken == "" {
+		g := git.New(git.Options{Env: tools.Environ})
+		srv.tracked = func(ctx context.Context, sums []string) (map[string]bool, error) { return g.TrackedSums(ctx, r.Context, sums) }
+	}
+	return newBuilder(tools).Build(ctx, srv, r, log)
 }
 
 func newBuilder(tools python.Tools) *build.Builder {
