@@ -73,9 +73,9 @@ test-web: ## the pages in a real browser
 	@CAIRN_TEST_BROWSER=1 go test -count=1 -timeout 5m -run 'Browser' ./internal/server
 
 .PHONY: test-oracle
-test-oracle: ## expressions against GitHub's own npm package
-	@cd internal/expr/testdata/oracle && npm install --no-audit --no-fund --no-package-lock --silent
-	@CAIRN_ORACLE=1 go test -count=1 -timeout 15m -run 'Oracle' ./internal/expr/
+test-oracle: ## expressions and workflow files against GitHub's own npm packages
+	@for d in expr workflow; do (cd internal/$$d/testdata/oracle && npm install --no-audit --no-fund --no-package-lock --silent); done
+	@CAIRN_ORACLE=1 go test -count=1 -timeout 15m -run 'Oracle' ./internal/expr/ ./internal/workflow/
 
 .PHONY: test-mlflow
 test-mlflow: ## the stock mlflow clients, 2.x and 3.x, against our tracking API

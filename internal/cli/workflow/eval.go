@@ -76,7 +76,7 @@ The answer is one line of JSON: the value with its kind, or the error with its k
 (lexing, parsing or evaluation), and then the exit code is 1. With --batch every line of
 stdin is a question, {"expr": "…", "contexts": {…}}, and every line of stdout its answer.`,
 		Example: `cairn workflow eval "startsWith(github.ref, 'refs/tags/')" --context contexts.json
-cairn workflow eval "github.ref == 'refs/heads/main' && success()" --context contexts.json --explain
+cairn workflow eval "github.ref == 'refs/heads/main'" --context contexts.json --explain
 cairn workflow eval "hashFiles('**/requirements.txt')" --files .
 cairn workflow eval --batch < questions.jsonl`,
 		Args: func(c *cobra.Command, args []string) error {
