@@ -64,7 +64,9 @@ func buildImage(ctx context.Context, c *client.Client, tools python.Tools, r cai
 	srv := buildServer{Client: c}
 	if r.JobToken == "" {
 		g := git.New(git.Options{Env: tools.Environ})
-		srv.tracked = func(ctx context.Context, sums []string) (map[string]bool, error) { return g.TrackedSums(ctx, r.Context, sums) }
+		srv.tracked = func(ctx context.Context, sums []string) (map[string]bool, error) {
+			return g.TrackedSums(ctx, r.Context, sums)
+		}
 	}
 	return newBuilder(tools).Build(ctx, srv, r, log)
 }
