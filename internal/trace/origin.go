@@ -147,10 +147,11 @@ func OriginOf(tr *cairn.Trace) *cairn.Origin {
 	if len(tr.Roots) == 0 {
 		return o
 	}
+	r := readingOf(tr)
 	root := &tr.Roots[0]
 	o.Of, o.Title = root.Ref, root.Title
-	if r := find(root, cairn.KindRelease); r != nil {
-		o.Release = strings.TrimPrefix(r.Title, "release ")
+	if rel := find(root, cairn.KindRelease); rel != nil {
+		o.Release = strings.TrimPrefix(rel.Title, "release ")
 	}
 	if d := find(root, cairn.KindDeployment); d != nil {
 		fromDeployment(o, d)
@@ -158,13 +159,13 @@ func OriginOf(tr *cairn.Trace) *cairn.Origin {
 	image := find(root, cairn.KindImage)
 	if image == nil {
 		if root.Kind == cairn.KindModel {
-			o.Models = []cairn.OriginThing{thing(root)}
-			setCommit(o, makerOf(root))
-			o.Data = dataOf(root)
+			o.Models = []cairn.OriginThing{r.thing(root)}
+			setCommit(o, r.makerOf(root))
+			o.Data = r.dataOf(root)
 		}
 		return o
 	}
-	return fromImage(o, image)
+	return r.fromImage(o, image)
 }
 
 func fromDeployment(o *cairn.Origin, d *cairn.TraceNode) {
@@ -188,7 +189,7 @@ func fromDeployment(o *cairn.Origin, d *cairn.TraceNode) {
 	}
 }
 
-func fromImage(o *cairn.Origin, image *cairn.TraceNode) *cairn.Origin {
+func (r reading) fromImage(o *cairn.Origin, image *cairn.TraceNode) *cairn.Origin {
 	o.Dirty = image.Dirty
 	o.Image = &cairn.OriginThing{Ref: image.Ref, Digest: image.Digest, Note: strings.TrimPrefix(image.Title, "image "), Holds: image.Fact("holds")}
 	var packed []*cairn.TraceNode
@@ -203,17 +204,17 @@ func fromImage(o *cairn.Origin, image *cairn.TraceNode) *cairn.Origin {
 			break // an artifact beside a registered model is not the model
 		}
 	}
-	by := makerOf(image)
+	by := r.makerOf(image)
 	seen := map[cairn.Ref]bool{}
 	for _, m := range packed {
-		t := thing(m)
+		t := r.thing(m)
 		skipped := skipOf(by, m.Ref)
 		if skipped != "" {
 			o.Skipped = append(o.Skipped, skipped)
 			t.Note = strings.TrimPrefix(t.Note+"; "+skipped, "; ")
 		}
 		o.Models = append(o.Models, t)
-		for _, d := range dataOf(m) {
+		for _, d := range r.dataOf(m) {
 			if !seen[d.Ref] {
 				seen[d.Ref] = true
 				o.Data = append(o.Data, d)
@@ -292,11 +293,33 @@ func find(n *cairn.TraceNode, kind string) *cairn.TraceNode {
 	return nil
 }
 
+// reading finds the place where a thing is shown in full: a trace shows each one
+// once, and names it elsewhere.
+type reading map[cairn.Ref]*cairn.TraceNode
+
+func readingOf(tr *cairn.Trace) reading {
+	r := reading{}
+	tr.Walk(func(_ int, n *cairn.TraceNode) {
+		if !n.Seen && r[n.Ref] == nil {
+			r[n.Ref] = n
+		}
+	})
+	return r
+}
+
+func (r reading) full(n *cairn.TraceNode) *cairn.TraceNode {
+	if whole := r[n.Ref]; n.Seen && whole != nil {
+		return whole
+	}
+	return n
+}
+
 // makerOf is the job that made something.
-func makerOf(n *cairn.TraceNode) *cairn.TraceNode {
+func (r reading) makerOf(n *cairn.TraceNode) *cairn.TraceNode {
+	n = r.full(n)
 	for i := range n.Children {
 		if c := &n.Children[i]; c.Relation == cairn.RelMade && c.Inverse && c.Kind == cairn.KindJob {
-			return c
+			return r.full(c)
 		}
 	}
 	return nil
@@ -304,13 +327,13 @@ func makerOf(n *cairn.TraceNode) *cairn.TraceNode {
 
 // dataOf is the data nearest to what made something: what its job used, else what
 // the jobs used whose artifacts and models it took.
-func dataOf(n *cairn.TraceNode) []cairn.OriginThing {
+func (r reading) dataOf(n *cairn.TraceNode) []cairn.OriginThing {
 	level := []*cairn.TraceNode{n}
 	for len(level) > 0 {
 		var next []*cairn.TraceNode
 		var out []cairn.OriginThing
 		for _, x := range level {
-			job := makerOf(x)
+			job := r.makerOf(x)
 			if job == nil {
 				continue
 			}
@@ -321,7 +344,7 @@ func dataOf(n *cairn.TraceNode) []cairn.OriginThing {
 				}
 				switch c.Kind {
 				case cairn.KindData:
-					out = append(out, thing(c))
+					out = append(out, r.thing(c))
 				case cairn.KindArtifact, cairn.KindModel:
 					next = append(next, c)
 				}
@@ -335,14 +358,15 @@ func dataOf(n *cairn.TraceNode) []cairn.OriginThing {
 	return nil
 }
 
-func thing(n *cairn.TraceNode) cairn.OriginThing {
-	t := cairn.OriginThing{Ref: n.Ref, Digest: n.Digest, Note: n.Note, Holds: n.Fact("holds")}
-	for _, f := range n.Facts {
+func (r reading) thing(n *cairn.TraceNode) cairn.OriginThing {
+	whole := r.full(n)
+	t := cairn.OriginThing{Ref: n.Ref, Digest: whole.Digest, Note: n.Note, Holds: whole.Fact("holds")}
+	for _, f := range whole.Facts {
 		if f.Group == "metric" {
 			t.Metrics = append(t.Metrics, f)
 		}
 	}
-	if job := makerOf(n); job != nil {
+	if job := r.makerOf(n); job != nil {
 		t.MadeBy, t.MadeAt = job.Title, job.At
 		if c := child(job, cairn.KindCommit); c != nil {
 			t.MadeFrom = commitOf(c)
@@ -357,15 +381,16 @@ func EnvironmentsOf(tr *cairn.Trace) (image, training []cairn.Ref) {
 	if len(tr.Roots) == 0 {
 		return nil, nil
 	}
+	r := readingOf(tr)
 	img := find(&tr.Roots[0], cairn.KindImage)
 	if img == nil {
 		return nil, nil
 	}
-	add := func(list []cairn.Ref, r cairn.Ref) []cairn.Ref {
-		if slices.Contains(list, r) {
+	add := func(list []cairn.Ref, ref cairn.Ref) []cairn.Ref {
+		if slices.Contains(list, ref) {
 			return list
 		}
-		return append(list, r)
+		return append(list, ref)
 	}
 	for i := range img.Children {
 		c := &img.Children[i]
@@ -375,7 +400,7 @@ func EnvironmentsOf(tr *cairn.Trace) (image, training []cairn.Ref) {
 		if c.Kind == cairn.KindEnvironment {
 			image = add(image, c.Ref)
 		}
-		if job := makerOf(c); job != nil && c.Kind != cairn.KindImage {
+		if job := r.makerOf(c); job != nil && c.Kind != cairn.KindImage {
 			for k := range job.Children {
 				if e := &job.Children[k]; e.Kind == cairn.KindEnvironment {
 					training = add(training, e.Ref)

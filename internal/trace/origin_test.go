@@ -91,3 +91,24 @@ func TestOriginByArtifact(t *testing.T) {
 		t.Error("nothing has no origin")
 	}
 }
+
+// TestOriginOfOneJob reads a trace in which one job made the model and the image:
+// it is shown in full below the model, and only named below the image.
+func TestOriginOfOneJob(t *testing.T) {
+	t.Parallel()
+	commit := cairn.TraceNode{Ref: cairn.CommitRef(sha1), Kind: cairn.KindCommit, Relation: cairn.RelRan,
+		Facts: []cairn.TraceFact{{Name: "subject", Value: "Serve"}, {Name: "author", Value: "Ana <ana@example.org>, 2026-01-01"}}}
+	job := cairn.TraceNode{Ref: cairn.JobRef(1), Kind: cairn.KindJob, Relation: cairn.RelMade, Inverse: true, Title: "job image (1) of run 1",
+		Children: []cairn.TraceNode{commit}}
+	named := job
+	named.Children, named.Seen = nil, true
+	o := trace.OriginOf(&cairn.Trace{Roots: []cairn.TraceNode{{
+		Ref: cairn.ImageRef(cairn.SumBytes(nil)), Kind: cairn.KindImage, Children: []cairn.TraceNode{
+			{Ref: "model/m:1", Kind: cairn.KindModel, Relation: cairn.RelPacked, Children: []cairn.TraceNode{job}},
+			named,
+		},
+	}}})
+	if o.Commit == nil || o.Commit.SHA != sha1 || o.Commit.Author != "Ana <ana@example.org>" || len(o.Models) != 1 || o.Models[0].MadeFrom == nil {
+		t.Errorf("%+v", o)
+	}
+}
