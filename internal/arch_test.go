@@ -27,25 +27,26 @@ type room struct {
 // and through interfaces that the consumer declares; server plugs them together.
 var rooms = []room{
 	{name: "expr", may: []string{"root"}},
+	{name: "proc"},
 	{name: "workflow", may: []string{"root", "expr"}},
 	{name: "stages", may: []string{"root"}},
 	{name: "plan", may: []string{"root", "expr", "workflow"}},
 	{name: "cas", may: []string{"root"}},
 	{name: "git", may: []string{"root"}},
 	{name: "run", may: []string{"root", "expr", "plan"}},
-	{name: "runner", may: []string{"root", "expr", "workflow"}},
+	{name: "runner", may: []string{"root", "proc", "expr", "workflow"}},
 	{name: "asset", may: []string{"root"}},
 	{name: "track", may: []string{"root"}},
 	{name: "oci", may: []string{"root"}},
-	{name: "deploy", may: []string{"root", "stages"}},
-	{name: "gateway", may: []string{"root"}},
+	{name: "deploy", may: []string{"root", "proc", "stages"}},
+	{name: "gateway", may: []string{"root", "proc"}},
 	{name: "trace", may: []string{"root"}},
 	{name: "auth", may: []string{"root"}},
 	{name: "store", may: []string{"root"}},
 	{name: "api", may: []string{"root", "expr", "workflow", "stages", "plan", "cas", "git", "run", "runner", "asset", "track", "oci", "deploy", "gateway", "trace", "auth"}},
 	{name: "web", may: []string{"root", "expr", "workflow", "stages", "plan", "cas", "git", "run", "runner", "asset", "track", "oci", "deploy", "gateway", "trace", "auth"}},
 	{name: "cli", may: []string{"root", "expr", "workflow", "stages", "plan", "cas", "git"}, extra: []string{"api/client"}},
-	{name: "server", may: []string{"root", "expr", "workflow", "stages", "plan", "cas", "git", "run", "runner", "asset", "track", "oci", "deploy", "gateway", "trace", "auth", "store", "api", "web", "cli"}},
+	{name: "server", may: []string{"root", "proc", "expr", "workflow", "stages", "plan", "cas", "git", "run", "runner", "asset", "track", "oci", "deploy", "gateway", "trace", "auth", "store", "api", "web", "cli"}},
 }
 
 // ban keeps a package of others inside the rooms that exist to wrap it.

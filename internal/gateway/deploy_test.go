@@ -70,7 +70,7 @@ func TestFailedDeployments(t *testing.T) {
 			t.Errorf("%s: %+v", c.name, st)
 		}
 		left := strays(r.l.markBase(), nil)
-		if len(left) != 1 || left[0].pid != st.Live.PID {
+		if len(left) != 1 || left[0].PID != st.Live.PID {
 			t.Errorf("%s: %d programs run", c.name, len(left))
 		}
 	}

@@ -303,7 +303,7 @@ func (in *instance) status() *cairn.InstanceStatus {
 		Deployment: in.spec.Deployment, Release: in.spec.Release, Health: in.health, Restarts: in.restarts,
 		Reason: in.reason, Since: in.since, Healthy: in.addr.Load() != nil && in.reason == "",
 	}
-	if in.prog != nil && in.prog.alive() {
+	if in.prog != nil && in.prog.Alive() {
 		st.PID, st.Port = in.prog.PID, in.prog.Port
 		if in.spec.Exec.Mode != "container" { // there it is only the client's
 			st.Memory = residentSize(&in.prog.process)

@@ -18,6 +18,7 @@ import (
 
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/gateway/predlog"
+	"github.com/cairn-ml/cairn/internal/proc"
 )
 
 // looped is a stage's process that a loop starts again whenever it ends, as systemd
@@ -70,7 +71,7 @@ func startLoop(t testing.TB) *looped {
 		}
 		o.mu.Unlock()
 		<-o.done
-		killAll(func() []proc { return strays(l.markBase(), nil) })
+		killAll(func() []proc.Proc { return strays(l.markBase(), nil) })
 	})
 	eventually(t, "the stage answers", func() bool {
 		resp, err := o.client.Get("http://stage/v1/status")

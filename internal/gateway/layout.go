@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/proc"
 )
 
 // layout names the files of a stage's folder, $CAIRN_HOME/stages/ID.
@@ -29,15 +30,6 @@ func (l layout) predictions() string { return l.file("predictions") }
 
 func (l layout) log(d cairn.DeploymentID) string {
 	return filepath.Join(l.logs(), strconv.FormatInt(int64(d), 10)+".log")
-}
-
-// identity is the pid file: which process is the stage's.
-type identity struct {
-	PID   int   `json:"pid"`
-	Start int64 `json:"start"`
-	// Boot names the run of the machine in which PID and Start mean something; ""
-	// where that cannot be known.
-	Boot string `json:"boot,omitempty"`
 }
 
 // markBase is how the marks of a stage's programs begin. It follows from the
@@ -72,16 +64,10 @@ type resident struct {
 
 // process is a running program.
 type process struct {
-	PID    int      `json:"pid"`
-	Start  int64    `json:"start"`
-	Boot   string   `json:"boot,omitempty"`
+	proc.Identity
 	Port   int      `json:"port"`
 	Mark   string   `json:"mark"`
 	Groups []string `json:"groups,omitempty"` // control groups made for it
-}
-
-func (p *process) alive() bool {
-	return (p.Boot == "" || p.Boot == bootID()) && processAlive(p.PID, p.Start)
 }
 
 const stateSchema = 1

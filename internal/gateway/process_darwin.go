@@ -5,67 +5,29 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/cairn-ml/cairn/internal/proc"
 )
 
-// proc is a process that was found. Without /proc only the program itself is.
-type proc struct {
-	pid   int
-	start int64
-}
-
-// processStart is when a process started, in microseconds; 0 when there is none.
-func processStart(pid int) int64 {
-	p, err := unix.SysctlKinfoProc("kern.proc.pid", pid)
-	if err != nil || int(p.Proc.P_pid) != pid || p.Proc.P_stat == 5 { // 5: zombie
-		return 0
-	}
-	return p.Proc.P_starttime.Sec*1e6 + int64(p.Proc.P_starttime.Usec)
-}
-
-// processBegan is processStart: what ended at once is not asked about later.
-func processBegan(pid int) int64 { return processStart(pid) }
-
-func processAlive(pid int, start int64) bool {
-	return pid > 0 && start > 0 && processStart(pid) == start
-}
-
-// bootID is not needed: start times are those of the calendar.
-func bootID() string { return "" }
-
-// signalProcess sends a signal to this process, as far as start times tell.
-func signalProcess(pid int, start int64, sig syscall.Signal) error {
-	if !processAlive(pid, start) {
-		return syscall.ESRCH
-	}
-	return syscall.Kill(pid, sig)
-}
-
-func waitExit(pid int, start int64) {
-	for processAlive(pid, start) {
-		time.Sleep(50 * time.Millisecond)
-	}
-}
-
-func members(p *process) []proc {
-	if !processAlive(p.PID, p.Start) {
+// members is the program itself: without /proc what came from it is not found.
+func members(p *process) []proc.Proc {
+	if !proc.Alive(p.PID, p.Start) {
 		return nil
 	}
-	return []proc{{p.PID, p.Start}}
+	return []proc.Proc{{PID: p.PID, Start: p.Start}}
 }
 
-func strays(string, []string) []proc { return nil }
+func strays(string, []string) []proc.Proc { return nil }
 
 // killAll ends processes and the groups that they lead.
-func killAll(find func() []proc) {
+func killAll(find func() []proc.Proc) {
 	for range 200 {
 		ps := find()
 		if len(ps) == 0 {
 			return
 		}
 		for _, p := range ps {
-			_ = syscall.Kill(-p.pid, syscall.SIGKILL)
-			_ = signalProcess(p.pid, p.start, syscall.SIGKILL)
+			_ = syscall.Kill(-p.PID, syscall.SIGKILL)
+			_ = proc.Signal(p.PID, p.Start, syscall.SIGKILL)
 		}
 		time.Sleep(2 * time.Millisecond)
 	}

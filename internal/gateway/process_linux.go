@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"io/fs"
-	"iter"
 	"net/netip"
 	"os"
 	"slices"
@@ -15,195 +14,48 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/cairn-ml/cairn/internal/proc"
 )
-
-// proc is what /proc/PID/stat says of a process.
-type proc struct {
-	pid, parent, session int
-	state                byte
-	start                int64 // clock ticks since boot
-}
-
-func (p *proc) dead() bool { return p.state == 'Z' || p.state == 'X' }
-
-// readProc reads one process; ok is false when there is none.
-func readProc(pid int) (p proc, ok bool) {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	if err != nil {
-		return proc{}, false
-	}
-	// The name stands in parentheses and may hold anything.
-	end := bytes.LastIndexByte(b, ')')
-	if end < 0 {
-		return proc{}, false
-	}
-	f := bytes.Fields(b[end+1:])
-	if len(f) < 20 {
-		return proc{}, false
-	}
-	num := func(i int) int64 { n, _ := strconv.ParseInt(string(f[i]), 10, 64); return n }
-	return proc{pid: pid, state: f[0][0], parent: int(num(1)), session: int(num(3)), start: num(19)}, true
-}
-
-// processBegan is when a process started, also where it ended and nobody waited
-// for it yet.
-func processBegan(pid int) int64 {
-	p, _ := readProc(pid)
-	return p.start
-}
-
-// processStart is when a process that runs started; 0 when there is none.
-func processStart(pid int) int64 {
-	p, ok := readProc(pid)
-	if !ok || p.dead() {
-		return 0
-	}
-	return p.start
-}
-
-func processAlive(pid int, start int64) bool {
-	return pid > 0 && start > 0 && processStart(pid) == start
-}
-
-// bootID names the run of the machine, between two starts.
-func bootID() string {
-	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		return ""
-	}
-	return string(bytes.TrimSpace(b))
-}
-
-// signalProcess sends a signal to exactly this process.
-func signalProcess(pid int, start int64, sig syscall.Signal) error {
-	fd, err := unix.PidfdOpen(pid, 0)
-	if err != nil {
-		if errors.Is(err, unix.ENOSYS) && processAlive(pid, start) {
-			return syscall.Kill(pid, sig)
-		}
-		return err
-	}
-	defer unix.Close(fd)
-	if !processAlive(pid, start) {
-		return syscall.ESRCH
-	}
-	return unix.PidfdSendSignal(fd, sig, nil, 0)
-}
-
-// waitExit returns when the process has ended, whoever its parent is.
-func waitExit(pid int, start int64) {
-	fd, err := unix.PidfdOpen(pid, 0)
-	if err != nil {
-		for !errors.Is(err, unix.ESRCH) && processAlive(pid, start) {
-			time.Sleep(50 * time.Millisecond)
-		}
-		return
-	}
-	defer unix.Close(fd)
-	for processAlive(pid, start) {
-		if _, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, -1); err != nil && !errors.Is(err, unix.EINTR) {
-			return
-		}
-	}
-}
-
-// pids lists the numbers of all processes.
-func pids() []int {
-	d, err := os.Open("/proc")
-	if err != nil {
-		return nil
-	}
-	defer d.Close()
-	names, _ := d.Readdirnames(-1)
-	var out []int
-	for _, n := range names {
-		if pid, err := strconv.Atoi(n); err == nil {
-			out = append(out, pid)
-		}
-	}
-	return out
-}
 
 // members are all processes of a program: what came from it, what is in its
 // session, and what carries its mark.
-func members(p *process) []proc {
-	var all []proc
-	children := map[int][]int{}
-	for _, pid := range pids() {
-		q, ok := readProc(pid)
-		if !ok || q.dead() || q.start < p.Start {
-			continue
-		}
-		all = append(all, q)
-		children[q.parent] = append(children[q.parent], q.pid)
-	}
-	tree := map[int]bool{}
-	session := p.PID
-	for _, q := range all {
-		// While a process is left in a session the kernel gives its number to no other
-		// one: a stranger with that number means that the session is the stranger's.
-		if q.pid == p.PID && q.start != p.Start {
-			session = -1
+func members(p *process) []proc.Proc {
+	all := slices.DeleteFunc(proc.All(), func(q proc.Proc) bool { return q.Start < p.Start })
+	// While a process is left in a session the kernel gives its number to no other
+	// one: a stranger with that number means that the session is the stranger's.
+	stranger := slices.ContainsFunc(all, func(q proc.Proc) bool { return q.PID == p.PID && q.Start != p.Start })
+	session, tree := -1, map[int]bool{}
+	if !stranger {
+		session, tree[p.PID] = p.PID, true
+		for _, q := range proc.Descendants(all, p.PID) {
+			tree[q.PID] = true
 		}
 	}
-	if session > 0 {
-		for queue := []int{p.PID}; len(queue) > 0; queue = queue[1:] {
-			if !tree[queue[0]] {
-				tree[queue[0]] = true
-				queue = append(queue, children[queue[0]]...)
-			}
-		}
-	}
-	mark := markVariable + "=" + p.Mark
 	self := os.Getpid()
-	return slices.DeleteFunc(all, func(q proc) bool {
-		return q.pid == self || !tree[q.pid] && q.session != session && !carries(q.pid, func(kv string) bool { return kv == mark })
+	return slices.DeleteFunc(all, func(q proc.Proc) bool {
+		return q.PID == self || !tree[q.PID] && q.Session != session && !proc.Carries(q.PID, markVariable, p.Mark)
 	})
 }
 
 // strays are the processes whose mark begins with base and is none of keep.
-func strays(base string, keep []string) []proc {
-	prefix := markVariable + "=" + base
+func strays(base string, keep []string) []proc.Proc {
 	self := os.Getpid()
-	var out []proc
-	for _, pid := range pids() {
-		q, ok := readProc(pid)
-		if !ok || q.dead() || pid == self {
-			continue
-		}
-		if carries(pid, func(kv string) bool {
-			mark, ok := strings.CutPrefix(kv, prefix)
-			return ok && !slices.Contains(keep, base+mark)
-		}) {
-			out = append(out, q)
-		}
-	}
-	return out
-}
-
-func carries(pid int, is func(string) bool) bool {
-	env, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
-	if err != nil {
-		return false
-	}
-	for kv := range bytes.SplitSeq(env, []byte{0}) {
-		if is(string(kv)) {
-			return true
-		}
-	}
-	return false
+	return slices.DeleteFunc(proc.All(), func(q proc.Proc) bool {
+		return q.PID == self || !proc.CarriesFunc(q.PID, markVariable, func(mark string) bool {
+			return strings.HasPrefix(mark, base) && !slices.Contains(keep, mark)
+		})
+	})
 }
 
 // killAll ends processes until find finds none any more.
-func killAll(find func() []proc) {
+func killAll(find func() []proc.Proc) {
 	for range 200 {
 		ps := find()
 		if len(ps) == 0 {
 			return
 		}
 		for _, p := range ps {
-			_ = signalProcess(p.pid, p.start, syscall.SIGKILL)
+			_ = proc.Signal(p.PID, p.Start, syscall.SIGKILL)
 		}
 		time.Sleep(2 * time.Millisecond)
 	}
@@ -221,8 +73,12 @@ func family(p *process) []int {
 		}
 		for _, t := range tasks {
 			b, err := os.ReadFile(dir + t.Name() + "/children")
-			if i == 0 && errors.Is(err, fs.ErrNotExist) && processAlive(p.PID, p.Start) {
-				return slices.AppendSeq(out[:1], descendants(p.PID))
+			if i == 0 && errors.Is(err, fs.ErrNotExist) && proc.Alive(p.PID, p.Start) {
+				out = out[:1]
+				for _, q := range proc.Descendants(proc.All(), p.PID) {
+					out = append(out, q.PID)
+				}
+				return out
 			}
 			for f := range bytes.FieldsSeq(b) {
 				if n, err := strconv.Atoi(string(f)); err == nil {
@@ -232,24 +88,6 @@ func family(p *process) []int {
 		}
 	}
 	return out
-}
-
-// descendants of a process, itself left out.
-func descendants(root int) iter.Seq[int] {
-	children := map[int][]int{}
-	for _, pid := range pids() {
-		if q, ok := readProc(pid); ok && !q.dead() {
-			children[q.parent] = append(children[q.parent], pid)
-		}
-	}
-	return func(yield func(int) bool) {
-		for queue := children[root]; len(queue) > 0; queue = queue[1:] {
-			if !yield(queue[0]) {
-				return
-			}
-			queue = append(queue, children[queue[0]]...)
-		}
-	}
 }
 
 // residentSize is the memory of a program with its descendants, in bytes. What they

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/proc"
 )
 
 // program is one run of an instance's program.
@@ -92,7 +93,7 @@ func startProgram(x *cairn.StageInstance, log, mark string, grace time.Duration)
 			WithHint("the command is %s, in %s", clip(strings.Join(args, " "), 300), x.Exec.Dir)
 	}
 	p = &program{
-		process: process{PID: cmd.Process.Pid, Start: processBegan(cmd.Process.Pid), Boot: bootID(), Port: port, Mark: mark, Groups: l.dirs},
+		process: process{Identity: proc.Identity{PID: cmd.Process.Pid, Start: proc.Began(cmd.Process.Pid), Boot: proc.BootID()}, Port: port, Mark: mark, Groups: l.dirs},
 		spec:    &x.Exec, log: log, grace: grace, from: fi.Size(), exited: make(chan struct{}), held: l.memory,
 	}
 	if err := l.enter(p.PID); err != nil {
@@ -114,7 +115,7 @@ func adopt(x *cairn.StageInstance, was *process, log string, grace time.Duration
 		p.from = fi.Size()
 	}
 	go func() {
-		waitExit(p.PID, p.Start)
+		proc.WaitExit(p.PID, p.Start)
 		if how, ok := reap(p.PID); ok {
 			p.ended = how
 			p.close()
@@ -192,11 +193,11 @@ func lookPath(name string, env []string, dir string) (string, error) {
 func (p *program) stop(ctx context.Context) {
 	if len(p.spec.Stop) > 0 {
 		p.runStop(ctx)
-	} else if p.alive() {
+	} else if p.Alive() {
 		// Its whole group: a shell in front of it would keep the signal for itself.
 		sig := signalNamed(p.spec.Signal)
 		if err := syscall.Kill(-p.PID, sig); err != nil {
-			_ = signalProcess(p.PID, p.Start, sig) // ended meanwhile
+			_ = proc.Signal(p.PID, p.Start, sig) // ended meanwhile
 		}
 	}
 	t := time.NewTimer(p.grace)
@@ -219,8 +220,8 @@ func (p *program) clear() {
 
 // kill ends all processes of the program at once.
 func (p *program) kill() {
-	killAll(func() []proc { return members(&p.process) })
-	if p.alive() {
+	killAll(func() []proc.Proc { return members(&p.process) })
+	if p.Alive() {
 		return // not ours to end; what waits for it goes on waiting
 	}
 	<-p.exited
@@ -254,7 +255,7 @@ func (p *program) watch(memory int64) {
 		return
 	}
 	if n := sharedSize(&p.process); n > memory && p.tooMuch.CompareAndSwap(0, n) {
-		killAll(func() []proc { return members(&p.process) })
+		killAll(func() []proc.Proc { return members(&p.process) })
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/gateway/predlog"
+	"github.com/cairn-ml/cairn/internal/proc"
 )
 
 // Options is what the process of a stage is given by the program it is part of.
@@ -112,7 +113,7 @@ func Run(ctx context.Context, o Options) error {
 	if err := s.takeUp(); err != nil {
 		return err
 	}
-	if err := writeJSON(s.l.pid(), identity{PID: os.Getpid(), Start: processStart(os.Getpid()), Boot: bootID()}); err != nil {
+	if err := writeJSON(s.l.pid(), proc.Self()); err != nil {
 		return err
 	}
 	return s.serve(ctx, ln, control)
@@ -256,7 +257,7 @@ func (s *Stage) takeUp() error {
 	}
 	var keep []string
 	for _, r := range []*resident{st.Live, st.Warm} {
-		if r != nil && r.Process != nil && r.Process.alive() {
+		if r != nil && r.Process != nil && r.Process.Alive() {
 			keep = append(keep, r.Process.Mark)
 		}
 	}
@@ -264,14 +265,14 @@ func (s *Stage) takeUp() error {
 		p := &program{spec: &c.Exec, log: s.l.log(c.Deployment)}
 		p.runStop(context.Background())
 	}
-	killAll(func() []proc { return strays(s.l.markBase(), keep) })
+	killAll(func() []proc.Proc { return strays(s.l.markBase(), keep) })
 	s.past = st.Past
-	if r := st.Warm; r != nil && r.Process != nil && r.Process.alive() && s.o.Now().Before(st.WarmUntil) {
+	if r := st.Warm; r != nil && r.Process != nil && r.Process.Alive() && s.o.Now().Before(st.WarmUntil) {
 		s.warm = s.takeOver(r)
 		s.warmUntil = st.WarmUntil
 		go s.warm.supervise(s.warm.prog, r.Health != "")
 		s.coolLater(s.warm, st.WarmUntil.Sub(s.o.Now()))
-	} else if r != nil && r.Process != nil && r.Process.alive() {
+	} else if r != nil && r.Process != nil && r.Process.Alive() {
 		p := adopt(&r.Instance, r.Process, s.l.log(r.Instance.Deployment), s.o.grace())
 		go p.stop(context.Background())
 	}
@@ -289,7 +290,7 @@ func (s *Stage) takeUp() error {
 func (s *Stage) takeOver(r *resident) *instance {
 	in := s.newInstance(r.Instance)
 	in.health, in.restarts, in.since = r.Health, r.Restarts, r.Since
-	if r.Process != nil && r.Process.alive() {
+	if r.Process != nil && r.Process.Alive() {
 		in.prog = adopt(&in.spec, r.Process, s.l.log(r.Instance.Deployment), s.o.grace())
 		go in.mind(in.prog)
 		if r.Health != "" {
@@ -330,7 +331,7 @@ func (s *Stage) saveOrLog() {
 // status is what the process says of itself.
 func (s *Stage) status() *cairn.StageStatus {
 	st := &cairn.StageStatus{
-		Protocol: 1, PID: os.Getpid(), PIDStart: processStart(os.Getpid()), Version: s.o.Version, Listen: s.file.Listen,
+		Protocol: 1, PID: os.Getpid(), PIDStart: proc.Start(os.Getpid()), Version: s.o.Version, Listen: s.file.Listen,
 		Requests: s.requests.Load(), Failed: s.failed.Load(), LogBytes: predlog.Size(s.l.predictions()),
 	}
 	if w := s.currentLog(); w != nil {

@@ -147,7 +147,7 @@ func (t *Target) Stop(ctx context.Context, s cairn.Stage) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	f := t.folder(s.ID)
-	if id := f.identity(); id.alive() {
+	if id := f.identity(); id.Alive() {
 		c := newControl(f.socket())
 		limit := stopTime
 		if d, ok := ctx.Deadline(); ok {
@@ -166,7 +166,7 @@ func (t *Target) Stop(ctx context.Context, s cairn.Stage) error {
 			t.o.Log.Warn("the process of a stage is ended by force", "stage", s.Name, "pid", id.PID, "error", err)
 			end(id, grace)
 		}
-		if id.alive() {
+		if id.Alive() {
 			return cairn.Errorf(cairn.CodeUnavailable, "the process of the stage %s does not end (pid %d)", s.Name, id.PID)
 		}
 	}

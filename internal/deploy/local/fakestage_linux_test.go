@@ -17,6 +17,7 @@ import (
 
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/deploy/local/enter"
+	"github.com/cairn-ml/cairn/internal/proc"
 )
 
 // mainAs lets the test binary be the process of a stage, what enters a root, and
@@ -92,7 +93,7 @@ func fakeStage(dir string) int {
 		return 1
 	}
 	defer l.Close()
-	text, _ := json.Marshal(identity{PID: os.Getpid(), Start: processStart(os.Getpid()), Boot: bootID()})
+	text, _ := json.Marshal(proc.Self())
 	if err := writeFile(s.dir.pid(), text); err != nil {
 		fmt.Println(err)
 		return 1

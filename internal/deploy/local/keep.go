@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/proc"
 )
 
 const (
@@ -60,7 +61,7 @@ func (t *Target) look(ctx context.Context, s cairn.Stage) time.Duration {
 	}
 	defer k.mu.Unlock()
 	f := t.folder(s.ID)
-	if id := f.identity(); id.alive() {
+	if id := f.identity(); id.Alive() {
 		t.watch(ctx, k, id)
 		return 0
 	}
@@ -80,21 +81,21 @@ func (t *Target) look(ctx context.Context, s cairn.Stage) time.Duration {
 		return k.wait
 	}
 	k.next = time.Now().Add(k.wait)
-	if id := f.identity(); id.alive() {
+	if id := f.identity(); id.Alive() {
 		t.watch(ctx, k, id)
 	}
 	return 0
 }
 
 // watch wakes Keep when a process ends. k is held.
-func (t *Target) watch(ctx context.Context, k *keeper, id identity) {
+func (t *Target) watch(ctx context.Context, k *keeper, id proc.Identity) {
 	if k.watched == id {
 		return
 	}
 	k.watched = id
 	go func() {
-		for ctx.Err() == nil && id.alive() {
-			waitExit(id, time.Second)
+		for ctx.Err() == nil && id.Alive() {
+			id.Wait(time.Second)
 		}
 		t.wake()
 	}()

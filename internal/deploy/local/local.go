@@ -15,6 +15,7 @@ import (
 
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/deploy"
+	"github.com/cairn-ml/cairn/internal/proc"
 )
 
 // Blobs reads what images are made of; *cas.Store satisfies it.
@@ -110,7 +111,7 @@ func New(o Options) (*Target, error) {
 // keeper is what is known of a stage here; all of it can be found out again.
 type keeper struct {
 	mu      sync.Mutex // held while its process is started or stopped
-	watched identity
+	watched proc.Identity
 	busy    atomic.Int32  // deployments that are being prepared
 	wait    time.Duration // before the next start
 	next    time.Time

@@ -19,6 +19,7 @@ import (
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/deploy"
 	"github.com/cairn-ml/cairn/internal/deploy/local/enter"
+	"github.com/cairn-ml/cairn/internal/proc"
 )
 
 func TestRootOfAnImageServes(t *testing.T) {
@@ -74,14 +75,13 @@ func TestRootOfAnImageServes(t *testing.T) {
 func (p *place) nothingRuns(some ...int) {
 	p.t.Helper()
 	for _, pid := range some {
-		if processStart(pid) != 0 {
+		if proc.Start(pid) != 0 {
 			p.t.Errorf("process %d is left", pid)
 		}
 	}
-	want := []byte(markVariable + "=" + p.markOf(1))
-	for _, pid := range pids() {
-		if carries(pid, want) && processStart(pid) != 0 {
-			p.t.Errorf("process %d is left", pid)
+	for _, q := range proc.All() {
+		if proc.Carries(q.PID, markVariable, p.markOf(1)) {
+			p.t.Errorf("process %d is left", q.PID)
 		}
 	}
 	if st, err := p.Status(context.Background(), p.stage); st != nil || err != nil {
@@ -106,10 +106,10 @@ func TestStagesAreKept(t *testing.T) {
 	}()
 	for range 3 {
 		id := p.folder(1).identity()
-		if !id.alive() {
+		if !id.Alive() {
 			t.Fatal("the process of the stage is gone")
 		}
-		if err := signalProcess(id, syscall.SIGKILL); err != nil {
+		if err := id.Signal(syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
 		until(t, "it answers again", func() bool {
@@ -124,10 +124,10 @@ func TestStagesAreKept(t *testing.T) {
 	<-done
 	a := p.mustAsk()
 	// A process that was killed leaves programs that only their mark tells of.
-	if err := signalProcess(p.folder(1).identity(), syscall.SIGKILL); err != nil {
+	if err := p.folder(1).identity().Signal(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "it ended", func() bool { return !p.folder(1).identity().alive() })
+	until(t, "it ended", func() bool { return !p.folder(1).identity().Alive() })
 	if err := p.Stop(context.Background(), p.stage); err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +142,7 @@ func TestProcessThatHangs(t *testing.T) {
 	r := p.request(1, p.api(t, config{"Cmd": []string{"/bin/api", "hang"}}))
 	err := p.Deploy(t.Context(), r, func(ev cairn.StageEvent) {
 		if ev.Kind == cairn.StageEvStarted {
-			if err := signalProcess(p.folder(1).identity(), syscall.SIGSTOP); err != nil {
+			if err := p.folder(1).identity().Signal(syscall.SIGSTOP); err != nil {
 				t.Error(err)
 			}
 		}
@@ -152,7 +152,7 @@ func TestProcessThatHangs(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	id := p.folder(1).identity()
-	if err := p.Stop(t.Context(), p.stage); err != nil || id.alive() {
+	if err := p.Stop(t.Context(), p.stage); err != nil || id.Alive() {
 		t.Error(err)
 	}
 }

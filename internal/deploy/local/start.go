@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/proc"
 )
 
 const (
@@ -27,7 +28,7 @@ const (
 func (t *Target) ensure(ctx context.Context, s cairn.Stage, log *cairn.PredictionLog) (*control, error) {
 	f := t.folder(s.ID)
 	c := newControl(f.socket())
-	if id := f.identity(); id.alive() {
+	if id := f.identity(); id.Alive() {
 		if err := t.answers(ctx, s, c, id, nil); err != nil {
 			return nil, hung(s, err)
 		}
@@ -68,7 +69,7 @@ func (t *Target) ensure(ctx context.Context, s cairn.Stage, log *cairn.Predictio
 		close(gone)
 		t.wake()
 	}()
-	id := identity{PID: cmd.Process.Pid, Start: processStart(cmd.Process.Pid)}
+	id := proc.Identity{PID: cmd.Process.Pid, Start: proc.Start(cmd.Process.Pid)}
 	if err := t.answers(ctx, s, c, id, gone); err != nil {
 		if strings.Contains(tail(f.output(), from), "address already in use") {
 			return nil, portTaken(s)
@@ -84,7 +85,7 @@ func (t *Target) ensure(ctx context.Context, s cairn.Stage, log *cairn.Predictio
 }
 
 // answers waits until the process answers on its socket.
-func (t *Target) answers(ctx context.Context, s cairn.Stage, c *control, id identity, gone <-chan struct{}) error {
+func (t *Target) answers(ctx context.Context, s cairn.Stage, c *control, id proc.Identity, gone <-chan struct{}) error {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
 	pause := time.Millisecond

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/proc"
 )
 
 // Options configure a Backend.
@@ -213,8 +214,8 @@ func (b *Backend) follow(l layout, s *supervised, id *identity) {
 	}
 	b.watch.add(l)
 	go func() {
-		if id.alive() {
-			waitExit(id.PID, id.Start)
+		if id.Alive() {
+			proc.WaitExit(id.PID, id.Start)
 		}
 		b.sweep(l, s, id)
 		b.signal()
@@ -232,7 +233,7 @@ func (b *Backend) follow(l layout, s *supervised, id *identity) {
 
 // sweep kills what a supervisor left that died without a result.
 func (b *Backend) sweep(l layout, s *supervised, id *identity) {
-	if l.finished() || !id.thisBoot() {
+	if l.finished() || !id.ThisBoot() {
 		return // after a start of the machine its numbers are those of other processes
 	}
 	s.sweep.Do(func() {
@@ -251,7 +252,7 @@ func (b *Backend) Alive(job cairn.Job) bool {
 	if err != nil || id == nil {
 		return false
 	}
-	if id.alive() {
+	if id.Alive() {
 		b.follow(l, s, id)
 		return true
 	}
@@ -285,10 +286,10 @@ func (b *Backend) Cancel(_ context.Context, job cairn.Job, force bool) error {
 // terminate makes a supervisor look at its cancel file. One that has ended is no
 // error.
 func terminate(id *identity) error {
-	if !id.alive() {
+	if !id.Alive() {
 		return nil
 	}
-	err := signalProcess(id.PID, id.Start, syscall.SIGTERM)
+	err := proc.Signal(id.PID, id.Start, syscall.SIGTERM)
 	if errors.Is(err, syscall.ESRCH) {
 		return nil
 	}
@@ -303,7 +304,7 @@ func (b *Backend) Cleanup(_ context.Context, job cairn.Job) error {
 	if err != nil {
 		return err
 	}
-	if id != nil && id.alive() {
+	if id != nil && id.Alive() {
 		// It is about to end, and removes its folders itself; what it leaves goes then.
 		// One without a result was given up: it may not have heard of that, such as
 		// one that took so long to start that its job was over. To one that has written

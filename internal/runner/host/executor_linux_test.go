@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/proc"
 	"github.com/cairn-ml/cairn/internal/runner"
 	"github.com/cairn-ml/cairn/internal/runner/runnertest"
 )
@@ -322,8 +323,8 @@ func TestCancelKillsTheTree(t *testing.T) {
 	}
 	for end := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
 		left := 0
-		for _, p := range allProcs() {
-			if carries(p.pid, []byte("RUNNER_TEMP="+temp)) {
+		for _, p := range proc.All() {
+			if proc.Carries(p.PID, "RUNNER_TEMP", temp) {
 				left++
 			}
 		}

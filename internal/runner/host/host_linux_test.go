@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/proc"
 	"github.com/cairn-ml/cairn/internal/runner/runnertest"
 )
 
@@ -62,13 +63,13 @@ func waitSupervisors(t testing.TB, home string) {
 	dirs, _ := filepath.Glob(filepath.Join(home, "jobs", "*"))
 	for _, d := range dirs {
 		if id, err := layout(d).readIdentity(); err == nil && id != nil {
-			for end := time.Now().Add(10 * time.Second); processAlive(id.PID, id.Start); time.Sleep(2 * time.Millisecond) {
+			for end := time.Now().Add(10 * time.Second); proc.Alive(id.PID, id.Start); time.Sleep(2 * time.Millisecond) {
 				if time.Now().After(end) {
 					t.Errorf("supervisor %d does not end", id.PID)
-					_ = signalProcess(id.PID, id.Start, syscall.SIGKILL)
+					_ = proc.Signal(id.PID, id.Start, syscall.SIGKILL)
 				}
 			}
-			if n := len(marked(allProcs(), id)); n > 0 {
+			if n := len(marked(proc.All(), id)); n > 0 {
 				t.Errorf("%d processes of %s are left", n, d)
 				killOrphans(id)
 			}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/proc"
 	"github.com/cairn-ml/cairn/internal/runner"
 	"github.com/cairn-ml/cairn/internal/runner/runnertest"
 )
@@ -39,7 +40,7 @@ func TestKillSupervisor(t *testing.T) {
 		spec := killSpec(id, out)
 		job := runnertest.Start(t, b, spec, cairn.JobSecrets{})
 		time.Sleep(time.Duration(i*10)*time.Millisecond + rand.N(10*time.Millisecond))
-		_ = signalProcess(job.PID, job.PIDStart, syscall.SIGKILL)
+		_ = proc.Signal(job.PID, job.PIDStart, syscall.SIGKILL)
 		for end := time.Now().Add(10 * time.Second); b.Alive(job); time.Sleep(time.Millisecond) {
 			if time.Now().After(end) {
 				t.Fatal("it does not die")
@@ -49,7 +50,7 @@ func TestKillSupervisor(t *testing.T) {
 		if err != nil || ident == nil {
 			t.Fatalf("identity: %v %v", ident, err)
 		}
-		if left := marked(allProcs(), ident); len(left) > 0 && !jobLayout(home, id, 1).finished() {
+		if left := marked(proc.All(), ident); len(left) > 0 && !jobLayout(home, id, 1).finished() {
 			t.Errorf("point %d: %d processes are left: %+v", i, len(left), left)
 		}
 		before, _ := os.ReadFile(out)
@@ -83,10 +84,10 @@ func TestKillStep(t *testing.T) {
 		out := filepath.Join(home, "out")
 		job := runnertest.Start(t, b, killSpec(id, out), cairn.JobSecrets{})
 		time.Sleep(time.Duration(i*4)*time.Millisecond + rand.N(4*time.Millisecond))
-		ps := descendants(allProcs(), job.PID)
+		ps := proc.Descendants(proc.All(), job.PID)
 		if len(ps) > 0 {
 			p := ps[rand.N(len(ps))]
-			_ = signalProcess(p.pid, p.start, syscall.SIGKILL)
+			_ = proc.Signal(p.PID, p.Start, syscall.SIGKILL)
 		}
 		rs := runnertest.Wait(t, b, job, nil)
 		end := runnertest.Last(t, rs)

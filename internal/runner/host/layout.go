@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/proc"
 )
 
 // layout names the files of one job's folder.
@@ -48,17 +49,9 @@ func (l layout) scratch() []string {
 // identity is the pid file: who supervises the job, and the mark that all its
 // processes carry in their environment.
 type identity struct {
-	PID   int    `json:"pid"`
-	Start int64  `json:"start"`
-	Mark  string `json:"mark"`
-	// Boot names the run of the machine in which PID and Start mean something; ""
-	// where that cannot be known.
-	Boot string `json:"boot,omitempty"`
+	proc.Identity
+	Mark string `json:"mark"`
 }
-
-func (id *identity) alive() bool { return id.thisBoot() && processAlive(id.PID, id.Start) }
-
-func (id *identity) thisBoot() bool { return id.Boot == "" || id.Boot == bootID() }
 
 // readIdentity returns nil when no supervisor was ever started.
 func (l layout) readIdentity() (*identity, error) {

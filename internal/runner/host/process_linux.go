@@ -1,119 +1,17 @@
 package host
 
 import (
-	"bytes"
 	"errors"
 	"os"
-	"strconv"
 	"syscall"
 	"time"
 
+	"github.com/cairn-ml/cairn/internal/proc"
 	"golang.org/x/sys/unix"
 )
 
 // markVariable is in the environment of every process of a job.
 const markVariable = "CAIRN_JOB_MARK"
-
-// proc is what /proc/PID/stat says of a process.
-type proc struct {
-	pid, parent, session int
-	state                byte
-	start                int64 // clock ticks since boot
-}
-
-// readProc reads one process; ok is false when there is none.
-func readProc(pid int) (p proc, ok bool) {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	if err != nil {
-		return proc{}, false
-	}
-	// The name stands in parentheses and may hold anything.
-	end := bytes.LastIndexByte(b, ')')
-	if end < 0 {
-		return proc{}, false
-	}
-	f := bytes.Fields(b[end+1:])
-	if len(f) < 20 {
-		return proc{}, false
-	}
-	num := func(i int) int64 { n, _ := strconv.ParseInt(string(f[i]), 10, 64); return n }
-	return proc{pid: pid, state: f[0][0], parent: int(num(1)), session: int(num(3)), start: num(19)}, true
-}
-
-// allProcs lists the processes that run, zombies left out.
-func allProcs() []proc {
-	d, err := os.Open("/proc")
-	if err != nil {
-		return nil
-	}
-	defer d.Close()
-	names, _ := d.Readdirnames(-1)
-	var out []proc
-	for _, n := range names {
-		pid, err := strconv.Atoi(n)
-		if err != nil {
-			continue
-		}
-		if p, ok := readProc(pid); ok && p.state != 'Z' && p.state != 'X' {
-			out = append(out, p)
-		}
-	}
-	return out
-}
-
-// processStart is when a process started; 0 when there is none.
-func processStart(pid int) int64 {
-	p, ok := readProc(pid)
-	if !ok || p.state == 'Z' || p.state == 'X' {
-		return 0
-	}
-	return p.start
-}
-
-func processAlive(pid int, start int64) bool {
-	return pid > 0 && start > 0 && processStart(pid) == start
-}
-
-// signalProcess sends a signal to exactly this process.
-func signalProcess(pid int, start int64, sig syscall.Signal) error {
-	fd, err := unix.PidfdOpen(pid, 0)
-	if err != nil {
-		if errors.Is(err, unix.ENOSYS) {
-			return signalByPID(pid, start, sig)
-		}
-		return err
-	}
-	defer unix.Close(fd)
-	if !processAlive(pid, start) {
-		return syscall.ESRCH
-	}
-	return unix.PidfdSendSignal(fd, sig, nil, 0)
-}
-
-func signalByPID(pid int, start int64, sig syscall.Signal) error {
-	if !processAlive(pid, start) {
-		return syscall.ESRCH
-	}
-	return syscall.Kill(pid, sig)
-}
-
-// waitExit returns when the process has ended.
-func waitExit(pid int, start int64) {
-	fd, err := unix.PidfdOpen(pid, 0)
-	if err != nil {
-		for !errors.Is(err, unix.ESRCH) && processAlive(pid, start) {
-			time.Sleep(200 * time.Millisecond)
-		}
-		return
-	}
-	defer unix.Close(fd)
-	for processAlive(pid, start) {
-		_, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, -1)
-		if err != nil && !errors.Is(err, unix.EINTR) {
-			return
-		}
-	}
-}
 
 // tree is a process with all that came from it, also what left since.
 type tree struct {
@@ -129,34 +27,15 @@ func newTree(root int) *tree {
 
 // grow adds the descendants that are there now.
 func (t *tree) grow() {
-	for _, p := range descendants(allProcs(), t.root) {
-		t.seen[p.pid] = p.start
+	for _, p := range proc.Descendants(proc.All(), t.root) {
+		t.seen[p.PID] = p.Start
 	}
 }
 
 func (t *tree) signal(sig syscall.Signal) {
 	for pid, start := range t.seen {
-		_ = signalProcess(pid, start, sig)
+		_ = proc.Signal(pid, start, sig)
 	}
-}
-
-// descendants of a process among ps, itself not included.
-func descendants(ps []proc, root int) []proc {
-	children := map[int][]proc{}
-	for _, p := range ps {
-		children[p.parent] = append(children[p.parent], p)
-	}
-	var out []proc
-	queue := []int{root}
-	for len(queue) > 0 {
-		kids := children[queue[0]]
-		queue = queue[1:]
-		for _, k := range kids {
-			out = append(out, k)
-			queue = append(queue, k.pid)
-		}
-	}
-	return out
 }
 
 // becomeReaper makes this process the parent of what its descendants leave.
@@ -185,10 +64,10 @@ func killRest(id *identity) int {
 	killed := map[int]int64{}
 	for range 100 {
 		alone := !reapOrphans()
-		var rest []proc
-		ps := allProcs()
+		var rest []proc.Proc
+		ps := proc.All()
 		if !alone {
-			rest = descendants(ps, os.Getpid())
+			rest = proc.Descendants(ps, os.Getpid())
 		}
 		rest = append(rest, marked(ps, id)...)
 		if len(rest) == 0 {
@@ -205,7 +84,7 @@ func killRest(id *identity) int {
 func killOrphans(id *identity) int {
 	killed := map[int]int64{}
 	for range 100 {
-		rest := marked(allProcs(), id)
+		rest := marked(proc.All(), id)
 		if len(rest) == 0 {
 			break
 		}
@@ -215,59 +94,36 @@ func killOrphans(id *identity) int {
 	return len(killed)
 }
 
-func kill(ps []proc, killed map[int]int64) {
+func kill(ps []proc.Proc, killed map[int]int64) {
 	for _, p := range ps {
-		if signalProcess(p.pid, p.start, syscall.SIGKILL) == nil {
-			killed[p.pid] = p.start
+		if proc.Signal(p.PID, p.Start, syscall.SIGKILL) == nil {
+			killed[p.PID] = p.Start
 		}
 	}
 }
 
 // marked finds the processes of a job by mark or session. Only those that began
 // after the supervisor are looked at.
-func marked(ps []proc, id *identity) []proc {
-	mark := []byte(markVariable + "=" + id.Mark)
+func marked(ps []proc.Proc, id *identity) []proc.Proc {
 	self := os.Getpid()
 	// While a process is left in a session, the kernel gives its number to no other
 	// one: a stranger with that number means that the session is the stranger's.
 	session := id.PID
 	for _, p := range ps {
-		if p.pid == id.PID && p.start != id.Start {
+		if p.PID == id.PID && p.Start != id.Start {
 			session = -1
 		}
 	}
-	var out []proc
+	var out []proc.Proc
 	for _, p := range ps {
-		if p.start < id.Start || p.pid == self || p.pid == id.PID && p.start == id.Start {
+		if p.Start < id.Start || p.PID == self || p.PID == id.PID && p.Start == id.Start {
 			continue
 		}
-		if p.session == session || carries(p.pid, mark) {
+		if p.Session == session || proc.Carries(p.PID, markVariable, id.Mark) {
 			out = append(out, p)
 		}
 	}
 	return out
-}
-
-func carries(pid int, mark []byte) bool {
-	env, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
-	if err != nil {
-		return false
-	}
-	for kv := range bytes.SplitSeq(env, []byte{0}) {
-		if bytes.Equal(kv, mark) {
-			return true
-		}
-	}
-	return false
-}
-
-// bootID names the run of the machine, between two starts.
-func bootID() string {
-	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		return ""
-	}
-	return string(bytes.TrimSpace(b))
 }
 
 // allocate reserves room on the disk.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/proc"
 	"github.com/cairn-ml/cairn/internal/runner/runnertest"
 )
 
@@ -24,7 +25,7 @@ func TestCleanupEndsWhoWasGivenUp(t *testing.T) {
 	if err := b.Cleanup(t.Context(), job); err != nil {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(10 * time.Second); processAlive(job.PID, job.PIDStart); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(10 * time.Second); proc.Alive(job.PID, job.PIDStart); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("the supervisor goes on")
 		}
@@ -46,7 +47,7 @@ func stranger(t *testing.T) (pid int, start int64) {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
-	return cmd.Process.Pid, processStart(cmd.Process.Pid)
+	return cmd.Process.Pid, proc.Start(cmd.Process.Pid)
 }
 
 // TestStrangersAreLeftAlone: the number of a supervisor that died may be that of
@@ -57,8 +58,8 @@ func TestStrangersAreLeftAlone(t *testing.T) {
 	b := open(t, home)
 	pid, start := stranger(t)
 	for i, id := range []identity{
-		{PID: pid, Start: start - 1, Mark: "gone", Boot: bootID()},
-		{PID: pid, Start: start, Mark: "gone", Boot: "an earlier one"},
+		{proc.Identity{PID: pid, Start: start - 1, Boot: proc.BootID()}, "gone"},
+		{proc.Identity{PID: pid, Start: start, Boot: "an earlier one"}, "gone"},
 	} {
 		job := cairn.Job{ID: cairn.JobID(i + 1), Epoch: 1}
 		l := jobLayout(home, job.ID, 1)
@@ -81,7 +82,7 @@ func TestStrangersAreLeftAlone(t *testing.T) {
 		if err := b.Cleanup(t.Context(), job); err != nil {
 			t.Error(err)
 		}
-		if !processAlive(pid, start) {
+		if !proc.Alive(pid, start) {
 			t.Fatalf("%+v: the stranger was killed", id)
 		}
 		os.Remove(l.pid()) // the end of the test waits for real ones only

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/proc"
 	"github.com/cairn-ml/cairn/internal/runner"
 )
 
@@ -111,7 +112,7 @@ func (s *supervisor) begin(stdin io.Reader) (*os.File, error) {
 		lock.Close()
 		return nil, err
 	}
-	s.id = identity{PID: os.Getpid(), Start: processStart(os.Getpid()), Mark: rand.Text(), Boot: bootID()}
+	s.id = identity{Identity: proc.Self(), Mark: rand.Text()}
 	who, err := json.Marshal(s.id)
 	if err == nil {
 		err = writeFile(s.l.pid(), who)

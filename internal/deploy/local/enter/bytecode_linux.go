@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/cairn-ml/cairn/internal/proc"
 	"golang.org/x/sys/unix"
 )
 
@@ -73,11 +74,11 @@ func (s *Spec) compiled(own string, user Account, rootless bool) error {
 // bytecode is the folder in that of a start. It has the name of the machine's run:
 // Python does not wait for the disk, and what a crash cut short it cannot read.
 func (s *Spec) bytecode(own string) string {
-	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil || len(id) < 8 {
+	id := proc.BootID()
+	if len(id) < 8 {
 		return filepath.Join(own, "bytecode")
 	}
-	return filepath.Join(own, "bytecode-"+string(id[:8]))
+	return filepath.Join(own, "bytecode-"+id[:8])
 }
 
 // earlier finds the start on the same stage that has the most layers in common with

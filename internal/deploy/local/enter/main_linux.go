@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/cairn-ml/cairn/internal/proc"
 	"golang.org/x/sys/unix"
 )
 
@@ -57,7 +58,7 @@ type call struct {
 }
 
 func parse(args []string) (*call, error) {
-	c := &call{name: fmt.Sprintf("%d-%d", os.Getpid(), ProcessStart(os.Getpid()))}
+	c := &call{name: fmt.Sprintf("%d-%d", os.Getpid(), proc.Start(os.Getpid()))}
 	for len(args) > 0 && strings.HasPrefix(args[0], "--") {
 		switch args[0] {
 		case "--probe":

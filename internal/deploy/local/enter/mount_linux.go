@@ -1,16 +1,15 @@
 package enter
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
+	"github.com/cairn-ml/cairn/internal/proc"
 	"golang.org/x/sys/unix"
 )
 
@@ -32,7 +31,7 @@ func (s *Spec) folder(name string) (own string, ended []string, err error) {
 	for _, e := range es {
 		var pid int
 		var start int64
-		if n, _ := fmt.Sscanf(e.Name(), "%d-%d", &pid, &start); n == 2 && (e.Name() == name || ProcessStart(pid) == start) {
+		if n, _ := fmt.Sscanf(e.Name(), "%d-%d", &pid, &start); n == 2 && (e.Name() == name || proc.Start(pid) == start) {
 			continue
 		}
 		ended = append(ended, filepath.Join(s.Scratch, e.Name()))
@@ -41,22 +40,6 @@ func (s *Spec) folder(name string) (own string, ended []string, err error) {
 		return "", nil, err
 	}
 	return own, ended, os.Mkdir(own, 0o755)
-}
-
-// ProcessStart is when a process started, in clock ticks since the machine did; 0
-// when there is none.
-func ProcessStart(pid int) int64 {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	if err != nil {
-		return 0
-	}
-	// The name stands in parentheses and may hold anything.
-	f := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
-	if len(f) < 20 || f[0][0] == 'Z' || f[0][0] == 'X' {
-		return 0
-	}
-	n, _ := strconv.ParseInt(string(f[19]), 10, 64)
-	return n
 }
 
 // mount makes the image with a layer of its own the root of this mount
