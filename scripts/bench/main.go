@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -131,7 +132,11 @@ func run(ctx context.Context, cairn string, cold bool, repeat int, only string) 
 	if err != nil {
 		return err
 	}
-	if err := b.files("home", map[string]string{"config.yaml": fmt.Sprintf("listen: 127.0.0.1:%d\nstage_port: %d\n", port, port+1)}); err != nil {
+	config := fmt.Sprintf("listen: 127.0.0.1:%d\nstage_port: %d\n", port, port+1)
+	if runtime.GOOS == "linux" {
+		config += "serving: root\n" // the same with and without a Docker daemon
+	}
+	if err := b.files("home", map[string]string{"config.yaml": config}); err != nil {
 		return err
 	}
 	defer b.stop()
