@@ -339,6 +339,7 @@ func TestResolveServed(t *testing.T) {
 		code cairn.Code
 		text string
 	}{
+		"prediction/aaaaaaaaaaaa-1-1-1": {cairn.CodeNotFound, "there is no prediction aaaaaaaaaaaa-1-1-1"}, "aaaaaaaaaaaa-1-1-1": {cairn.CodeNotFound, "no release has the id"},
 		"prediction/x": {cairn.CodeInvalid, "is not a prediction"}, "4f2a91c03d17-01-3-4": {cairn.CodeInvalid, "is not a prediction"},
 		"deployment/x": {cairn.CodeInvalid, "not the number"}, "deployment/99": {cairn.CodeNotFound, "no deployment"},
 		"release/r9": {cairn.CodeNotFound, "no release"}, "stage/prodction": {cairn.CodeNotFound, "did you mean production"},

@@ -41,7 +41,7 @@ func (t *Tracer) Resolve(ctx context.Context, repository, asked string) ([]Found
 	case strings.HasPrefix(s, "http://"), strings.HasPrefix(s, "https://"):
 		fs, err = t.byURL(ctx, s)
 	case predictionPattern.MatchString(s):
-		fs, err = t.byPrediction(cairn.PredictionID(s))
+		fs, err = t.byPrediction(ctx, cairn.PredictionID(s))
 	case digitsPattern.MatchString(s):
 		fs, err = t.byKind(ctx, repository, cairn.KindRun, s)
 		// One commit in forty has no letter among its first eight digits.

@@ -24,7 +24,7 @@ var (
 func (t *Tracer) byServed(ctx context.Context, repository, kind, id string) ([]Found, error) {
 	switch kind {
 	case cairn.KindPrediction:
-		return t.byPrediction(cairn.PredictionID(id))
+		return t.byPrediction(ctx, cairn.PredictionID(id))
 	case cairn.KindDeployment:
 		n, err := strconv.ParseInt(id, 10, 64)
 		if err != nil || n < 1 {
@@ -48,9 +48,17 @@ func (t *Tracer) byServed(ctx context.Context, repository, kind, id string) ([]F
 	return t.byImage(ctx, id)
 }
 
-func (t *Tracer) byPrediction(id cairn.PredictionID) ([]Found, error) {
-	// Whether its log still has it shows when it is read: the id leads on anyway.
-	_, _, _, _, err := id.Parts()
+func (t *Tracer) byPrediction(ctx context.Context, id cairn.PredictionID) ([]Found, error) {
+	release, _, _, _, err := id.Parts()
+	if err != nil || t.Delivery == nil {
+		return []Found{{Ref: id.Ref()}}, err
+	}
+	// Whether its log still has it shows when it is read: the id leads on to its
+	// release anyway. One whose release was never here is a misspelt one.
+	if _, err = t.Delivery.Release(ctx, t.Workspace, release); cairn.CodeOf(err) == cairn.CodeNotFound {
+		return nil, cairn.Errorf(cairn.CodeNotFound, "there is no prediction %s: no release has the id %s", id, release).
+			WithHint("cairn prediction list shows the newest")
+	}
 	return []Found{{Ref: id.Ref()}}, err
 }
 
