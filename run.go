@@ -52,6 +52,9 @@ type Run struct {
 	// HeadRef and BaseRef are set for pull requests.
 	HeadRef string `json:"head_ref,omitempty"`
 	BaseRef string `json:"base_ref,omitempty"`
+	// Untrusted says that its code comes from a fork or from somebody who may not
+	// write here: it is given no secrets, and a token that only reads.
+	Untrusted bool `json:"untrusted,omitempty"`
 	// What its starter asked for; see JobSpec.
 	Interactive bool `json:"interactive,omitempty"`
 	AllowSudo   bool `json:"allow_sudo,omitempty"`

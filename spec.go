@@ -32,7 +32,14 @@ type JobSpec struct {
 	// BaseEnv are further variables for every step (GITHUB_*, MLFLOW_TRACKING_URI,
 	// CAIRN_URL …) that the runner itself cannot know.
 	BaseEnv map[string]string `json:"base_env,omitempty"`
-	Code    CodeRef           `json:"code"`
+	// ActionEnv are variables that steps with uses see beside BaseEnv and run steps
+	// do not (ACTIONS_RUNTIME_URL, ACTIONS_RESULTS_URL …), as on GitHub.
+	ActionEnv map[string]string `json:"action_env,omitempty"`
+	// Permissions are what the job's token may do: scope -> read, write or none, as
+	// the plan says. Scopes that it does not name are none. Nil means that neither
+	// the workflow nor the job says anything: then the default holds.
+	Permissions map[string]string `json:"permissions,omitempty"`
+	Code        CodeRef           `json:"code"`
 	// Dialects are names of small behaviours that a language switches on in the
 	// runner; empty for workflows.
 	Dialects []string `json:"dialects,omitempty"`
