@@ -1,7 +1,9 @@
 package runner
 
 import (
+	"encoding/binary"
 	"io"
+	"math/bits"
 	"slices"
 	"sync"
 )
@@ -73,6 +75,46 @@ func (m *Masks) String(s string) string {
 type automaton struct {
 	root  [256]int32
 	nodes []maskNode
+	// begins has a bit for the hash of the first MinMask bytes of each pattern. Most
+	// places of a log fail that test, whatever the number of patterns.
+	begins []uint64
+	shift  uint8 // 64 less the number of bits that index begins
+}
+
+// beginBits is how many places of begins there are for each pattern, and maxBegins
+// how many there are at most (as a power of two): it is to stay in a near cache.
+const (
+	beginBits = 16
+	maxBegins = 20
+)
+
+// beginAt is where begins tells of a pattern whose first bytes are those of w.
+func (a *automaton) beginAt(w uint32) (word uint64, bit uint64) {
+	h := uint64(w) * 0x9E3779B97F4A7C15 >> a.shift
+	return h >> 6, 1 << (h & 63)
+}
+
+// mark makes begins.
+func (a *automaton) mark(patterns []string) {
+	n := max(6, min(bits.Len(uint(beginBits*len(patterns))), maxBegins))
+	a.shift = uint8(64 - n)
+	a.begins = make([]uint64, 1<<n>>6)
+	for _, p := range patterns {
+		word, bit := a.beginAt(binary.LittleEndian.Uint32([]byte(p[:MinMask])))
+		a.begins[word] |= bit
+	}
+}
+
+// next is the first place of p at which a pattern may begin, or from which on p is
+// too short to tell.
+func (a *automaton) next(p []byte) int {
+	i := 0
+	for ; i+MinMask <= len(p); i++ {
+		if word, bit := a.beginAt(binary.LittleEndian.Uint32(p[i:])); a.begins[word]&bit != 0 {
+			return i
+		}
+	}
+	return min(i, len(p))
 }
 
 // maskNode is one state: 24 bytes, since a large secret in all its forms makes
@@ -92,6 +134,7 @@ func newAutomaton(patterns []string) *automaton {
 		total += len(p)
 	}
 	a := &automaton{nodes: make([]maskNode, 1, total)}
+	a.mark(patterns)
 	for _, p := range patterns {
 		at := int32(0)
 		for i := 0; i < len(p); i++ {
@@ -157,16 +200,7 @@ func (a *automaton) step(n int32, b byte) int32 {
 }
 
 // mayMatch is a cheap test that most texts fail.
-func (a *automaton) mayMatch(s string) bool {
-	n := int32(0)
-	for i := 0; i < len(s); i++ {
-		n = a.step(n, s[i])
-		if a.nodes[n].match > 0 {
-			return true
-		}
-	}
-	return false
-}
+func (a *automaton) mayMatch(s string) bool { return a.next([]byte(s))+MinMask <= len(s) }
 
 // maskText stands in place of every hidden value.
 const maskText = "***"
@@ -189,20 +223,19 @@ type span struct{ from, to int }
 
 // push takes in p and appends to out what is certain.
 func (f *maskFilter) push(out, p []byte) []byte {
-	for len(p) > 0 {
+	began := 0 // where in p the look at a pattern began
+	for at := 0; at < len(p); {
 		if f.state == 0 && len(f.held) == 0 {
-			// The usual case: nothing pending. Find the next byte that begins a pattern.
-			i := 0
-			for i < len(p) && f.a.root[p[i]] == 0 {
-				i++
-			}
-			out = append(out, p[:i]...)
-			if p = p[i:]; len(p) == 0 {
+			// The usual case: nothing pending. Find the next place where a pattern may begin.
+			i := f.a.next(p[at:])
+			out = append(out, p[at:at+i]...)
+			if at += i; at == len(p) {
 				return out
 			}
+			began = at
 		}
-		b := p[0]
-		p = p[1:]
+		b := p[at]
+		at++
 		f.held = append(f.held, b)
 		f.state = f.a.step(f.state, b)
 		node := &f.a.nodes[f.state]
@@ -212,6 +245,11 @@ func (f *maskFilter) push(out, p []byte) []byte {
 		// What lies before the longest possible beginning of a pattern is certain.
 		if safe := len(f.held) - int(node.depth); safe > 0 {
 			out = f.release(out, safe)
+			// What is still held is short and began behind where the look began: look there
+			// anew with the cheap test, which most places fail.
+			if back := int(node.depth); back < MinMask && at-back > began && f.covered == 0 && len(f.hits) == 0 {
+				f.state, f.held, at = 0, f.held[:0], at-back
+			}
 		}
 	}
 	return out

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -51,7 +52,7 @@ func TestMaskFilterEqualsNaive(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		// A small alphabet makes overlaps, prefixes and repeats likely.
-		word := rapid.StringOfN(rapid.RuneFrom([]rune("ab\n")), 1, 6, -1)
+		word := rapid.StringOfN(rapid.RuneFrom([]rune("ab\n")), MinMask, 9, -1)
 		patterns := rapid.SliceOfNDistinct(word, 0, 5, func(s string) string { return s }).Draw(t, "patterns")
 		text := rapid.StringOfN(rapid.RuneFrom([]rune("abc\n")), 0, 60, -1).Draw(t, "text")
 		f := maskFilter{a: newAutomaton(patterns)}
@@ -131,6 +132,8 @@ func TestMaskForms(t *testing.T) {
 		{"json of python", "pä\"ss😀wo<rd", `"p\u00e4\"ss\ud83d\ude00wo<rd"`, `"***"`},
 		{"shell", "it's$me", `'it'\''s$me' it\'s\$me`, `'***' ***`},
 		{"xml", "a<b>&c", "a&lt;b&gt;&amp;c", "***"},
+		{"xml quotes", `it's "so"`, `it&apos;s &quot;so&quot; it&#x27;s &quot;so&quot; it's &quot;so&quot;`, "*** *** ***"},
+		{"json solidus", "https://a/b", `"https:\/\/a\/b"`, `"***"`},
 		{"adjacent", "abcd", "abcdabcd", "******"},
 		{"overlapping", "aaaa", "baaaaaab", "b***b"},
 	} {
@@ -147,11 +150,22 @@ func TestMaskForms(t *testing.T) {
 	}
 }
 
+// BenchmarkMask hides secrets in a usual log: a few of one kind, and a thousand random
+// ones, of which every byte begins one.
 func BenchmarkMask(b *testing.B) {
-	m := NewMasks()
+	few, many := NewMasks(), NewMasks()
 	for i := range 20 {
-		m.Add(fmt.Sprintf("secret-value-%d-with-some-length-%x", i, i*7919))
+		few.Add(fmt.Sprintf("secret-value-%d-with-some-length-%x", i, i*7919))
 	}
+	for i := range 1000 {
+		sum := sha256.Sum256([]byte{byte(i), byte(i >> 8)})
+		many.Add(base64.StdEncoding.EncodeToString(sum[:]))
+	}
+	b.Run("few", func(b *testing.B) { benchmarkMask(b, few) })
+	b.Run("1000", func(b *testing.B) { benchmarkMask(b, many) })
+}
+
+func benchmarkMask(b *testing.B, m *Masks) {
 	line := []byte("2024-01-01 epoch 12 loss=0.1234 accuracy=0.9876 some more words of a usual log line\n")
 	text := bytes.Repeat(line, 1000)
 	w := NewMaskWriter(&bytes.Buffer{}, m)

@@ -105,20 +105,25 @@ func jsonLeaves(doc string) []string {
 func encodings(s string) []string {
 	out := []string{
 		url.QueryEscape(s), url.PathEscape(s), percentAll(s),
-		html.EscapeString(s), hex.EncodeToString([]byte(s)),
+		html.EscapeString(s), xmlEscape(s, "&apos;"), xmlEscape(s, "&#x27;"), xmlEscape(s, "'"), hex.EncodeToString([]byte(s)),
 		strings.ReplaceAll(s, `'`, `'\''`), strings.ReplaceAll(s, `'`, `'"'"'`),
 		shellBackslash(s), strings.ReplaceAll(s, `"`, `\"`), strings.ReplaceAll(s, `'`, `''`),
 	}
 	if b, err := json.Marshal(s); err == nil {
 		out = append(out, string(b[1:len(b)-1])) // with <, > and & as \u003c …
 		plain := strings.NewReplacer(`\u003c`, "<", `\u003e`, ">", `\u0026`, "&").Replace(string(b[1 : len(b)-1]))
-		out = append(out, plain, jsonASCII(plain))
+		out = append(out, plain, jsonASCII(plain), strings.ReplaceAll(plain, "/", `\/`))
 	}
 	for shift := range 3 {
 		std := base64At(s, shift)
 		out = append(out, std, strings.NewReplacer("+", "-", "/", "_").Replace(std))
 	}
 	return out
+}
+
+// xmlEscape is text as XML and HTML writers put it down; they differ in the apostrophe.
+func xmlEscape(s, apostrophe string) string {
+	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", apostrophe).Replace(s)
 }
 
 // jsonASCII is JSON as Python's json.dumps writes it: with an escape for
