@@ -93,12 +93,16 @@ type Principal struct {
 	Email string `json:"email,omitempty"`
 	Role  Role   `json:"role"`
 	// Job, Run, Attempt and Epoch are set for a job's token.
-	Job       JobID     `json:"job,omitempty"`
-	Run       RunID     `json:"run,omitempty"`
-	Attempt   int       `json:"attempt,omitempty"`
-	Epoch     int64     `json:"epoch,omitempty"`
-	Disabled  bool      `json:"disabled,omitempty"`
-	CreatedAt time.Time `json:"created_at,omitzero"`
+	Job     JobID `json:"job,omitempty"`
+	Run     RunID `json:"run,omitempty"`
+	Attempt int   `json:"attempt,omitempty"`
+	Epoch   int64 `json:"epoch,omitempty"`
+	// Permissions are what the job's token may do. Untrusted says that its run is of
+	// code that nobody here answers for.
+	Permissions Permissions `json:"permissions,omitempty"`
+	Untrusted   bool        `json:"untrusted,omitempty"`
+	Disabled    bool        `json:"disabled,omitempty"`
+	CreatedAt   time.Time   `json:"created_at,omitzero"`
 }
 
 // Role is what a principal may do; each includes the ones before it, save job,

@@ -127,8 +127,11 @@ type Job struct {
 	ForcedAt       time.Time `json:"forced_at,omitzero"`
 	Environment    string    `json:"environment,omitempty"`
 	EnvironmentURL string    `json:"environment_url,omitempty"`
-	Labels         []string  `json:"labels,omitempty"`
-	Runner         string    `json:"runner,omitempty"`
+	// Permissions are what its token may do; Untrusted is that of its run.
+	Permissions Permissions `json:"permissions,omitempty"`
+	Untrusted   bool        `json:"untrusted,omitempty"`
+	Labels      []string    `json:"labels,omitempty"`
+	Runner      string      `json:"runner,omitempty"`
 	// Epoch is the lease's; it grows each time the job is handed out. The job's
 	// token carries it, and every write with an older one is refused.
 	Epoch int64 `json:"epoch"`

@@ -107,9 +107,14 @@ func (s *Service) byJobToken(ctx context.Context, id, secret string, job cairn.J
 
 // JobPrincipal is who a job acts as.
 func JobPrincipal(j *cairn.Job) cairn.Principal {
-	return cairn.Principal{
+	p := cairn.Principal{
 		Name: string(cairn.JobRef(j.ID)), Role: cairn.RoleJob, Job: j.ID, Run: j.Run, Attempt: j.Attempt, Epoch: j.Epoch,
+		Permissions: j.Permissions, Untrusted: j.Untrusted,
 	}
+	if p.Permissions == nil { // of a job that an earlier Cairn handed out
+		p.Permissions = cairn.DefaultPermissions()
+	}
+	return p
 }
 
 // CreateToken makes a token for a principal. Its text is only known now.
