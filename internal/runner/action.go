@@ -108,6 +108,9 @@ type StepContext struct {
 	// Exec runs a process and returns its exit code; an error means that it could
 	// not be started or that ctx ended it.
 	Exec func(ctx context.Context, p Process) (int, error)
+	// Command is Exec of a program that speaks as a script does: what it prints may
+	// be workflow commands, and it finds environment files (GITHUB_OUTPUT and so on).
+	Command func(ctx context.Context, p Process) (int, error)
 	// Masked hides a value in all logs from now on. Use Mask.
 	Masked func(string)
 	// State is kept from Run to Post.

@@ -72,6 +72,7 @@ func (st *step) attach(c *StepContext) {
 		}
 		return x.Machine.Exec(ctx, p)
 	}
+	c.Command = st.commanded(c)
 }
 
 // take carries out what an action left in its context.
