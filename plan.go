@@ -33,6 +33,9 @@ type Plan struct {
 type PlanSource struct {
 	Path   string `json:"path"`
 	Digest Digest `json:"digest"`
+	// Commit is what the version of a file of another repository meant; its path is
+	// then "owner/repo/.github/workflows/x.yml@v1".
+	Commit string `json:"commit,omitempty"`
 }
 
 // Input is one typed input with its value: Value is JSON (string, bool, number).
@@ -69,19 +72,21 @@ type Node struct {
 	If    string   `json:"if,omitempty"`
 	IfPos Position `json:"if_pos,omitzero"`
 	// Strategy is expanded when the needs are done; nil means one instance.
-	Strategy        *Strategy       `json:"strategy,omitempty"`
-	RunsOn          Template        `json:"runs_on,omitzero"` // string, seq, or map with group and labels
-	Environment     *EnvironmentRef `json:"environment,omitempty"`
-	Concurrency     *Concurrency    `json:"concurrency,omitempty"`
-	Env             []NamedValue    `json:"env,omitempty"`
-	Defaults        RunDefaults     `json:"defaults,omitzero"`        // workflow defaults already merged in
-	TimeoutMinutes  Template        `json:"timeout_minutes,omitzero"` // default 360
-	ContinueOnError Template        `json:"continue_on_error,omitzero"`
-	Container       Template        `json:"container,omitzero"`
-	Services        Template        `json:"services,omitzero"`
-	Permissions     []NamedValue    `json:"permissions,omitempty"`
-	Outputs         []NamedValue    `json:"outputs,omitempty"`
-	Steps           []Step          `json:"steps,omitempty"`
+	Strategy       *Strategy       `json:"strategy,omitempty"`
+	RunsOn         Template        `json:"runs_on,omitzero"` // string, seq, or map with group and labels
+	Environment    *EnvironmentRef `json:"environment,omitempty"`
+	Concurrency    *Concurrency    `json:"concurrency,omitempty"`
+	Env            []NamedValue    `json:"env,omitempty"`
+	Defaults       RunDefaults     `json:"defaults,omitzero"`        // workflow defaults already merged in
+	TimeoutMinutes Template        `json:"timeout_minutes,omitzero"` // default 360
+	// CancelTimeoutMinutes bounds what runs after a cancel; default 5.
+	CancelTimeoutMinutes Template     `json:"cancel_timeout_minutes,omitzero"`
+	ContinueOnError      Template     `json:"continue_on_error,omitzero"`
+	Container            Template     `json:"container,omitzero"`
+	Services             Template     `json:"services,omitzero"`
+	Permissions          []NamedValue `json:"permissions,omitempty"`
+	Outputs              []NamedValue `json:"outputs,omitempty"`
+	Steps                []Step       `json:"steps,omitempty"`
 	// Call: the called file, its own env, and what is handed down.
 	Body           []Node       `json:"body,omitempty"`
 	BodyEnv        []NamedValue `json:"body_env,omitempty"`
@@ -89,7 +94,11 @@ type Node struct {
 	With           []NamedValue `json:"with,omitempty"`
 	Secrets        []NamedValue `json:"secrets,omitempty"`
 	InheritSecrets bool         `json:"inherit_secrets,omitempty"`
-	Pos            Position     `json:"pos,omitzero"`
+	// BodyConcurrency is the called workflow's own group: the call passes it beside
+	// the group of the job that calls. BodyPermissions are what the called file says.
+	BodyConcurrency *Concurrency `json:"body_concurrency,omitempty"`
+	BodyPermissions []NamedValue `json:"body_permissions,omitempty"`
+	Pos             Position     `json:"pos,omitzero"`
 }
 
 // InputDecl declares an input of a called workflow.
@@ -112,13 +121,22 @@ type Strategy struct {
 type EnvironmentRef struct {
 	Name Template `json:"name"`
 	URL  Template `json:"url,omitzero"`
+	// NoDeployment says that the job uses the environment, its rules and secrets,
+	// but puts nothing there: no address is recorded.
+	NoDeployment bool `json:"no_deployment,omitempty"`
 }
 
 // Concurrency is a group in which one member runs at a time.
 type Concurrency struct {
 	Group            Template `json:"group"`
 	CancelInProgress Template `json:"cancel_in_progress,omitzero"`
+	// Queue is QueueMax where all that come wait in turn; "" where only the newest
+	// waits and takes the place of the one that waited before.
+	Queue string `json:"queue,omitempty"`
 }
+
+// QueueMax is the queue of a concurrency group in which up to 100 members wait.
+const QueueMax = "max"
 
 // RunDefaults are the defaults of run steps.
 type RunDefaults struct {
@@ -189,6 +207,8 @@ type Expansion struct {
 	FailFast  bool       `json:"fail_fast"`
 	// MaxParallel bounds the instances that run at once; 0 means no bound.
 	MaxParallel int `json:"max_parallel,omitempty"`
+	// If is the condition that let the node be expanded, as it was evaluated.
+	If *Condition `json:"if,omitempty"`
 }
 
 // Instance is one leg of a matrix, or the only instance of a node.

@@ -49,6 +49,7 @@ type Run struct {
 	// Group is the concurrency group, evaluated; "" means none.
 	Group            string `json:"group,omitempty"`
 	CancelInProgress bool   `json:"cancel_in_progress,omitempty"`
+	Queue            string `json:"queue,omitempty"` // QueueMax, or ""
 	// HeadRef and BaseRef are set for pull requests.
 	HeadRef string `json:"head_ref,omitempty"`
 	BaseRef string `json:"base_ref,omitempty"`
@@ -73,16 +74,20 @@ type Attempt struct {
 	Run    RunID  `json:"run"`
 	Number int    `json:"number"`
 	By     string `json:"by"`
-	Mode   string `json:"mode"` // all, failed, job
+	Mode   string `json:"mode"` // all, failed, job, step
 	// Kept maps instance paths to the earlier job whose result is taken over.
 	Kept map[string]JobID `json:"kept,omitempty"`
 	// Refresh says that labels are resolved anew instead of keeping the first
 	// attempt's digests.
-	Refresh    bool       `json:"refresh,omitempty"`
-	Status     Status     `json:"status"`
-	Conclusion Conclusion `json:"conclusion,omitempty"`
-	StartedAt  time.Time  `json:"started_at"`
-	FinishedAt time.Time  `json:"finished_at,omitzero"`
+	Refresh bool `json:"refresh,omitempty"`
+	// Debug says that this attempt shows debug lines although the run did not.
+	Debug bool `json:"debug,omitempty"`
+	// Resumed are the jobs that go on in the workspace of an earlier one, by path.
+	Resumed    map[string]Resume `json:"resumed,omitempty"`
+	Status     Status            `json:"status"`
+	Conclusion Conclusion        `json:"conclusion,omitempty"`
+	StartedAt  time.Time         `json:"started_at"`
+	FinishedAt time.Time         `json:"finished_at,omitzero"`
 }
 
 // Commit is a git commit as people know it.
@@ -121,6 +126,19 @@ type Job struct {
 	TimeoutMinutes   float64 `json:"timeout_minutes,omitempty"`
 	Group            string  `json:"group,omitempty"` // concurrency group
 	CancelInProgress bool    `json:"cancel_in_progress,omitempty"`
+	Queue            string  `json:"queue,omitempty"` // QueueMax, or ""
+	// Call says that the row stands for a called workflow that passes a concurrency
+	// group: it is handed to no runner, and is done when the jobs below it are.
+	Call bool `json:"call,omitempty"`
+	// Called is the group of the called workflow itself, beside that of its caller.
+	Called *Claim `json:"called,omitempty"`
+	// If is its condition as it was evaluated; nil where it has none and nothing
+	// kept it from running.
+	If *Condition `json:"if,omitempty"`
+	// CancelTimeoutMinutes bounds what runs after a cancel; 0: the default.
+	CancelTimeoutMinutes float64 `json:"cancel_timeout_minutes,omitempty"`
+	// Resume says whose workspace it goes on in; nil: it starts afresh.
+	Resume *Resume `json:"resume,omitempty"`
 	// CancelAt is when its supervisor was told to end it, ForcedAt when to end it
 	// at once.
 	CancelAt       time.Time `json:"cancel_at,omitzero"`
@@ -159,10 +177,14 @@ type StepRow struct {
 	Uses   string `json:"uses,omitempty"`
 	Status Status `json:"status"`
 	// Outcome is the result before continue-on-error, Conclusion the one after it.
-	Outcome     Conclusion        `json:"outcome,omitempty"`
-	Conclusion  Conclusion        `json:"conclusion,omitempty"`
-	ExitCode    *int              `json:"exit_code,omitempty"`
-	Reason      string            `json:"reason,omitempty"`
+	Outcome    Conclusion `json:"outcome,omitempty"`
+	Conclusion Conclusion `json:"conclusion,omitempty"`
+	ExitCode   *int       `json:"exit_code,omitempty"`
+	Reason     string     `json:"reason,omitempty"`
+	// If is its condition as it was evaluated; nil where it has none and ran.
+	If *Condition `json:"if,omitempty"`
+	// From is the earlier job whose result this is: the step did not run again.
+	From        JobID             `json:"from,omitempty"`
 	Outputs     map[string]string `json:"outputs,omitempty"`
 	Summary     string            `json:"summary,omitempty"` // GITHUB_STEP_SUMMARY, at most 1 MiB
 	Annotations []Annotation      `json:"annotations,omitempty"`

@@ -26,9 +26,11 @@ type JobSpec struct {
 	Steps          []Step         `json:"steps"`
 	Outputs        []NamedValue   `json:"outputs,omitempty"`
 	TimeoutMinutes float64        `json:"timeout_minutes"`
-	Container      Template       `json:"container,omitzero"`
-	Services       Template       `json:"services,omitzero"`
-	EnvironmentURL Template       `json:"environment_url,omitzero"`
+	// CancelTimeoutMinutes bounds what runs after a cancel; 0: the runner's default.
+	CancelTimeoutMinutes float64  `json:"cancel_timeout_minutes,omitempty"`
+	Container            Template `json:"container,omitzero"`
+	Services             Template `json:"services,omitzero"`
+	EnvironmentURL       Template `json:"environment_url,omitzero"`
 	// BaseEnv are further variables for every step (GITHUB_*, MLFLOW_TRACKING_URI,
 	// CAIRN_URL …) that the runner itself cannot know.
 	BaseEnv map[string]string `json:"base_env,omitempty"`
@@ -49,6 +51,8 @@ type JobSpec struct {
 	AllowSudo bool `json:"allow_sudo,omitempty"`
 	// Interactive holds the job before each step until the client says go on.
 	Interactive bool `json:"interactive,omitempty"`
+	// Resume lets the job go on in the workspace of an earlier one.
+	Resume *Resume `json:"resume,omitempty"`
 }
 
 // JobSpecSchema is the version of JobSpec that this Cairn writes and reads.
@@ -66,6 +70,10 @@ type JobSecrets struct {
 	// Vars are the values of vars.* that come from an env file: they are not in the
 	// spec, which lies in a file.
 	Vars map[string]string `json:"vars,omitempty"`
+	// StateKey seals what the job leaves for one that goes on in its workspace;
+	// ResumeKey opens what the earlier job of JobSpec.Resume left.
+	StateKey  []byte `json:"state_key,omitempty"`
+	ResumeKey []byte `json:"resume_key,omitempty"`
 }
 
 // CodeRef tells checkout what to put into the workspace.
