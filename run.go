@@ -197,7 +197,8 @@ type StepRow struct {
 // Annotation is a notice, warning or error that a step raised.
 type Annotation struct {
 	Position
-	Severity string `json:"severity"` // notice, warning, error
+	EndLine  int    `json:"end_line,omitempty"` // where it is not Line
+	Severity string `json:"severity"`           // notice, warning, error
 	Title    string `json:"title,omitempty"`
 	Message  string `json:"message"`
 }
@@ -256,7 +257,8 @@ const (
 	RelPartOf   Relation = "part-of"  // job → run; mlrun → job; tree → commit
 	RelPacked   Relation = "packed"   // image → model, code, environment, base image
 	RelReleased Relation = "released" // release → image
-	RelApproved Relation = "approved" // deployment → user
+	RelApproved Relation = "approved" // run, job, deployment → user
+	RelRejected Relation = "rejected" // run, job, deployment → user
 	RelDeployed Relation = "deployed" // deployment → release
 	RelServed   Relation = "served"   // prediction → deployment
 	RelDerived  Relation = "derived"  // model version → mlrun or artifact it was registered from

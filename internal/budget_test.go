@@ -26,6 +26,7 @@ var modules = map[string]string{
 	"github.com/clipperhouse/uax29/v2":            "of actionlint",
 	"github.com/containerd/typeurl/v2":            "of buildkit's reader of Dockerfiles",
 	"github.com/danielgtaylor/huma/v2":            "OpenAPI 3.1 from types",
+	"github.com/dlclark/regexp2/v2":               "expressions of problem matchers, which are .NET's",
 	"github.com/docker/cli":                       "credentials of docker login, of go-containerregistry",
 	"github.com/docker/docker-credential-helpers": "of docker/cli",
 	"github.com/docker/go-units":                  "of buildkit's reader of Dockerfiles",

@@ -3,7 +3,6 @@ package runner
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/cairn-ml/cairn"
@@ -130,22 +129,6 @@ func (st *step) keep(a cairn.Annotation) {
 	st.row.Annotations = append(st.row.Annotations, a)
 }
 
-func annotationOf(severity, message string, props map[string]string) cairn.Annotation {
-	number := func(key string) int {
-		n, err := strconv.Atoi(strings.TrimSpace(props[key]))
-		if err != nil || n < 0 {
-			return 0
-		}
-		return n
-	}
-	a := cairn.Annotation{Severity: severity, Title: props["title"], Message: message}
-	a.File, a.Line, a.Column, a.EndColumn = props["file"], number("line"), number("col"), number("endcolumn")
-	if a.Column == 0 {
-		a.Column = number("column")
-	}
-	return a
-}
-
 // command carries out one workflow command. It is called under the lock of the
 // step's output, so one at a time.
 func (st *step) command(c Command, raw string) {
@@ -155,7 +138,7 @@ func (st *step) command(c Command, raw string) {
 	}
 	switch c.Name {
 	case AnnotationNotice, AnnotationWarning, AnnotationError:
-		st.annotate(c.Name, c.Data, c.Props)
+		st.annotate(c.Name, c.Data, st.placed(c.Props))
 	case "debug":
 		if st.x.Spec.Debug {
 			for line := range strings.Lines(c.Data) {
@@ -173,21 +156,23 @@ func (st *step) command(c Command, raw string) {
 			st.fail("Unable to process command '" + raw + "' successfully. Required field 'name' is missing in ##[set-output] command.")
 		} else {
 			st.outputs[name] = c.Data
+			st.deprecated(c.Name, fileOutput)
 		}
 	case "save-state":
 		if name := c.Props["name"]; name == "" {
 			st.fail("Unable to process command '" + raw + "' successfully. Required field 'name' is missing in ##[save-state] command.")
 		} else {
 			st.saveState(name, c.Data)
+			st.deprecated(c.Name, fileState)
 		}
 	case "set-env", "add-path":
-		file := map[string]string{"set-env": fileEnv, "add-path": filePath}[c.Name]
-		st.fail("Unable to process command '" + raw + "' successfully.")
-		st.fail("The `" + c.Name + "` command is disabled: write to the file that $" + file + " names instead.")
+		st.oldCommand(c, raw)
 	case "echo":
 		st.setEcho(c.Data)
-	case "add-matcher", "remove-matcher":
-		st.log.line("##[debug]problem matchers are not built: %s", raw)
+	case "add-matcher":
+		st.addMatcher(c.Data)
+	case "remove-matcher":
+		st.removeMatcher(c.Props["owner"], c.Data)
 	}
 }
 

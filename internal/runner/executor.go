@@ -22,8 +22,10 @@ type Job struct {
 	Reporter Reporter
 	Registry Registry
 	Server   Server
-	Now      func() time.Time
-	Logger   *slog.Logger
+	// Containers starts what the job says of containers. nil: there is no engine.
+	Containers Containers
+	Now        func() time.Time
+	Logger     *slog.Logger
 	// Ignored reports whether git ignores a path of the repository: only for
 	// hints. nil: not known.
 	Ignored func(path string) bool
@@ -85,10 +87,15 @@ type executor struct {
 	actions  map[string]Action
 	results  []stepResult // the `steps` context
 	posts    []*post
-	prepared *StepContext   // of the registry's hooks; nil without them
-	deployed string         // where the job put something; see noteDeployed
-	number   int            // of the last row
-	pending  []cairn.Report // not given to the reporter yet
+	prepared *StepContext    // of the registry's hooks; nil without them
+	deployed string          // where the job put something; see noteDeployed
+	matchers matcherSet      // problem matchers added so far
+	warned   map[string]bool // deprecated commands that a warning was given for
+	number   int             // of the last row
+	pending  []cairn.Report  // not given to the reporter yet
+	wanted   JobContainers
+	started  *StartedContainers // nil without them
+	stopping bool               // Containers was asked to start something
 	hold     bool
 	failed   error // the reporter does not take any more
 
@@ -143,7 +150,7 @@ func Execute(ctx context.Context, j Job) []cairn.Report {
 	defer close(done)
 	go x.watch(done)
 
-	if x.setUp() {
+	if x.setUp() && x.startContainers() {
 		for i := range j.Spec.Steps {
 			x.step(&j.Spec.Steps[i])
 		}
@@ -152,6 +159,7 @@ func Execute(ctx context.Context, j Job) []cairn.Report {
 		}
 		x.complete()
 	}
+	x.stopContainers()
 	return x.finish()
 }
 

@@ -59,9 +59,9 @@ func (st *step) script(ctx context.Context, env *expr.Env) error {
 		return fmt.Errorf("the script cannot be written: %w", err)
 	}
 	st.dir = dir
-	st.out = &output{log: st.log, do: st.command}
-	code, err := x.Machine.Exec(ctx, Process{Args: sh.command(path), Dir: dir, Env: procEnv, Stdout: st.out, Stderr: st.out})
-	st.out.flush()
+	out := st.newOutput()
+	code, err := x.Machine.Exec(ctx, Process{Args: sh.command(path), Dir: dir, Env: procEnv, Stdout: out, Stderr: out})
+	out.flush()
 	if err != nil {
 		return err
 	}
@@ -146,7 +146,11 @@ func (st *step) workingDirectory(env *expr.Env) (string, error) {
 	if !filepath.IsAbs(dir) {
 		dir = filepath.Join(root, wd)
 	}
-	fi, err := os.Stat(dir)
+	there, ok := x.hostPath(dir)
+	if !ok {
+		return dir, nil
+	}
+	fi, err := os.Stat(there)
 	if err == nil && fi.IsDir() {
 		return dir, nil
 	}

@@ -141,6 +141,8 @@ type output struct {
 	partial []byte                      // the beginning of a line that may be a command
 	inLine  bool                        // the beginning of the line was logged already
 	tail    []byte                      // the last part of what was printed, for hints
+	match   *matching                   // nil: lines are not matched
+	lines   bool                        // there are matchers: lines are looked at whole
 }
 
 const maxTail = 8 << 10
@@ -151,6 +153,7 @@ func (o *output) Write(p []byte) (int, error) {
 	defer o.mu.Unlock()
 	n := len(p)
 	o.keepTail(p)
+	o.lines = o.match != nil && o.match.sync()
 	// Lines that are no commands are given on together.
 	plain := 0
 	give := func(upTo int) {
@@ -173,12 +176,12 @@ func (o *output) Write(p []byte) (int, error) {
 			o.partial = append(o.partial, part...)
 			give(at)
 			plain = end
-			if whole || len(o.partial) > maxLine || !mayBeCommand(o.partial) {
+			if whole || len(o.partial) > maxLine || !o.holds(o.partial) {
 				line := o.partial
 				o.partial = nil
 				o.finish(line, whole)
 			}
-		case !o.inLine && mayBeCommand(part):
+		case !o.inLine && o.holds(part):
 			give(at)
 			plain = end
 			if whole {
@@ -200,11 +203,19 @@ func (o *output) finish(line []byte, whole bool) {
 	o.inLine = !whole
 	if whole && o.do != nil {
 		if c, ok := ParseCommand(string(line), o.token); ok && o.command(c, string(line)) {
+			// It may have been the one that adds a matcher for the very next line.
+			o.lines = o.match != nil && o.match.sync()
 			return
 		}
 	}
+	if whole && o.lines && o.match.line(string(line)) {
+		return
+	}
 	_, _ = o.log.Write(line)
 }
+
+// holds reports whether a line that begins so is kept until it is whole.
+func (o *output) holds(line []byte) bool { return o.lines || mayBeCommand(line) }
 
 // command carries out c, or returns false when the line is text.
 func (o *output) command(c Command, raw string) bool {
