@@ -173,3 +173,38 @@ func BenchmarkStepLog(b *testing.B) {
 		}
 	}
 }
+
+func FuzzParseCommand(f *testing.F) {
+	for _, s := range []string{"::error file=a.py,line=3::no%0Aline", "##[group]x", "::add-mask::s3cret", "  ::set-output name=a::b", "::stop-commands::t", "::t::", "::::", "##[]", "::notice ::%25%0D"} {
+		f.Add(s, "t")
+	}
+	f.Fuzz(func(t *testing.T, line, token string) {
+		c, ok := ParseCommand(line, token)
+		if !ok {
+			return
+		}
+		if c.Name != token && !knownCommand(c.Name) {
+			t.Fatalf("%q gave the command %q", line, c.Name)
+		}
+		if !mayBeCommand([]byte(line)) {
+			t.Fatalf("%q is a command, but the log does not hold it back", line)
+		}
+		// What is read in one piece is read the same in any other.
+		var whole, pieces bytes.Buffer
+		for _, o := range []struct {
+			buf *bytes.Buffer
+			cut int
+		}{{&whole, len(line)}, {&pieces, len(line) / 2}} {
+			out := &output{log: newStepLog(closer{o.buf}, NewMasks(), func() time.Time { return time.Unix(0, 0) }, 0)}
+			out.do = func(c Command, raw string) { out.log.line("<%s %v %q>", c.Name, c.Props, c.Data) }
+			for _, p := range []string{line[:o.cut], line[o.cut:], "\n"} {
+				_, _ = out.Write([]byte(p))
+			}
+			out.flush()
+			_, _ = out.log.close()
+		}
+		if !bytes.Equal(whole.Bytes(), pieces.Bytes()) {
+			t.Fatalf("%q: %q in one piece, %q in two", line, whole.String(), pieces.String())
+		}
+	})
+}
