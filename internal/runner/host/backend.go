@@ -15,6 +15,7 @@ import (
 
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/proc"
+	"github.com/cairn-ml/cairn/internal/runner/process"
 )
 
 // Options configure a Backend.
@@ -39,11 +40,7 @@ type Options struct {
 }
 
 // Grace is how long a step that is cancelled gets before the next signal.
-type Grace struct {
-	Interrupt time.Duration `json:"interrupt"` // after SIGINT
-	Terminate time.Duration `json:"terminate"` // after SIGTERM, before SIGKILL
-	Cancel    time.Duration `json:"cancel"`    // for all that runs after a cancel
-}
+type Grace = process.Grace
 
 // DefaultGrace are GitHub's times.
 func DefaultGrace() Grace {

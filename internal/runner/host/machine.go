@@ -4,25 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
-	"time"
 
 	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/proc"
 	"github.com/cairn-ml/cairn/internal/runner"
+	"github.com/cairn-ml/cairn/internal/runner/process"
 )
-
-// drainTime is how long output is waited for after a process has ended while
-// something that it started still holds its output open.
-const drainTime = 50 * time.Millisecond
 
 // machine runs the processes of one job on this host.
 type machine struct {
@@ -131,46 +126,22 @@ func (m *machine) Exec(ctx context.Context, p runner.Process) (int, error) {
 	if err != nil {
 		return 0, cairn.Errorf(cairn.CodeNotFound, "%s: command not found", p.Args[0])
 	}
-	cmd := &exec.Cmd{Path: path, Args: p.Args, Dir: p.Dir, Env: envList(p.Env), SysProcAttr: &syscall.SysProcAttr{Setpgid: true}}
+	cmd := &exec.Cmd{Path: path, Args: p.Args, Dir: p.Dir, Env: process.EnvList(p.Env), SysProcAttr: &syscall.SysProcAttr{Setpgid: true}}
 	if cmd.Dir == "" {
 		cmd.Dir = m.dirs.Workspace
 	}
-	var pipes []*pipe
-	defer func() {
-		for _, q := range pipes {
-			q.w.Close()
-		}
-	}()
-	open := func(w io.Writer) (*os.File, error) {
-		q, err := newPipe(w)
-		if err != nil {
-			return nil, err
-		}
-		pipes = append(pipes, q)
-		return q.w, nil
-	}
-	out, err := open(p.Stdout)
+	pipes, err := process.NewPipes(p.Stdout, p.Stderr)
 	if err != nil {
 		return 0, err
 	}
-	cmd.Stdout, cmd.Stderr = out, out
-	if p.Stderr != p.Stdout {
-		if cmd.Stderr, err = open(p.Stderr); err != nil {
-			return 0, err
-		}
-	}
+	cmd.Stdout, cmd.Stderr = pipes.Stdout.W, pipes.Stderr.W
 	m.active.Add(1)
 	defer m.active.Add(-1)
 	if err := cmd.Start(); err != nil {
-		for _, q := range pipes {
-			q.r.Close()
-		}
+		pipes.Close()
 		return 0, startError(p, err)
 	}
-	for _, q := range pipes {
-		q.w.Close()
-		go q.copy()
-	}
+	pipes.Start()
 	exited := make(chan struct{})
 	stopped := make(chan struct{})
 	go func() {
@@ -178,54 +149,18 @@ func (m *machine) Exec(ctx context.Context, p runner.Process) (int, error) {
 		select {
 		case <-exited:
 		case <-ctx.Done():
-			m.end(cmd.Process.Pid, exited)
+			process.End(proc.NewTree(cmd.Process.Pid), m.grace, exited, m.force)
 		}
 	}()
 	err = cmd.Wait()
 	close(exited)
 	<-stopped
-	for _, q := range pipes {
-		q.drain()
-	}
+	pipes.Drain()
 	if ctx.Err() != nil {
 		// What the process left in its group ends with it.
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 	}
 	return exitCode(cmd.ProcessState, err)
-}
-
-// end asks a process to stop, then kills its tree: SIGINT, SIGTERM, SIGKILL.
-func (m *machine) end(pid int, exited <-chan struct{}) {
-	tree := newTree(pid)
-	wait := func(d time.Duration) bool {
-		t := time.NewTimer(d)
-		defer t.Stop()
-		select {
-		case <-exited:
-			return true
-		case <-m.force:
-		case <-t.C:
-		}
-		tree.grow()
-		return false
-	}
-	forced := false
-	select {
-	case <-m.force:
-		forced = true
-	default:
-	}
-	if !forced {
-		_ = syscall.Kill(-pid, syscall.SIGINT)
-		if !wait(m.grace.Interrupt) {
-			_ = syscall.Kill(-pid, syscall.SIGTERM)
-			tree.signal(syscall.SIGTERM)
-			wait(m.grace.Terminate)
-		}
-	}
-	tree.grow()
-	tree.signal(syscall.SIGKILL)
-	_ = syscall.Kill(-pid, syscall.SIGKILL)
 }
 
 func exitCode(st *os.ProcessState, err error) (int, error) {
@@ -245,69 +180,4 @@ func startError(p runner.Process, err error) error {
 			Hint: "a variable may have 128 KiB; write larger values into files"}
 	}
 	return fmt.Errorf("%s cannot be started: %w", p.Args[0], err)
-}
-
-func envList(env map[string]string) []string {
-	out := make([]string, 0, len(env))
-	for k, v := range env {
-		if k != "" && !strings.ContainsRune(k, 0) && !strings.ContainsRune(v, 0) {
-			out = append(out, k+"="+v)
-		}
-	}
-	slices.Sort(out)
-	return out
-}
-
-// pipe carries the output of a process.
-type pipe struct {
-	r, w *os.File
-	to   io.Writer
-	done chan struct{}
-}
-
-func newPipe(to io.Writer) (*pipe, error) {
-	r, w, err := os.Pipe()
-	if err != nil {
-		return nil, err
-	}
-	if to == nil {
-		to = io.Discard
-	}
-	return &pipe{r: r, w: w, to: to, done: make(chan struct{})}, nil
-}
-
-func (q *pipe) copy() {
-	defer close(q.done)
-	buf := make([]byte, 32<<10)
-	for {
-		n, err := q.r.Read(buf)
-		if n > 0 {
-			_, _ = q.to.Write(buf[:n])
-		}
-		if err != nil {
-			if !errors.Is(err, os.ErrDeadlineExceeded) {
-				q.r.Close()
-			}
-			return
-		}
-	}
-}
-
-// drain waits for the last output. A process that goes on in the background
-// (a server that later steps use) keeps its pipe: closing it would kill it.
-func (q *pipe) drain() {
-	select {
-	case <-q.done:
-		return
-	default:
-	}
-	_ = q.r.SetReadDeadline(time.Now().Add(drainTime))
-	<-q.done
-	if q.r.SetReadDeadline(time.Time{}) != nil {
-		return // closed: all was read
-	}
-	go func() {
-		_, _ = io.Copy(io.Discard, q.r)
-		q.r.Close()
-	}()
 }

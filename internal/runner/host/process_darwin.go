@@ -2,21 +2,11 @@ package host
 
 import (
 	"os"
-	"syscall"
 	"time"
 )
 
 // markVariable is in the environment of every process of a job.
 const markVariable = "CAIRN_JOB_MARK"
-
-// tree is a process group here: without /proc, what leaves it is not found.
-type tree struct{ root int }
-
-func newTree(root int) *tree { return &tree{root} }
-
-func (t *tree) grow() {}
-
-func (t *tree) signal(sig syscall.Signal) { _ = syscall.Kill(-t.root, sig) }
 
 func becomeReaper() error { return nil }
 

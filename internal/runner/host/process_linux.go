@@ -13,31 +13,6 @@ import (
 // markVariable is in the environment of every process of a job.
 const markVariable = "CAIRN_JOB_MARK"
 
-// tree is a process with all that came from it, also what left since.
-type tree struct {
-	root int
-	seen map[int]int64 // pid to start time
-}
-
-func newTree(root int) *tree {
-	t := &tree{root: root, seen: map[int]int64{}}
-	t.grow()
-	return t
-}
-
-// grow adds the descendants that are there now.
-func (t *tree) grow() {
-	for _, p := range proc.Descendants(proc.All(), t.root) {
-		t.seen[p.PID] = p.Start
-	}
-}
-
-func (t *tree) signal(sig syscall.Signal) {
-	for pid, start := range t.seen {
-		_ = proc.Signal(pid, start, sig)
-	}
-}
-
 // becomeReaper makes this process the parent of what its descendants leave.
 func becomeReaper() error {
 	return unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)

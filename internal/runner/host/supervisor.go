@@ -18,6 +18,7 @@ import (
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/proc"
 	"github.com/cairn-ml/cairn/internal/runner"
+	"github.com/cairn-ml/cairn/internal/runner/process"
 )
 
 // Deps is what a supervisor is given by the program it is part of.
@@ -274,7 +275,7 @@ func (s *supervisor) hold(ctx context.Context, p runner.HoldPoint) (runner.HoldA
 // envScript is a shell script that exports a step's environment.
 func envScript(p runner.HoldPoint) []byte {
 	var b strings.Builder
-	for _, kv := range envList(p.Env) {
+	for _, kv := range process.EnvList(p.Env) {
 		name, value, _ := strings.Cut(kv, "=")
 		if !isIdentifier(name) {
 			continue
