@@ -10,7 +10,7 @@ import (
 // which are read when it ended.
 func (st *step) commanded(c *StepContext) func(ctx context.Context, p Process) (int, error) {
 	return func(ctx context.Context, p Process) (int, error) {
-		dir, err := st.x.makeFiles(st.row.Number)
+		dir, err := st.makeFiles()
 		if err != nil {
 			return 0, err
 		}

@@ -136,36 +136,6 @@ func (x *executor) prepareEnv() error {
 	return nil
 }
 
-// env is what expressions see now. stepEnv is the env of the step itself; action
-// is github.action.
-func (x *executor) env(stepEnv map[string]string, action string) *expr.Env {
-	c := make(map[string]expr.Value, len(x.contexts)+3)
-	maps.Copy(c, x.contexts)
-	if action != "" {
-		c["github"] = x.github.With("action", expr.String(action))
-	}
-	all := map[string]string{}
-	maps.Copy(all, x.jobEnv)
-	maps.Copy(all, x.setEnv)
-	maps.Copy(all, stepEnv)
-	c["env"] = exactObject(all)
-	c["steps"] = x.stepsContext()
-	c["job"] = expr.Object(expr.Field{Name: "status", Value: expr.String(x.jobStatus().Result())})
-	return &expr.Env{Contexts: c, Functions: statusFunctions(x.jobStatus, x.hashFiles)}
-}
-
-func (x *executor) stepsContext() expr.Value {
-	fields := make([]expr.Field, 0, len(x.results))
-	for _, r := range x.results {
-		fields = append(fields, expr.Field{Name: r.id, Value: expr.Object(
-			expr.Field{Name: "outputs", Value: stringsObject(r.outputs)},
-			expr.Field{Name: "outcome", Value: expr.String(r.row.Outcome.Result())},
-			expr.Field{Name: "conclusion", Value: expr.String(r.row.Conclusion.Result())},
-		)})
-	}
-	return expr.Object(fields...)
-}
-
 // statusFunctions are success() and its kin over the job's status so far.
 func statusFunctions(status func() cairn.Conclusion, hashFiles expr.Func) map[string]expr.Func {
 	is := func(test func(c cairn.Conclusion) bool) expr.Func {

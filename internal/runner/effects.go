@@ -43,7 +43,7 @@ func (st *step) takeFile(name string) error {
 	}
 	switch name {
 	case fileSummary:
-		st.row.Summary = st.x.masks.String(strings.ToValidUTF8(string(text), "\uFFFD"))
+		st.addSummary(strings.ToValidUTF8(string(text), "\uFFFD"))
 		return nil
 	case filePath:
 		for _, p := range ParsePathFile(string(text)) {
@@ -83,10 +83,23 @@ func (st *step) setEnv(name, value string) error {
 }
 
 func (st *step) saveState(name, value string) {
-	if st.state == nil {
-		st.state = map[string]string{}
+	if st.call == nil {
+		return // a script has no later stage
 	}
-	st.state[name] = value
+	if st.call.state == nil {
+		st.call.state = map[string]string{}
+	}
+	st.call.state[name] = value
+}
+
+// addSummary adds to the summary of the step that is shown.
+func (st *step) addSummary(text string) {
+	row := st.top().row
+	text = st.x.masks.String(text)
+	if row.Summary != "" && !strings.HasSuffix(row.Summary, "\n") {
+		row.Summary += "\n"
+	}
+	row.Summary += text
 }
 
 // addPath puts a folder first on PATH for later steps.
@@ -115,8 +128,8 @@ func (st *step) annotate(severity, message string, props map[string]string) {
 
 // keep adds an annotation, masked, within the limit of its severity.
 func (st *step) keep(a cairn.Annotation) {
-	n := 0
-	for _, have := range st.row.Annotations {
+	n, row := 0, st.top().row
+	for _, have := range row.Annotations {
 		if have.Severity == a.Severity {
 			n++
 		}
@@ -126,7 +139,7 @@ func (st *step) keep(a cairn.Annotation) {
 	}
 	m := st.x.masks
 	a.Message, a.Title, a.File = m.String(a.Message), m.String(a.Title), m.String(a.File)
-	st.row.Annotations = append(st.row.Annotations, a)
+	row.Annotations = append(row.Annotations, a)
 }
 
 // command carries out one workflow command. It is called under the lock of the

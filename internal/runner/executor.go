@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -82,10 +83,10 @@ type executor struct {
 	environ  map[string]string // of the machine, with what every step is told
 	reserved map[string]string // GITHUB_* and RUNNER_* that keep their values
 	jobEnv   map[string]string
-	setEnv   map[string]string // GITHUB_ENV of the steps so far
-	paths    []string          // GITHUB_PATH of the steps so far, the newest last
-	actions  map[string]Action
-	results  []stepResult // the `steps` context
+	setEnv   map[string]string     // GITHUB_ENV of the steps so far
+	paths    []string              // GITHUB_PATH of the steps so far, the newest last
+	calls    map[*cairn.Step]*call // of the steps with uses
+	top      *scope                // of the job's steps
 	posts    []*post
 	prepared *StepContext    // of the registry's hooks; nil without them
 	deployed string          // where the job put something; see noteDeployed
@@ -102,7 +103,7 @@ type executor struct {
 	mu      sync.Mutex
 	status  cairn.Conclusion // of the job so far
 	reason  string
-	current *running
+	running map[*running]struct{} // the steps that run now
 }
 
 // stepResult is what the `steps` context shows of one step with an id.
@@ -112,19 +113,12 @@ type stepResult struct {
 	outputs map[string]string // as they are; those of the row are masked
 }
 
-// running is the step that runs now, for the moment in which the job is cancelled.
+// running is a step that runs now, for the moment in which the job is cancelled.
 type running struct {
 	condition string
+	scope     *scope
 	env       *expr.Env
 	stop      context.CancelCauseFunc
-}
-
-// post is what an action still has to do at the end.
-type post struct {
-	action PostAction
-	ctx    *StepContext
-	name   string
-	uses   string
 }
 
 // Execute runs the job to its end and returns the last reports, the very last
@@ -142,9 +136,10 @@ func Execute(ctx context.Context, j Job) []cairn.Report {
 	defer stop(nil)
 	x := &executor{
 		Job: j, ctx: ctx, stop: stop, masks: NewMasks(),
-		setEnv: map[string]string{}, actions: map[string]Action{},
+		setEnv: map[string]string{}, calls: map[*cairn.Step]*call{}, running: map[*running]struct{}{},
 		status: cairn.Success, hold: j.Spec.Interactive && j.Hold != nil,
 	}
+	x.top = &scope{x: x}
 	x.pend(cairn.Report{Kind: cairn.ReportStarted})
 	done := make(chan struct{})
 	defer close(done)
@@ -199,26 +194,25 @@ func (x *executor) watch(done <-chan struct{}) {
 	}
 }
 
-// cancel sets the job's status and stops the running step unless its condition
+// cancel sets the job's status and stops each running step unless its condition
 // holds in a cancelled job too.
 func (x *executor) cancel(c cairn.Conclusion, reason string, cause error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.status, x.reason = c, reason
-	if x.current == nil {
-		return
-	}
-	if x.ctx.Err() == nil {
-		if ok, err := expr.Condition(x.current.condition, x.current.envWith(c)); err == nil && ok {
-			return
+	for r := range x.running {
+		if x.ctx.Err() == nil {
+			if ok, err := expr.Condition(r.condition, r.envWith(c)); err == nil && ok {
+				continue
+			}
 		}
+		r.stop(cause)
 	}
-	x.current.stop(cause)
 }
 
 // envWith is the environment of the step's condition under another job status.
 func (r *running) envWith(c cairn.Conclusion) *expr.Env {
-	return &expr.Env{Contexts: r.env.Contexts, Functions: statusFunctions(func() cairn.Conclusion { return c }, nil)}
+	return &expr.Env{Contexts: r.env.Contexts, Functions: r.scope.functions(func() cairn.Conclusion { return c }, nil)}
 }
 
 func (x *executor) jobStatus() cairn.Conclusion {
@@ -368,8 +362,8 @@ func (x *executor) annotation(severity, message string) cairn.Annotation {
 }
 
 // makeFiles makes the folder of a step's script and environment files.
-func (x *executor) makeFiles(number int) (string, error) {
-	dir := fmt.Sprintf("%s/%d", x.Machine.Dirs().Files, number)
+func (st *step) makeFiles() (string, error) {
+	dir := filepath.Join(st.x.Machine.Dirs().Files, st.number)
 	return dir, os.MkdirAll(dir, 0o700)
 }
 

@@ -19,7 +19,8 @@ func (st *step) explainError(err error) {
 	if errors.Is(err, syscall.ENOSPC) {
 		err = logFailed(err)
 	}
-	logged := st.fault != nil && errors.Is(err, st.fault)
+	var shown told
+	logged := st.fault != nil && errors.Is(err, st.fault) || errors.As(err, &shown)
 	if !logged {
 		logError(st.log, err)
 		st.keep(cairn.Annotation{Severity: AnnotationError, Message: err.Error()})

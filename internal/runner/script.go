@@ -33,14 +33,14 @@ func (st *step) script(ctx context.Context, env *expr.Env) error {
 	if err != nil {
 		return err
 	}
-	files, err := x.makeFiles(st.row.Number)
+	files, err := st.makeFiles()
 	if err != nil {
 		return fmt.Errorf("the step's files cannot be made: %w", err)
 	}
 	if err := st.makeEnvFiles(files); err != nil {
 		return err
 	}
-	procEnv := x.processEnv(st.env, st.files)
+	procEnv := st.scope.processEnv(st.env, st.files)
 	look := func(file string) (string, error) { return x.Machine.LookPath(file, procEnv["PATH"]) }
 	sh, err := findShell(name, look)
 	if err != nil {
@@ -105,12 +105,7 @@ func (st *step) header(text string, sh shell) {
 }
 
 func (st *step) showEnv() {
-	all := map[string]string{}
-	for _, layer := range []map[string]string{st.x.jobEnv, st.x.setEnv, st.env} {
-		for k, v := range layer {
-			all[k] = v
-		}
-	}
+	all := st.scope.shownEnv(st.env)
 	if len(all) == 0 {
 		return
 	}

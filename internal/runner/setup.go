@@ -35,10 +35,6 @@ func (x *executor) prepare(log *stepLog) error {
 	if x.Spec.Schema > cairn.JobSpecSchema {
 		return cairn.Errorf(cairn.CodeUnsupported, "the job has schema %d; this Cairn knows up to %d", x.Spec.Schema, cairn.JobSpecSchema)
 	}
-	if !x.Spec.Container.IsZero() || !x.Spec.Services.IsZero() {
-		return cairn.Errorf(cairn.CodeUnsupported, "jobs with container or services are not built yet").
-			WithHint("remove container: and services: from the job to run it on this host")
-	}
 	for _, name := range x.addMasks() {
 		log.line("##[warning]The secret %s has fewer than %d characters and is not hidden in logs", name, MinMask)
 	}
@@ -52,23 +48,17 @@ func (x *executor) prepare(log *stepLog) error {
 		}
 		log.line("Commit: %s%s", x.Spec.Code.Commit, dirty)
 	}
-	var missing []error
-	for _, s := range x.Spec.Steps {
-		if s.Uses == "" || x.actions[s.Uses] != nil {
-			continue
-		}
-		a, err := x.findAction(s.Uses)
-		if err != nil {
-			missing = append(missing, err)
-			continue
-		}
-		x.actions[s.Uses] = a
-	}
-	if len(missing) > 0 {
-		return errors.Join(missing...)
+	if err := x.findActions(); err != nil {
+		return err
 	}
 	if err := x.prepareContexts(); err != nil {
 		return err
+	}
+	if err := x.evalContainers(); err != nil {
+		return err
+	}
+	if x.wanted.Container != nil {
+		return nil // what the registry prepares is of this host: its Pythons
 	}
 	return x.hooks(log)
 }
@@ -79,7 +69,7 @@ func (x *executor) hooks(log *stepLog) error {
 	if !ok {
 		return nil
 	}
-	st := &step{x: x, row: &cairn.StepRow{}, log: log, outputs: map[string]string{}}
+	st := &step{x: x, scope: x.top, spec: &cairn.Step{}, row: &cairn.StepRow{}, log: log, outputs: map[string]string{}}
 	c := st.context(nil)
 	err := protect(func() error { return h.Prepare(x.ctx, c) })
 	st.out.flush()
@@ -94,8 +84,27 @@ func (x *executor) complete() {
 		return
 	}
 	if a, name := x.Registry.(JobHooks).Complete(x.prepared); a != nil {
-		x.post(&post{action: a, ctx: x.prepared, name: name})
+		c := &call{spec: &cairn.Step{}, handler: native{a}, native: x.prepared}
+		x.postAs(c, name, "")
 	}
+}
+
+// findActions finds what the steps use. All that is missing is told at once.
+func (x *executor) findActions() error {
+	var missing []error
+	for i := range x.Spec.Steps {
+		s := &x.Spec.Steps[i]
+		if s.Uses == "" {
+			continue
+		}
+		a, err := x.findAction(s.Uses)
+		if err != nil {
+			missing = append(missing, err)
+			continue
+		}
+		x.calls[s] = &call{spec: s, handler: native{a}}
+	}
+	return errors.Join(missing...)
 }
 
 func (x *executor) findAction(uses string) (Action, error) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strconv"
 	"strings"
 	"time"
 
@@ -12,19 +13,29 @@ import (
 	"github.com/cairn-ml/cairn/internal/expr"
 )
 
-// step is one step while it runs.
+// step is one step while it runs: of the job, or of a composite action. It is one
+// stage of an action where the step uses one.
 type step struct {
-	x       *executor
-	spec    *cairn.Step
+	x     *executor
+	scope *scope // the level that it belongs to
+	spec  *cairn.Step
+	stage stage
+	cond  string // when it runs
+	call  *call  // nil: a script
+	// row is shown for a step of the job. One of a composite action has a row that
+	// nobody sees; its log, annotations and summary are those of the step around.
 	row     *cairn.StepRow
 	log     *stepLog
 	out     *output
+	title   string            // the name without Pre and Post
 	env     map[string]string // its own env:
 	action  string            // github.action
 	files   map[string]string // environment files by variable; nil until they are made
 	outputs map[string]string
-	state   map[string]string
 	echo    bool
+	parts   int      // steps of composite actions so far, for the names of their files
+	number  string   // of its files
+	running *running // while it can be stopped
 	// fault is what commands and environment files did wrong: it fails the step.
 	fault error
 	dir   string           // where its script ran
@@ -33,20 +44,25 @@ type step struct {
 
 // step runs one step of the file, or records why it does not run.
 func (x *executor) step(s *cairn.Step) {
-	row := x.newRow(s.ID, "", s.Uses)
-	st := &step{x: x, spec: s, row: row, action: x.actionID(s), outputs: map[string]string{}, echo: x.Spec.Debug}
-	envErr := st.evalEnv()
-	env := x.env(st.env, st.action)
-	row.Name = st.name(env)
-	run, err := st.condition(env)
-	if err == nil {
-		err = envErr
+	st := x.newStep(x.top, s, x.calls[s], stageMain)
+	st.row = x.newRow(s.ID, "", s.Uses)
+	st.action = actionID(s, x.number)
+	st.begin()
+}
+
+// begin runs a step that has a row of its own, or records why it does not run.
+func (st *step) begin() {
+	x := st.x
+	st.number = strconv.Itoa(st.row.Number)
+	env, run, err := st.ready()
+	if st.row.Name == "" {
+		st.row.Name = map[stage]string{stagePre: "Pre "}[st.stage] + st.title
 	}
 	if !run && err == nil {
-		st.skip(explain(s.If, x.jobStatus(), env))
+		st.skip(st.whyNot(env))
 		return
 	}
-	if x.hold && x.ctx.Err() == nil {
+	if x.hold && x.ctx.Err() == nil && st.stage == stageMain {
 		switch x.holdAt(st) {
 		case HoldSkip:
 			st.skip("skipped by hand")
@@ -58,68 +74,73 @@ func (x *executor) step(s *cairn.Step) {
 			st.skip("cancelled by hand")
 			return
 		}
-		row.Status, row.StartedAt = cairn.StatusRunning, x.Now().UTC()
+		st.row.Status, st.row.StartedAt = cairn.StatusRunning, x.Now().UTC()
 	}
-	st.run(env, err)
-}
-
-// run does the step. early is an error from before it could start.
-func (st *step) run(env *expr.Env, early error) {
-	x := st.x
 	x.pendStep(st.row)
 	x.flush()
-	log, err := x.openLog(st.row)
-	if err != nil {
-		st.end(env, err)
+	log, logErr := x.openLog(st.row)
+	if logErr != nil {
+		st.end(env, logErr)
 		return
 	}
 	st.log = log
-	err = early
 	if err == nil {
-		err = st.guarded(env)
+		err = st.guarded(x.ctx, env)
 	}
 	st.end(env, err)
 }
 
-// guarded runs the step's main part under its timeout and under the job's cancel.
-func (st *step) guarded(env *expr.Env) error {
-	x := st.x
+// ready evaluates env:, the name and the condition of a step.
+func (st *step) ready() (env *expr.Env, run bool, err error) {
+	envErr := st.evalEnv()
+	env = st.scope.exprEnv(st.env, st.action)
+	st.title = st.name(env)
+	run, err = st.condition(env)
+	if err == nil {
+		err = envErr
+	}
+	return env, run, err
+}
+
+// whyNot says why the step does not run.
+func (st *step) whyNot(env *expr.Env) string {
+	if st.stage == stagePost && st.x.ctx.Err() != nil {
+		return "the job ended by force"
+	}
+	return explain(st.cond, st.scope.result(), env)
+}
+
+// guarded does the step under its timeout and under the job's cancel.
+func (st *step) guarded(ctx context.Context, env *expr.Env) error {
 	timeout, err := st.timeout(env)
 	if err != nil {
 		return err
 	}
-	ctx, stop := context.WithCancelCause(x.ctx)
+	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	if timeout > 0 {
 		var end context.CancelFunc
 		ctx, end = context.WithTimeoutCause(ctx, timeout, errStepTime)
 		defer end()
 	}
-	r := &running{condition: st.spec.If, env: env, stop: stop}
-	x.mu.Lock()
-	x.current = r
-	now, why := x.status, x.reason
-	x.mu.Unlock()
+	now, why := st.arm(env, stop)
+	defer st.disarm()
 	// A cancel between the condition and here found no step to stop.
 	if now != st.seen {
-		if ok, err := expr.Condition(st.spec.If, r.envWith(now)); err != nil || !ok {
-			x.mu.Lock()
-			x.current = nil
-			x.mu.Unlock()
+		if ok, err := expr.Condition(st.cond, st.running.envWith(now)); err != nil || !ok {
 			return fmt.Errorf("the job was %s before the step began%w", why, silent{errCancelled})
 		}
 	}
-	if st.spec.Uses != "" {
+	if st.call != nil {
 		err = st.uses(ctx, env)
 	} else {
 		err = st.script(ctx, env)
 	}
-	x.mu.Lock()
-	x.current = nil
-	x.mu.Unlock()
 	// The cause says more than what a killed process or a cancelled call answers.
 	if err != nil && ctx.Err() != nil {
 		switch cause := context.Cause(ctx); {
+		case errors.Is(cause, errStepTime) && timeout == 0:
+			return fmt.Errorf("The action has timed out.%w", silent{errStepTime})
 		case errors.Is(cause, errStepTime):
 			return fmt.Errorf("The action '%s' has timed out after %s.%w", st.row.Name, minutesText(timeout.Minutes()), silent{errStepTime})
 		case errors.Is(cause, errCancelled), errors.Is(cause, errJobTime), errors.Is(cause, errGrace):
@@ -129,6 +150,24 @@ func (st *step) guarded(env *expr.Env) error {
 		}
 	}
 	return err
+}
+
+// arm lets a cancel of the job stop the step. It answers what the job's status is
+// from then on.
+func (st *step) arm(env *expr.Env, stop context.CancelCauseFunc) (now cairn.Conclusion, why string) {
+	x := st.x
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	st.running = &running{condition: st.cond, scope: st.scope, env: env, stop: stop}
+	x.running[st.running] = struct{}{}
+	return x.status, x.reason
+}
+
+// disarm ends that: the step is over, or its parts are stopped one by one.
+func (st *step) disarm() {
+	st.x.mu.Lock()
+	defer st.x.mu.Unlock()
+	delete(st.x.running, st.running)
 }
 
 // silent wraps an error that is found by errors.Is and adds no text.
@@ -152,7 +191,7 @@ func (st *step) end(env *expr.Env, err error) {
 	if err != nil && st.log != nil {
 		st.explainError(err)
 	}
-	if st.log != nil {
+	if st.log != nil && st.scope.outer == nil {
 		size, logErr := st.log.close()
 		st.row.LogSize = size
 		if logErr != nil && err == nil {
@@ -164,7 +203,7 @@ func (st *step) end(env *expr.Env, err error) {
 		if st.continueOnError(env) {
 			st.row.Conclusion = cairn.Success
 		} else {
-			x.fail(fmt.Sprintf("step %q failed: %s", st.row.Name, st.row.Reason))
+			st.scope.bad(st, err)
 		}
 	}
 	st.row.Outputs = st.masked(st.outputs)
@@ -183,11 +222,21 @@ func (st *step) skip(reason string) {
 
 // record shows the step to the ones after it and reports its row.
 func (st *step) record() {
-	x := st.x
-	if st.spec != nil && st.spec.ID != "" {
-		x.results = append(x.results, stepResult{id: st.spec.ID, row: st.row, outputs: st.outputs})
+	if st.spec.ID != "" && st.stage == stageMain {
+		st.scope.results = append(st.scope.results, stepResult{id: st.spec.ID, row: st.row, outputs: st.outputs})
 	}
-	x.pendStep(st.row)
+	if st.scope.outer == nil {
+		st.x.pendStep(st.row)
+	}
+}
+
+// top is the step of the job that this one is or is part of: what it shows is
+// shown there.
+func (st *step) top() *step {
+	for st.scope.outer != nil {
+		st = st.scope.outer
+	}
+	return st
 }
 
 func (st *step) masked(m map[string]string) map[string]string {
@@ -205,7 +254,7 @@ func (st *step) evalEnv() error {
 	if len(st.spec.Env) == 0 {
 		return nil
 	}
-	env := st.x.env(nil, st.action)
+	env := st.scope.exprEnv(nil, st.action)
 	values := map[string]string{}
 	for _, nv := range st.spec.Env {
 		v, err := expr.EvalString(nv.Value, env)
@@ -248,10 +297,10 @@ func (st *step) condition(env *expr.Env) (bool, error) {
 		return false, nil
 	}
 	st.seen = st.x.jobStatus()
-	ok, err := expr.Condition(st.spec.If, env)
+	ok, err := expr.Condition(st.cond, env)
 	if err != nil {
 		e := cairn.Errorf(cairn.CodeInvalid, "if: %w", err)
-		if !st.spec.IfPos.IsZero() {
+		if !st.spec.IfPos.IsZero() && st.stage == stageMain {
 			e = e.At(st.spec.IfPos)
 		}
 		return false, e
@@ -274,7 +323,7 @@ func (st *step) timeout(env *expr.Env) (time.Duration, error) {
 }
 
 func (st *step) continueOnError(env *expr.Env) bool {
-	if st.spec == nil || st.spec.ContinueOnError.IsZero() {
+	if st.spec.ContinueOnError.IsZero() {
 		return false
 	}
 	ok, err := expr.EvalBool(st.spec.ContinueOnError, env)
@@ -282,15 +331,15 @@ func (st *step) continueOnError(env *expr.Env) bool {
 }
 
 // actionID is github.action: the id, or the action's name, counted.
-func (x *executor) actionID(s *cairn.Step) string {
+func actionID(s *cairn.Step, number int) string {
 	if s.ID != "" {
 		return s.ID
 	}
 	if s.Uses == "" {
-		return fmt.Sprintf("__run_%d", x.number)
+		return fmt.Sprintf("__run_%d", number)
 	}
 	name, _, _ := strings.Cut(s.Uses, "@")
-	return fmt.Sprintf("__%s_%d", strings.ReplaceAll(name, "/", "_"), x.number)
+	return fmt.Sprintf("__%s_%d", strings.ReplaceAll(name, "/", "_"), number)
 }
 
 // holdAt waits until somebody says how an interactive job goes on.
@@ -309,7 +358,7 @@ func (x *executor) holdAt(st *step) HoldAnswer {
 		}
 	}()
 	dir := x.Machine.Dirs().Workspace
-	a, err := x.Hold(ctx, HoldPoint{Step: *st.row, Env: maps.Clone(x.processEnv(st.env, nil)), Dir: dir})
+	a, err := x.Hold(ctx, HoldPoint{Step: *st.row, Env: maps.Clone(st.scope.processEnv(st.env, nil)), Dir: dir})
 	if err != nil {
 		return HoldAbort
 	}

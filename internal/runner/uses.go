@@ -10,32 +10,38 @@ import (
 	"github.com/cairn-ml/cairn/internal/expr"
 )
 
-// uses runs a native action.
+// uses runs a stage of the action that the step names.
 func (st *step) uses(ctx context.Context, env *expr.Env) error {
-	x := st.x
+	if st.call.handler == nil {
+		return cairn.Errorf(cairn.CodeInternal, "%s was not prepared", st.spec.Uses)
+	}
+	return st.call.handler.run(ctx, st, env)
+}
+
+// with evaluates the inputs that the step gives, by lower-case name.
+func (st *step) with(env *expr.Env) (map[string]string, error) {
 	inputs := map[string]string{}
+	for _, nv := range st.spec.With {
+		v, err := expr.EvalString(nv.Value, env)
+		if err != nil {
+			return nil, evalFailed("with."+nv.Name, nv.Value, err)
+		}
+		inputs[strings.ToLower(nv.Name)] = v
+	}
+	return inputs, nil
+}
+
+// usesHeader shows what is going to run, as GitHub's logs do.
+func (st *step) usesHeader(inputs map[string]string) {
 	st.log.line("##[group]Run %s", st.spec.Uses)
 	if len(st.spec.With) > 0 {
 		st.log.line("with:")
 	}
 	for _, nv := range st.spec.With {
-		v, err := expr.EvalString(nv.Value, env)
-		if err != nil {
-			return evalFailed("with."+nv.Name, nv.Value, err)
-		}
-		inputs[strings.ToLower(nv.Name)] = v
-		st.log.line("  %s: %s", nv.Name, v)
+		st.log.line("  %s: %s", nv.Name, inputs[strings.ToLower(nv.Name)])
 	}
 	st.showEnv()
 	st.log.line("##[endgroup]")
-	action := x.actions[st.spec.Uses]
-	c := st.context(inputs)
-	if p, ok := action.(PostAction); ok {
-		x.posts = append(x.posts, &post{action: p, ctx: c, name: "Post " + st.row.Name, uses: st.spec.Uses})
-	}
-	err := protect(func() error { return action.Run(ctx, c) })
-	st.take(c)
-	return err
 }
 
 // context is what an action sees.
@@ -43,8 +49,8 @@ func (st *step) context(inputs map[string]string) *StepContext {
 	x := st.x
 	c := &StepContext{
 		Spec: x.Spec, Uses: st.row.Uses, ID: st.action, Inputs: inputs,
-		Env:  x.processEnv(st.env, map[string]string{"GITHUB_ACTION": st.action}),
-		Dirs: x.Machine.Dirs(), Server: x.Server, State: map[string]string{},
+		Env:  st.scope.processEnv(st.env, map[string]string{"GITHUB_ACTION": st.action}),
+		Dirs: x.Machine.Dirs(), InContainer: x.wanted.Container != nil, Server: x.Server, State: map[string]string{},
 	}
 	st.attach(c)
 	return c
@@ -94,33 +100,10 @@ func (st *step) take(c *StepContext) {
 	if n := c.Summary.Len(); n > maxSummary {
 		st.annotate(AnnotationError, fmt.Sprintf("the summary of %s is too large: at most %s are allowed", sizeText(int64(n)), sizeText(maxSummary)), nil)
 	} else if n > 0 {
-		st.row.Summary = st.x.masks.String(c.Summary.String())
+		st.addSummary(c.Summary.String())
 	}
 	c.Outputs, c.EnvSet, c.PathsAdded, c.Annotations = nil, nil, nil, nil
 	c.Summary.Reset()
-}
-
-// post runs what an action does at the end of the job. It runs whatever
-// happened, unless the job is at its end by force.
-func (x *executor) post(p *post) {
-	row := x.newRow("", p.name, p.uses)
-	st := &step{x: x, row: row, spec: &cairn.Step{If: "always()", Uses: p.uses}, action: p.ctx.ID, outputs: map[string]string{}}
-	if x.ctx.Err() != nil {
-		st.skip("the job ended by force")
-		return
-	}
-	x.pendStep(row)
-	x.flush()
-	log, err := x.openLog(row)
-	if err == nil {
-		st.log = log
-		st.attach(p.ctx)
-		ctx, stop := context.WithCancelCause(x.ctx)
-		err = protect(func() error { return p.action.Post(ctx, p.ctx) })
-		stop(nil)
-		st.take(p.ctx)
-	}
-	st.end(x.env(nil, ""), err)
 }
 
 // protect turns a panic of an action into a failure of its step.
