@@ -62,6 +62,8 @@ type Label struct {
 
 // Artifact is what a job uploaded under a name, or a file that it left behind.
 type Artifact struct {
+	// ID counts the artifacts of a home: a newer one has a higher number.
+	ID        int64     `json:"id,omitempty"`
 	Run       RunID     `json:"run"`
 	Attempt   int       `json:"attempt"`
 	Job       JobID     `json:"job"`
@@ -71,6 +73,34 @@ type Artifact struct {
 	Files     int64     `json:"files"`
 	CreatedAt time.Time `json:"created_at"`
 	ExpiresAt time.Time `json:"expires_at,omitzero"` // 90 days unless the step asks otherwise
+	// Archive is the zip that a client of GitHub's artifact service uploaded, byte
+	// for byte; Digest is the tree of what it holds.
+	Archive     Digest `json:"archive,omitempty"`
+	ArchiveSize int64  `json:"archive_size,omitempty"`
+	// MediaType is set for a single file that was uploaded as it is, without a zip.
+	MediaType string `json:"media_type,omitempty"`
+	// Gone says why its bytes are not kept any more; see the Artifact constants. The
+	// row stays, so that a trace keeps its names.
+	Gone   string    `json:"gone,omitempty"`
+	GoneAt time.Time `json:"gone_at,omitzero"`
+}
+
+// Why the bytes of an artifact are not kept any more.
+const (
+	ArtifactExpired = "expired"
+	ArtifactDeleted = "deleted"
+)
+
+// Ref is the artifact's name in the lineage graph.
+func (a *Artifact) Ref() Ref { return ArtifactRef(a.Run, a.Attempt, a.Name) }
+
+// Roots are the digests that the artifact stands on: of a tree, and of an archive
+// where there is one. One that is gone stands on none.
+func (a *Artifact) Roots() (tree, archive Digest) {
+	if a.Gone != "" {
+		return "", ""
+	}
+	return a.Digest, a.Archive
 }
 
 // Asset is the name that versions belong to: a registered model, a dataset.

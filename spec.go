@@ -63,7 +63,10 @@ const JobSpecSchema = 1
 type JobSecrets struct {
 	Secrets map[string]string `json:"secrets"`
 	Token   string            `json:"token"` // the job's own token: CAIRN_TOKEN, MLFLOW_TRACKING_TOKEN
-	Masks   []string          `json:"masks,omitempty"`
+	// Runtime is the same right as a signed token of the form that GitHub's clients
+	// of artifacts and caches read: ACTIONS_RUNTIME_TOKEN of steps with uses.
+	Runtime string   `json:"runtime,omitempty"`
+	Masks   []string `json:"masks,omitempty"`
 	// Env are variables from an env file: every step gets those that its workflow
 	// leaves open. Their values are masked.
 	Env map[string]string `json:"env,omitempty"`

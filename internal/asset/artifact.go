@@ -3,15 +3,12 @@ package asset
 import (
 	"context"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/cairn-ml/cairn"
 )
-
-// artifactTTL is how long an artifact is kept unless its step says otherwise.
-const artifactTTL = 90 * 24 * time.Hour
 
 // badArtifactName matches what GitHub forbids in the name of an artifact.
 var badArtifactName = regexp.MustCompile(`[":<>|*?\r\n\\/\x00-\x1f]`)
@@ -41,24 +38,26 @@ func (s *Service) CreateArtifact(ctx context.Context, a cairn.Artifact, overwrit
 	if err := s.index(ctx, a.Digest); err != nil {
 		return nil, err
 	}
-	a.CreatedAt = s.o.Now().UTC()
-	if a.ExpiresAt.IsZero() {
-		a.ExpiresAt = a.CreatedAt.Add(artifactTTL)
+	if err := s.keepFor(ctx, &a); err != nil {
+		return nil, err
 	}
-	ref := cairn.ArtifactRef(a.Run, a.Attempt, a.Name)
-	e := event(cairn.EvAssetCreated, ref, actor, a)
-	e.Run = a.Run
-	a, err := s.o.Store.CreateArtifact(ctx, a, overwrite, cairn.Change{By: actor.Name, Events: []cairn.Event{e},
-		Links: []cairn.Link{{From: cairn.JobRef(a.Job), Relation: cairn.RelMade, To: ref}}})
+	a, err := s.o.Store.CreateArtifact(ctx, a, overwrite, func(a cairn.Artifact) cairn.Change {
+		e := event(cairn.EvAssetCreated, a.Ref(), actor, a)
+		e.Run = a.Run
+		return cairn.Change{By: actor.Name, Events: []cairn.Event{e},
+			Links: []cairn.Link{{From: cairn.JobRef(a.Job), Relation: cairn.RelMade, To: a.Ref()}}}
+	})
 	if err != nil {
 		return nil, err
 	}
 	return &a, nil
 }
 
-// Artifacts lists a run's artifacts, newest attempt first.
+// Artifacts lists a run's artifacts, newest attempt first: without those that
+// somebody deleted, with those whose time is over.
 func (s *Service) Artifacts(ctx context.Context, run cairn.RunID) ([]cairn.Artifact, error) {
-	return s.o.Store.Artifacts(ctx, run)
+	all, err := s.o.Store.Artifacts(ctx, run)
+	return slices.DeleteFunc(all, func(a cairn.Artifact) bool { return a.Gone == cairn.ArtifactDeleted }), err
 }
 
 // Artifact is the one of that name of the newest attempt that has it.
@@ -68,14 +67,14 @@ func (s *Service) Artifact(ctx context.Context, run cairn.RunID, name string) (*
 
 // findArtifact looks in one attempt, or (0) in all, newest first.
 func (s *Service) findArtifact(ctx context.Context, run cairn.RunID, attempt int, name string) (*cairn.Artifact, error) {
-	all, err := s.o.Store.Artifacts(ctx, run)
+	all, err := s.Artifacts(ctx, run)
 	if err != nil {
 		return nil, err
 	}
 	var names []string
 	for i := range all {
 		if all[i].Name == name && (attempt == 0 || all[i].Attempt == attempt) {
-			return &all[i], nil
+			return &all[i], Held(&all[i])
 		}
 		names = append(names, all[i].Name)
 	}

@@ -21,6 +21,8 @@ type Options struct {
 	// JobInfo tells what resolution needs to know of a job; nil: no paths, and
 	// labels keep what they meant.
 	JobInfo func(ctx context.Context, p cairn.Principal) (JobInfo, error)
+	// Retention tells how long artifacts of a run are kept; nil: DefaultRetention.
+	Retention func(ctx context.Context, run cairn.RunID) (Retention, error)
 }
 
 // JobInfo is what resolution needs to know of a job.

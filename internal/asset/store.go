@@ -2,6 +2,7 @@ package asset
 
 import (
 	"context"
+	"time"
 
 	"github.com/cairn-ml/cairn"
 )
@@ -45,10 +46,17 @@ type Store interface {
 		change func(cairn.AssetVersion) cairn.Change) (cairn.AssetVersion, error)
 	Pins(ctx context.Context, run cairn.RunID) ([]cairn.Pin, error)
 
-	// CreateArtifact adds an artifact. The same one again by the same job is
-	// answered; another one under its name is a conflict unless overwrite.
-	CreateArtifact(ctx context.Context, a cairn.Artifact, overwrite bool, ch cairn.Change) (cairn.Artifact, error)
+	// CreateArtifact adds an artifact and numbers it. The same one again by the same
+	// job is answered; another one under its name is a conflict unless overwrite.
+	CreateArtifact(ctx context.Context, a cairn.Artifact, overwrite bool, change func(cairn.Artifact) cairn.Change) (cairn.Artifact, error)
+	// Artifacts lists a run's artifacts, newest attempt first, those that are gone too.
 	Artifacts(ctx context.Context, run cairn.RunID) ([]cairn.Artifact, error)
+	ArtifactByID(ctx context.Context, id int64) (cairn.Artifact, error)
+	// ArtifactsExpired lists artifacts whose time is over and that are not gone yet.
+	ArtifactsExpired(ctx context.Context, now time.Time, limit int) ([]cairn.Artifact, error)
+	// EndArtifact notes that the bytes of an artifact are not kept any more; ok is
+	// false for one that is gone already.
+	EndArtifact(ctx context.Context, id int64, why string, at time.Time, change func(cairn.Artifact) cairn.Change) (ok bool, err error)
 	// AddLinks writes links and events that belong to no row of this room.
 	AddLinks(ctx context.Context, ch cairn.Change) error
 

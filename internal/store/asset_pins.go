@@ -119,39 +119,6 @@ func (s *Store) Pins(ctx context.Context, run cairn.RunID) ([]cairn.Pin, error) 
 	return out, rows.Err()
 }
 
-// CreateArtifact adds an artifact; see asset.Store.
-func (s *Store) CreateArtifact(ctx context.Context, a cairn.Artifact, overwrite bool, ch cairn.Change) (cairn.Artifact, error) {
-	err := s.write(ctx, func(tx *Tx) error {
-		old, err := body[cairn.Artifact](ctx, txReader{tx}, `SELECT body FROM artifacts WHERE run = ? AND attempt = ? AND name = ?`, a.Run, a.Attempt, a.Name)
-		switch {
-		case err == nil && old.Job == a.Job && old.Digest == a.Digest:
-			a = old
-			return nil
-		case err == nil && !overwrite:
-			return cairn.Errorf(cairn.CodeConflict, "this attempt has an artifact %q already: %s of job %d", a.Name, old.Digest, old.Job).
-				WithHint("choose another name (a matrix needs one for each instance), or set overwrite: true")
-		case err != nil && !errors.Is(err, sql.ErrNoRows):
-			return err
-		}
-		text, err := toJSON(a)
-		if err != nil {
-			return err
-		}
-		if _, err := tx.Exec(`INSERT INTO artifacts (run, attempt, name, job, digest, body) VALUES (?, ?, ?, ?, ?, ?)
-			ON CONFLICT (run, attempt, name) DO UPDATE SET job = excluded.job, digest = excluded.digest, body = excluded.body`,
-			a.Run, a.Attempt, a.Name, a.Job, string(a.Digest), text); err != nil {
-			return err
-		}
-		return tx.Change(ch)
-	})
-	return a, err
-}
-
-// Artifacts lists a run's artifacts, newest attempt first.
-func (s *Store) Artifacts(ctx context.Context, run cairn.RunID) ([]cairn.Artifact, error) {
-	return bodies[cairn.Artifact](ctx, poolReader{s.reads}, `SELECT body FROM artifacts WHERE run = ? ORDER BY attempt DESC, name`, run)
-}
-
 // AddLinks writes links and events that belong to no row.
 func (s *Store) AddLinks(ctx context.Context, ch cairn.Change) error {
 	return s.write(ctx, func(tx *Tx) error { return tx.Change(ch) })
