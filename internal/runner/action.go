@@ -98,9 +98,12 @@ type StepContext struct {
 	// Inputs are the evaluated `with`, by lower-case name. Use Input.
 	Inputs map[string]string
 	// Env is the environment of processes of this step; SetEnv changes it too.
-	Env    map[string]string
-	Dirs   Dirs
-	Server Server
+	Env  map[string]string
+	Dirs Dirs
+	// InContainer says that processes run in the job's container, where nothing of
+	// this host is but Dirs.
+	InContainer bool
+	Server      Server
 	// Log takes text for the step's log: masked, with a time before each line.
 	// Workflow commands in it are text.
 	Log io.Writer
