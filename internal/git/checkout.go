@@ -14,16 +14,22 @@ import (
 type CheckoutOptions struct {
 	// Ref is a branch, tag or commit other than the run's; "" is what the run is of.
 	Ref string
-	// Depth as fetch-depth is accepted and has no effect: history is on this
-	// machine, so all of it is there.
+	// Depth is how many commits of each line of history are shown, as fetch-depth: the
+	// rest is on this machine, but git log ends there. 0 is all of history, with
+	// every branch and tag that is hosted.
 	Depth int
-	// Tags makes the repository's tags known in the workspace.
+	// Tags makes the repository's tags known in the work tree.
 	Tags bool
-	// Clean empties the folder first. Without it a folder that holds something
-	// keeps what the commit does not have.
+	// Clean removes what is not of the commit. Without it a folder that is a work tree
+	// of the same remote keeps what the commit does not have.
 	Clean bool
+	// Detach leaves HEAD at the commit where it would be on a branch.
+	Detach bool
 	// RemoteURL is what the remote origin is set to; "": the hosted repository.
 	RemoteURL string
+	// Sparse are the folders (Cone) or patterns of a sparse checkout; none is all.
+	Sparse []string
+	Cone   bool
 }
 
 // Checkout makes dir a work tree of what code names and returns the commit that
@@ -39,7 +45,7 @@ func (g *Git) Checkout(ctx context.Context, code cairn.CodeRef, dir string, o Ch
 		return cairn.Commit{}, cairn.Errorf(cairn.CodeNotFound, "the hosted repository of %s is gone: %w", code.Repository, err)
 	}
 	sha, tree, ref := code.Commit, code.TreeGit, code.Ref
-	if o.Ref != "" && o.Ref != code.Ref && o.Ref != code.Commit {
+	if o.Ref != "" && !ofRun(code, o.Ref) {
 		if sha, tree, ref, err = g.other(ctx, code, o.Ref); err != nil {
 			return cairn.Commit{}, err
 		}
@@ -47,36 +53,71 @@ func (g *Git) Checkout(ctx context.Context, code cairn.CodeRef, dir string, o Ch
 	if !isID(sha) || !isID(tree) {
 		return cairn.Commit{}, cairn.Errorf(cairn.CodeInvalid, "%q and %q are not ids of a commit and a tree", clip(sha), clip(tree))
 	}
-	if o.Clean {
-		if err := emptyDir(dir); err != nil {
-			return cairn.Commit{}, fileError(err)
-		}
+	if o.Detach {
+		ref = ""
 	}
-	if err := makeRepo(dir, code.GitDir, sha, ref, o.RemoteURL); err != nil {
+	if o.RemoteURL == "" {
+		o.RemoteURL = code.GitDir
+	}
+	was, err := makeRoom(dir, o)
+	if err != nil {
+		return cairn.Commit{}, fileError(err)
+	}
+	if err := makeRepo(dir, code.GitDir, sha, ref, o.RemoteURL, was); err != nil {
 		return cairn.Commit{}, fileError(err)
 	}
 	own := filepath.Join(dir, ".git")
-	var c cairn.Commit
+	c, err := g.commit(ctx, hosted(code.GitDir), sha)
+	if err != nil {
+		return c, err
+	}
+	if err := g.cutHistory(ctx, code.GitDir, own, c, o.Depth); err != nil {
+		return c, err
+	}
+	inTree := call{dir: dir, own: true, env: []string{"GIT_DIR=" + own, "GIT_WORK_TREE=" + dir}}
+	if err := g.sparse(ctx, inTree, o); err != nil {
+		return c, err
+	}
 	eg, ectx := errgroup.WithContext(ctx)
 	eg.Go(func() error {
-		w := call{dir: dir, own: true, env: []string{"GIT_DIR=" + own, "GIT_WORK_TREE=" + dir}, args: []string{"read-tree", "-u", "--reset", tree}}
+		w := inTree
+		w.args = []string{"read-tree", "-u", "--reset", tree}
 		_, err := g.run(ectx, w)
 		return err
 	})
-	eg.Go(func() error {
-		var err error
-		c, err = g.commit(ectx, hosted(code.GitDir), sha)
-		return err
-	})
-	if o.Tags || o.Depth < 0 {
-		eg.Go(func() error { return g.copyTags(ectx, code.GitDir, own) })
-	}
+	eg.Go(func() error { return g.copyRefs(ectx, code.GitDir, own, ref, o) })
 	return c, eg.Wait()
 }
 
-// other finds what a job asks for instead of what its run is of.
+// ofRun reports whether a ref is what the run is of. A run that began in a working
+// tree is of its branch as it was there; what was pushed of that branch may be older.
+func ofRun(code cairn.CodeRef, ref string) bool {
+	if code.Commit == "" {
+		return false
+	}
+	here := ref == code.Ref || "refs/heads/"+ref == code.Ref || "refs/tags/"+ref == code.Ref
+	return ref == code.Commit || here && code.WorkDir != ""
+}
+
+// other finds what a job asks for instead of what its run is of: a branch before a
+// tag of the same name, as actions/checkout does.
 func (g *Git) other(ctx context.Context, code cairn.CodeRef, rev string) (sha, tree, ref string, err error) {
-	c, err := g.hostedCommit(ctx, code.GitDir, rev)
+	full := rev
+	if !isID(rev) && !strings.HasPrefix(rev, "refs/") {
+		for _, p := range []string{"refs/heads/", "refs/tags/", "refs/cairn/tags/"} {
+			if CheckRef(p+rev) != nil {
+				continue
+			}
+			if _, err := g.line(ctx, hosted(code.GitDir, "rev-parse", "--verify", "--quiet", p+rev)); err == nil {
+				full = p + rev
+				break
+			}
+		}
+	}
+	c, err := g.hostedCommit(ctx, code.GitDir, full)
+	if cairn.CodeOf(err) == cairn.CodeNotFound && code.Commit != "" && (rev == code.Ref || full == code.Ref || "refs/heads/"+rev == code.Ref) {
+		return code.Commit, code.TreeGit, code.Ref, nil // it was never pushed: the run's is the only one
+	}
 	if err != nil {
 		if cairn.CodeOf(err) == cairn.CodeNotFound {
 			err = cairn.Errorf(cairn.CodeNotFound, "there is no branch, tag or commit %q in %s as Cairn has it", rev, code.Repository).
@@ -84,85 +125,25 @@ func (g *Git) other(ctx context.Context, code cairn.CodeRef, rev string) (sha, t
 		}
 		return "", "", "", err
 	}
-	ref, err = g.fullRef(ctx, hosted(code.GitDir), rev)
+	if strings.HasPrefix(rev, "refs/pull/") {
+		return c.SHA, c.Tree, rev, nil
+	}
+	ref, err = g.fullRef(ctx, hosted(code.GitDir), full)
 	return c.SHA, c.Tree, ref, err
 }
 
-// makeRepo writes a repository without objects. A few files written here take a
-// fiftieth of the time of git init, git remote and git update-ref.
-func makeRepo(dir, gitDir, sha, ref, remote string) error {
-	own := filepath.Join(dir, ".git")
-	if remote == "" {
-		remote = gitDir
+// Sibling is another repository of the same host, with nothing of it chosen.
+func Sibling(code cairn.CodeRef, repo string) (cairn.CodeRef, error) {
+	if err := CheckRepo(repo); err != nil {
+		return cairn.CodeRef{}, err
 	}
-	files := map[string]string{
-		"objects/info/alternates": filepath.Join(gitDir, "objects") + "\n",
-		"config": "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = false\n\tlogallrefupdates = true\n" +
-			"[gc]\n\tauto = 0\n[remote \"origin\"]\n\turl = " + quoteConfig(remote) + "\n\tfetch = +refs/heads/*:refs/remotes/origin/*\n",
-		"HEAD": sha + "\n",
-	}
-	if name, ok := strings.CutPrefix(ref, "refs/heads/"); ok && CheckRef(ref) == nil {
-		files["HEAD"] = "ref: " + ref + "\n"
-		files[ref] = sha + "\n"
-		files["refs/remotes/origin/"+name] = sha + "\n"
-	}
-	if b, err := os.ReadFile(filepath.Join(gitDir, "shallow")); err == nil {
-		files["shallow"] = string(b)
-	}
-	for _, d := range []string{"objects/pack", "refs/heads", "refs/tags"} {
-		if err := os.MkdirAll(filepath.Join(own, d), 0o755); err != nil {
-			return err
-		}
-	}
-	for name, text := range files {
-		p := filepath.Join(own, filepath.FromSlash(name))
-		if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
-			return err
-		}
-		if err := os.WriteFile(p, []byte(text), 0o644); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// copyTags makes pushed and imported tags known in a work tree.
-func (g *Git) copyTags(ctx context.Context, gitDir, own string) error {
-	out, err := g.run(ctx, hosted(gitDir, "for-each-ref", "--format=%(objectname) %(refname)", "refs/cairn/tags", "refs/tags"))
-	if err != nil || len(out) == 0 {
-		return err
-	}
-	tags := map[string]string{} // a pushed tag wins over an imported one
-	for l := range strings.SplitSeq(strings.TrimSpace(string(out)), "\n") {
-		if id, ref, ok := strings.Cut(l, " "); ok {
-			tags["refs/tags/"+strings.TrimPrefix(strings.TrimPrefix(ref, "refs/cairn/tags/"), "refs/tags/")] = id
-		}
-	}
-	var in strings.Builder
-	for ref, id := range tags {
-		in.WriteString("update " + ref + " " + id + "\n")
-	}
-	c := hosted(own, "update-ref", "--stdin")
-	c.stdin = strings.NewReader(in.String())
-	_, err = g.run(ctx, c)
-	return err
-}
-
-// emptyDir removes what is in a folder, not the folder.
-func emptyDir(dir string) error {
-	entries, err := os.ReadDir(dir)
-	if os.IsNotExist(err) {
-		return os.MkdirAll(dir, 0o755)
-	}
+	dir := filepath.Join(filepath.Dir(filepath.Dir(code.GitDir)), filepath.FromSlash(repo)+".git")
+	head, err := os.ReadFile(filepath.Join(dir, "HEAD"))
 	if err != nil {
-		return err
+		return cairn.CodeRef{}, cairn.Errorf(cairn.CodeNotFound, "there is no repository %s here", repo)
 	}
-	for _, e := range entries {
-		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
-			return err
-		}
-	}
-	return nil
+	ref, _ := strings.CutPrefix(strings.TrimSpace(string(head)), "ref: ")
+	return cairn.CodeRef{Repository: repo, GitDir: dir, Ref: ref}, nil
 }
 
 // quoteConfig writes a value of a git configuration file.
