@@ -50,6 +50,9 @@ func jobOfToken(id string) (job cairn.JobID, epoch int64, ok bool) {
 
 // ByToken returns who a token stands for.
 func (s *Service) ByToken(ctx context.Context, text string) (cairn.Principal, error) {
+	if isJWT(text) {
+		return s.byRuntimeToken(ctx, text)
+	}
 	id, secret, ok := splitToken(text)
 	if !ok {
 		return cairn.Principal{}, unauthenticated("that is not a token of Cairn")
@@ -92,17 +95,7 @@ func (s *Service) byJobToken(ctx context.Context, id, secret string, job cairn.J
 	if subtle.ConstantTimeCompare([]byte(secret), []byte(s.key.sign(id))) != 1 {
 		return cairn.Principal{}, unauthenticated("the token is not known here")
 	}
-	j, err := s.store.Job(ctx, job)
-	if err != nil {
-		return cairn.Principal{}, unauthenticated("job %d is not known here", job)
-	}
-	switch {
-	case j.Epoch != epoch:
-		return cairn.Principal{}, unauthenticated("job %d was handed out again; this token is of an earlier time", job)
-	case j.Status == cairn.StatusCompleted:
-		return cairn.Principal{}, unauthenticated("job %d has ended, and its token with it", job)
-	}
-	return JobPrincipal(&j), nil
+	return s.Leased(ctx, job, epoch)
 }
 
 // JobPrincipal is who a job acts as.
