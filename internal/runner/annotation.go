@@ -60,8 +60,8 @@ func (st *step) placed(props map[string]string) map[string]string {
 // hostPath is a path that a program printed, as this host knows it: in a container
 // the folders of the job have other names.
 func (st *step) hostPath(path string) string {
-	if t, ok := st.x.Machine.(interface{ HostPath(string) string }); ok {
-		return t.HostPath(path)
+	if p, ok := st.x.hostPath(path); ok {
+		return p
 	}
 	return path
 }

@@ -122,7 +122,7 @@ func (sc *scope) exprEnv(stepEnv map[string]string, action string) *expr.Env {
 	}
 	c["env"] = exactObject(sc.shownEnv(stepEnv))
 	c["steps"] = sc.stepsContext()
-	c["job"] = expr.Object(expr.Field{Name: "status", Value: expr.String(x.jobStatus().Result())})
+	c["job"] = x.jobContext()
 	return &expr.Env{Contexts: c, Functions: sc.functions(x.jobStatus, x.hashFiles)}
 }
 
