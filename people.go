@@ -20,43 +20,6 @@ type RecordedRef struct {
 	Version int64  `json:"version"`
 }
 
-// Environment is a stage of a repository: its rules, secrets and variables.
-type Environment struct {
-	Repository string        `json:"repository"`
-	Name       string        `json:"name"`                // compared without case, kept as first written
-	Reviewers  []string      `json:"reviewers,omitempty"` // one of them must approve; empty: nobody need
-	Wait       time.Duration `json:"wait,omitempty"`
-	Branches   []string      `json:"branches,omitempty"` // patterns that may deploy; empty: all
-	AllowDirty bool          `json:"allow_dirty,omitempty"`
-	// NoSelfReview says that who started a run may not approve it.
-	NoSelfReview bool `json:"no_self_review,omitempty"`
-	// From says where the rules come from; see the EnvironmentFrom constants. File
-	// is the digest of the file that they were read from.
-	From      string    `json:"from,omitempty"`
-	File      Digest    `json:"file,omitempty"`
-	CreatedAt time.Time `json:"created_at"`
-}
-
-// Where the rules of an environment come from. Those that somebody set by hand
-// are never changed by a file.
-const (
-	EnvironmentFromHand    = ""
-	EnvironmentFromFile    = "file"    // .cairn/stages.yml
-	EnvironmentFromDefault = "default" // only a workflow names it
-)
-
-// Approval is the decision on one environment of one attempt.
-type Approval struct {
-	Run         RunID     `json:"run"`
-	Attempt     int       `json:"attempt"`
-	Environment string    `json:"environment"`
-	State       string    `json:"state"` // pending, approved, rejected
-	By          string    `json:"by,omitempty"`
-	Comment     string    `json:"comment,omitempty"`
-	AskedAt     time.Time `json:"asked_at"`
-	DecidedAt   time.Time `json:"decided_at,omitzero"`
-}
-
 // Scope says whose a secret or variable is: "workspace", "repo:owner/name",
 // "env:owner/name:stage" or "run:42" (from an --env-file). The narrowest wins.
 type Scope string

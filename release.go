@@ -99,7 +99,10 @@ type Deployment struct {
 	// Checks are the results of the fixed checks.
 	Checks []CheckResult `json:"checks,omitempty"`
 	// Reviewers may approve it; empty: nobody need. Approved is who did.
-	Reviewers  []string  `json:"reviewers,omitempty"`
+	Reviewers []string `json:"reviewers,omitempty"`
+	// Required is how many of them must; 0: one. Votes are what each of them said.
+	Required   int       `json:"required,omitempty"`
+	Votes      []Vote    `json:"votes,omitempty"`
 	ApprovedBy string    `json:"approved_by,omitempty"`
 	RejectedBy string    `json:"rejected_by,omitempty"`
 	Comment    string    `json:"comment,omitempty"`
@@ -194,6 +197,8 @@ type PendingApproval struct {
 	Environment string    `json:"environment"`
 	Title       string    `json:"title"`
 	Reviewers   []string  `json:"reviewers"`
+	Required    int       `json:"required,omitempty"` // how many of them must; 0: one
+	Votes       []Vote    `json:"votes,omitempty"`    // those who did already
 	Since       time.Time `json:"since"`
 	By          string    `json:"by"` // who asked for it
 	// Mine says that whoever asks may decide on it.

@@ -53,12 +53,17 @@ type NamedText struct {
 // rules of the workflow environment of that name.
 type StageRules struct {
 	Reviewers    []string     `json:"reviewers,omitempty"`
+	Required     int          `json:"required,omitempty"`       // how many of them must approve; 0: one
 	NoSelfReview bool         `json:"no_self_review,omitempty"` // who started it may not approve it
 	Wait         Milliseconds `json:"wait,omitempty"`
 	Branches     []string     `json:"branches,omitempty"`
+	Tags         []string     `json:"tags,omitempty"`
 	AllowDirty   bool         `json:"allow_dirty,omitempty"`
 	After        string       `json:"after,omitempty"` // the release was live on this stage before
-	Checks       []StageCheck `json:"checks,omitempty"`
+	// Gate is a condition in CEL that a job of the environment of that name must
+	// fulfil before it begins, and a deployment by hand as well.
+	Gate   string       `json:"gate,omitempty"`
+	Checks []StageCheck `json:"checks,omitempty"`
 }
 
 // StageCheck is a condition in CEL.

@@ -93,6 +93,12 @@ type (
 	}
 	// AskApproval opens the question whether the attempt may use an environment.
 	AskApproval struct{ Environment string }
+	// AskGate asks whether the condition of an environment holds; Done is how many
+	// jobs were completed by then.
+	AskGate struct {
+		Environment, Expr string
+		Done              int
+	}
 	// AddEnvironment records an environment that a workflow names first.
 	AddEnvironment struct{ Environment cairn.Environment }
 	// CancelOther ends another run (Job 0) or job in the same concurrency group.
@@ -121,6 +127,7 @@ func (Start) action()          {}
 func (Cancel) action()         {}
 func (Finish) action()         {}
 func (AskApproval) action()    {}
+func (AskGate) action()        {}
 func (AddEnvironment) action() {}
 func (CancelOther) action()    {}
 func (FinishRun) action()      {}

@@ -55,6 +55,7 @@ type effectResult struct {
 	pid      int
 	pidStart int64
 	stale    bool // a start whose lease is over: nothing was done
+	gate     *cairn.GateCheck
 	err      error
 }
 
@@ -75,6 +76,11 @@ func (e *Engine) dispatch(ctx context.Context, f cairn.Effect, s *start) {
 			return
 		}
 		key = strconv.FormatInt(int64(j.Job), 10)
+	case effectGate:
+		if err := json.Unmarshal(f.Payload, &j); err != nil {
+			e.complain(ctx, "an effect is damaged", err, "effect", f.ID)
+			return
+		}
 	default:
 		if e.o.Effects[f.Kind] == nil {
 			return // somebody else's
@@ -134,8 +140,12 @@ func (e *Engine) carryOut(ctx context.Context, f cairn.Effect, j jobEffect, s *s
 		r.err = handle(ctx, f)
 		return r
 	}
-	if f.Kind == effectStart {
+	switch f.Kind {
+	case effectStart:
 		r.pid, r.pidStart, r.stale, r.err = e.startJob(ctx, j, s)
+		return r
+	case effectGate:
+		r.gate, r.stale, r.err = e.checkGate(ctx, f)
 		return r
 	}
 	row, err := e.o.Store.Job(ctx, j.Job)
@@ -170,10 +180,14 @@ func (e *Engine) takeResults(ctx context.Context) {
 			e.started(ctx, a, r)
 			continue
 		}
+		if r.effect.Kind == effectGate && a != nil {
+			e.gateChecked(ctx, a, r)
+			continue
+		}
 		switch {
 		case r.err != nil:
 			e.retry(ctx, r)
-		case r.effect.Kind == effectStart && !r.stale:
+		case (r.effect.Kind == effectStart || r.effect.Kind == effectGate) && !r.stale:
 			// Its run has to be read again first: who runs the job must not be lost. The
 			// effect is carried out once more, and finds the supervisor.
 			e.forget([]string{r.effect.ID})

@@ -17,6 +17,7 @@ type Options struct {
 	Store    Store
 	Backend  Backend
 	Resolver Resolver
+	Gates    Gates            // nil: an environment with a condition takes nothing
 	Log      *slog.Logger     // nil: silent
 	Now      func() time.Time // nil: time.Now
 	// Effects handles effects of other rooms by kind; the engine does its own.
@@ -169,6 +170,10 @@ func (e *Engine) decide(ctx context.Context, a *active, now time.Time) ([]start,
 				return nil, err
 			}
 			starts = append(starts, s)
+		case AskGate:
+			if err := a.askGate(act); err != nil {
+				return nil, err
+			}
 		case Cancel:
 			a.effect(a.state.Jobs[act.Path], cancelKind(act.Force))
 		case Finish:

@@ -57,3 +57,14 @@ func glob(p, s string) bool {
 	}
 	return true
 }
+
+// refWords names a ref so that a tag is not taken for a branch.
+func refWords(ref string) string {
+	switch {
+	case strings.HasPrefix(ref, "refs/tags/"):
+		return "tag " + shortRef(ref)
+	case strings.HasPrefix(ref, "refs/heads/"), ref == "":
+		return shortRef(ref)
+	}
+	return ref
+}

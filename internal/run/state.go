@@ -2,6 +2,7 @@ package run
 
 import (
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -151,12 +152,13 @@ func (s *State) Fold(a Action, now time.Time) {
 	case Finish:
 		s.Edit(a.Path, func(j *cairn.Job) { finishJob(j, a.Conclusion, a.Reason, now) })
 	case AskApproval:
-		key := strings.ToLower(a.Environment)
-		s.Approvals[key] = cairn.Approval{
-			Run: s.Run.ID, Attempt: s.Attempt.Number, Environment: a.Environment,
-			State: ApprovalPending, AskedAt: now,
-		}
-		s.dirty.approvals = append(s.dirty.approvals, key)
+		row := s.approval(a.Environment)
+		row.State, row.AskedAt = ApprovalPending, now
+		s.putApproval(row)
+	case AskGate:
+		row := s.approval(a.Environment)
+		row.Gate = &cairn.GateCheck{Expr: a.Expr, State: cairn.GateAsked, Done: a.Done}
+		s.putApproval(row)
 	case AddEnvironment:
 		key := strings.ToLower(a.Environment.Name)
 		s.Rules[key] = a.Environment
@@ -167,6 +169,23 @@ func (s *State) Fold(a Action, now time.Time) {
 		s.dirty.run, s.dirty.attempt = true, true
 	case CancelOther, Wake:
 		// They concern another run, and the clock.
+	}
+}
+
+// approval is the row of an environment in this attempt; one that is not there yet
+// asks nobody.
+func (s *State) approval(environment string) cairn.Approval {
+	if a, ok := s.Approvals[strings.ToLower(environment)]; ok {
+		return a
+	}
+	return cairn.Approval{Run: s.Run.ID, Attempt: s.Attempt.Number, Environment: environment, State: ApprovalOpen}
+}
+
+func (s *State) putApproval(a cairn.Approval) {
+	key := strings.ToLower(a.Environment)
+	s.Approvals[key] = a
+	if !slices.Contains(s.dirty.approvals, key) {
+		s.dirty.approvals = append(s.dirty.approvals, key)
 	}
 }
 
@@ -181,6 +200,7 @@ func finishJob(j *cairn.Job, c cairn.Conclusion, reason string, at time.Time) {
 
 // The states of an approval.
 const (
+	ApprovalOpen     = "open" // only the gate was asked for
 	ApprovalPending  = "pending"
 	ApprovalApproved = "approved"
 	ApprovalRejected = "rejected"

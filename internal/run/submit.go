@@ -3,7 +3,6 @@ package run
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -214,68 +213,4 @@ func (e *Engine) Cancel(ctx context.Context, id cairn.RunID, by string) error {
 		return b, cairn.Change{By: by}, nil
 	})
 	return err
-}
-
-// Approve decides on an environment of a run's current attempt.
-func (e *Engine) Approve(ctx context.Context, id cairn.RunID, environment string, approve bool, by, comment string) error {
-	_, err := e.change(ctx, id, func(snap *cairn.RunSnapshot) (b cairn.RunBatch, ch cairn.Change, err error) {
-		if snap.Run.Status == cairn.StatusCompleted {
-			return b, ch, cairn.Errorf(cairn.CodeConflict, "run %d is completed already (%s)", id, snap.Run.Conclusion)
-		}
-		i := slices.IndexFunc(snap.Approvals, func(a cairn.Approval) bool { return strings.EqualFold(a.Environment, environment) })
-		if i < 0 {
-			var asked []string
-			for _, a := range snap.Approvals {
-				asked = append(asked, a.Environment)
-			}
-			hint := "it waits for no approval"
-			if len(asked) > 0 {
-				hint = "it asks for: " + strings.Join(asked, ", ")
-			}
-			return b, ch, cairn.Errorf(cairn.CodeNotFound, "run %d does not wait for environment %q", id, environment).WithHint("%s", hint)
-		}
-		a := snap.Approvals[i]
-		if a.State != ApprovalPending {
-			return b, ch, cairn.Errorf(cairn.CodeConflict, "environment %s of run %d was %s by %s already", a.Environment, id, a.State, a.By)
-		}
-		for _, rule := range snap.Rules {
-			if strings.EqualFold(rule.Name, a.Environment) && len(rule.Reviewers) > 0 &&
-				!slices.ContainsFunc(rule.Reviewers, func(r string) bool { return strings.EqualFold(r, by) }) {
-				return b, ch, cairn.Errorf(cairn.CodeForbidden, "%s may not decide on environment %s", by, a.Environment).
-					WithHint("its reviewers: %s", strings.Join(rule.Reviewers, ", "))
-			}
-			if err := selfReview(&rule, a.Environment, approve, by, snap); err != nil {
-				return b, ch, err
-			}
-		}
-		a.State, a.By, a.Comment, a.DecidedAt = ApprovalRejected, by, clip(comment, 2000), e.now().UTC()
-		if approve {
-			a.State = ApprovalApproved
-		}
-		b.Approvals = []cairn.Approval{a}
-		ch = cairn.Change{By: by}
-		if approve {
-			ch.Links = []cairn.Link{{
-				From: cairn.RunRef(id), Relation: cairn.RelApproved, To: cairn.NewRef(cairn.KindUser, by),
-				Note: fmt.Sprintf("environment %s, attempt %d", a.Environment, a.Attempt),
-			}}
-		}
-		return b, ch, nil
-	})
-	return err
-}
-
-// selfReview refuses the approval of whoever started the run, or this attempt of
-// it, where the environment asks for somebody else. Anybody may stop a run.
-func selfReview(rule *cairn.Environment, environment string, approve bool, by string, snap *cairn.RunSnapshot) error {
-	if !approve || !rule.NoSelfReview || !strings.EqualFold(rule.Name, environment) ||
-		!strings.EqualFold(by, snap.Run.Actor) && !strings.EqualFold(by, snap.Attempt.By) {
-		return nil
-	}
-	others := slices.DeleteFunc(slices.Clone(rule.Reviewers), func(r string) bool { return strings.EqualFold(r, by) })
-	err := cairn.Errorf(cairn.CodeForbidden, "%s started run %d, and environment %s lets nobody approve what they started", by, snap.Run.ID, rule.Name)
-	if len(others) == 0 {
-		return err.WithHint("it has no other reviewer: add one to its rules")
-	}
-	return err.WithHint("it can be approved by %s", strings.Join(others, " or "))
 }

@@ -117,7 +117,7 @@ func (c *Checker) compile(text string) (*compiled, []fault) {
 	// not end the program.
 	parsed, issues := c.env.Parse(text)
 	if issues.Err() != nil {
-		return nil, faults(issues)
+		return nil, faults(issues, checkNames())
 	}
 	uses, wrong := c.uses(parsed)
 	if len(wrong) > 0 {
@@ -125,7 +125,7 @@ func (c *Checker) compile(text string) (*compiled, []fault) {
 	}
 	checked, issues := c.env.Check(parsed)
 	if issues.Err() != nil {
-		return nil, faults(issues)
+		return nil, faults(issues, checkNames())
 	}
 	if t := checked.OutputType(); !t.IsExactType(cel.BoolType) {
 		return nil, []fault{{1, 0, fmt.Sprintf("a check is true or false, but this is of type %s", t), "compare it with something: metrics.accuracy >= 0.9"}}
@@ -190,8 +190,17 @@ var (
 	syntax     = lazily(`(?s)^Syntax error: (.*)$`)
 )
 
-// faults translates what the compiler says; the first few are enough.
-func faults(issues *cel.Issues) []fault {
+func checkNames() []string {
+	var names []string
+	for _, v := range variables() {
+		names = append(names, v.name)
+	}
+	return names
+}
+
+// faults translates what the compiler says, where there are the given names; the
+// first few are enough.
+func faults(issues *cel.Issues, names []string) []fault {
 	var out []fault
 	for _, e := range issues.Errors() {
 		if len(out) == 3 {
@@ -199,12 +208,9 @@ func faults(issues *cel.Issues) []fault {
 		}
 		f := fault{line: e.Location.Line(), column: max(e.Location.Column(), 0), message: "not a condition in CEL: " + e.Message}
 		if m := undeclared().FindStringSubmatch(e.Message); m != nil {
-			var names []string
-			for _, v := range variables() {
-				names = append(names, v.name)
-			}
-			f.message, f.hint = quote(m[1])+" is not known here", "there are "+strings.Join(names, ", ")
-			if near := cairn.Nearest(m[1], names); near != "" {
+			name, _, _ := strings.Cut(m[1], ".")
+			f.message, f.hint = quote(name)+" is not known here", "there are "+strings.Join(names, ", ")
+			if near := cairn.Nearest(name, names); near != "" {
 				f.hint = "did you mean " + near + "? " + f.hint
 			}
 		} else if m := noOverload().FindStringSubmatch(e.Message); m != nil {

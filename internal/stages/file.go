@@ -25,6 +25,8 @@ type stage struct {
 	config cairn.StageConfig
 	sample sample
 	after  *yaml.Node
+	// required is where that rule stands: it is checked against the reviewers.
+	required *yaml.Node
 }
 
 // Default is the configuration of a stage that no file speaks of.
@@ -48,6 +50,7 @@ func Parse(path string, src []byte) (*File, []cairn.Problem) {
 	if root != nil {
 		readMap(r, root, root, "the file", fileKeys(), f)
 		f.checkAfter(r)
+		f.checkRequired(r)
 		for _, s := range f.stages {
 			s.config.Service = f.Service
 		}
@@ -127,6 +130,16 @@ func nameHint(name string) string {
 		return "environments have no quotes, commas, semicolons, colons, slashes or expressions in their names"
 	}
 	return ""
+}
+
+// checkRequired refuses rules that ask for more reviewers than there are.
+func (f *File) checkRequired(r *reader) {
+	for _, s := range f.stages {
+		if have := len(s.config.Rules.Reviewers); s.required != nil && s.config.Rules.Required > have {
+			r.fail("required", s.required, "name more reviewers, or ask for fewer", "stage %s: %d reviewers must approve, but there are %d",
+				s.config.Name, s.config.Rules.Required, have)
+		}
+	}
 }
 
 // checkAfter checks that each `after` names another stage, and that none waits

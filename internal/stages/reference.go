@@ -40,6 +40,16 @@ func Reference() string {
 	for _, v := range variables() {
 		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", v.name, v.kind, v.doc)
 	}
+	b.WriteString("\n## Gates\n\n" +
+		"A gate is one condition, in CEL too, that a job with `environment: NAME` must fulfil before it begins, and before any\n" +
+		"reviewer is asked. A deployment by hand must fulfil it as well. It is evaluated once for each attempt of a run; what it\n" +
+		"came to is kept with the approval and shown by `cairn run view`. A gate that is false fails the job. One that lacks a\n" +
+		"value waits while other jobs of the run may still bring it, and fails when none is left; the words say which value.\n" +
+		"`cairn environment set NAME --gate 'CONDITION'` sets one by hand.\n\n" +
+		"| name | type | |\n|---|---|---|\n")
+	for _, f := range gateFields() {
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", f.name, f.kind, f.doc)
+	}
 	return b.String()
 }
 
@@ -75,6 +85,7 @@ stages:
       reviewers: [ben]
       self_review: false
       branches: [main]
+      gate: run.actor != "bot" && model.metrics.accuracy >= 0.9
       after: staging
       checks:
         - metrics.accuracy >= 0.95

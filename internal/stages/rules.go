@@ -12,6 +12,12 @@ import (
 func ruleKeys() []key[stage] {
 	return []key[stage]{
 		{name: "reviewers", kind: "a list of users", def: "nobody need approve", doc: "One of them must approve: `cairn approve`. With none, the checks alone decide.", set: setReviewers},
+		{name: "required", kind: "a number", def: "1", doc: "How many of the reviewers must approve. One who rejects is enough.",
+			set: func(r *reader, s *stage, n *yaml.Node) {
+				if v, ok := r.whole(n, "required", 1, 50); ok {
+					s.config.Rules.Required, s.required = v, n
+				}
+			}},
 		{name: "self_review", kind: "true or false", def: "true", doc: "Whether who started it may approve it.",
 			set: func(r *reader, s *stage, n *yaml.Node) {
 				if v, ok := r.boolean(n, "self_review"); ok {
@@ -24,7 +30,10 @@ func ruleKeys() []key[stage] {
 					s.config.Rules.Wait = v
 				}
 			}},
-		{name: "branches", kind: "a list of patterns", def: "all", doc: "Branches that may go here: `main`, `release/*`; `**` crosses slashes.", set: setBranches},
+		{name: "branches", kind: "a list of patterns", def: "all", doc: "Branches that may go here: `main`, `release/*`; `**` crosses slashes.",
+			set: func(r *reader, s *stage, n *yaml.Node) { s.config.Rules.Branches = r.refs(n, "branches") }},
+		{name: "tags", kind: "a list of patterns", def: "all, or none where `branches` is given", doc: "Tags that may go here: `v*`.",
+			set: func(r *reader, s *stage, n *yaml.Node) { s.config.Rules.Tags = r.refs(n, "tags") }},
 		{name: "allow_dirty", kind: "true or false", def: "true, but false for `production`", doc: "Whether code with uncommitted changes may go here.",
 			set: func(r *reader, s *stage, n *yaml.Node) {
 				if v, ok := r.boolean(n, "allow_dirty"); ok {
@@ -37,6 +46,7 @@ func ruleKeys() []key[stage] {
 					s.after = n
 				}
 			}},
+		{name: "gate", kind: "a condition in CEL", doc: "What must hold before a job of this environment begins; see Gates below.", set: setGate},
 		{name: "checks", kind: "a list of conditions", doc: "Conditions in CEL that must hold each time; see below.", set: setChecks},
 	}
 }
@@ -57,10 +67,11 @@ func setReviewers(r *reader, s *stage, n *yaml.Node) {
 	})
 }
 
-func setBranches(r *reader, s *stage, n *yaml.Node) {
-	s.config.Rules.Branches = nil
-	r.items(n, "branches", 100, func(n *yaml.Node) {
-		v, ok := r.oneLine(n, "branches", 255)
+// refs reads patterns of branches or of tags.
+func (r *reader) refs(n *yaml.Node, name string) []string {
+	var out []string
+	r.items(n, name, 100, func(n *yaml.Node) {
+		v, ok := r.oneLine(n, name, 255)
 		if !ok {
 			return
 		}
@@ -75,11 +86,32 @@ func setBranches(r *reader, s *stage, n *yaml.Node) {
 		case strings.HasPrefix(v, "origin/"):
 			hint = "leave origin/ out"
 		default:
-			s.config.Rules.Branches = append(s.config.Rules.Branches, v)
+			out = append(out, v)
 			return
 		}
-		r.fail("value", n, hint, "%s is no pattern of branches", quote(v))
+		r.fail("value", n, hint, "%s is no pattern of %s", quote(v), name)
 	})
+	return out
+}
+
+// setGate compiles the condition of the environment.
+func setGate(r *reader, s *stage, n *yaml.Node) {
+	if _, ok := r.text(n, "gate", maxExpr); !ok {
+		return
+	}
+	g, err := NewGate()
+	if err != nil {
+		r.fail("gate", n, "", "conditions cannot be compiled: %v", err)
+		return
+	}
+	text := strings.TrimSpace(n.Value)
+	_, _, wrong := g.compile(text)
+	for _, f := range wrong {
+		r.report(cairn.SeverityError, "gate", r.src.within(n, f.line, f.column), f.hint, "%s", f.message)
+	}
+	if len(wrong) == 0 {
+		s.config.Rules.Gate = text
+	}
 }
 
 // check is one entry of checks as a map.

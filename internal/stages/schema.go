@@ -13,6 +13,7 @@ import (
 // misplaced explains keys that belong elsewhere.
 var misplaced = map[string]string{
 	"reviewers": "it belongs into rules", "branches": "it belongs into rules", "wait": "it belongs into rules",
+	"required": "it belongs into rules", "tags": "it belongs into rules", "gate": "it belongs into rules",
 	"checks": "it belongs into rules", "after": "it belongs into rules", "self_review": "it belongs into rules",
 	"allow_dirty": "it belongs into rules", "memory": "it belongs into resources", "cpu": "it belongs into resources",
 	"env": "variables are written under variables", "environment": "variables are written under variables",
