@@ -35,6 +35,7 @@ const (
 	KindDeployment  = "deployment"
 	KindPrediction  = "prediction"
 	KindStage       = "stage" // an environment of a repository: stage/owner/name:staging
+	KindPull        = "pull"  // a pull request: pull/owner/name#7
 )
 
 // NewRef joins kind and id.
@@ -56,6 +57,11 @@ func AssetRef(kind AssetKind, name, version string) Ref {
 
 // StageRef is the ref of an environment of a repository.
 func StageRef(repository, name string) Ref { return NewRef(KindStage, repository+":"+name) }
+
+// PullRef is the ref of a pull request.
+func PullRef(repository string, number int64) Ref {
+	return NewRef(KindPull, fmt.Sprintf("%s#%d", repository, number))
+}
 
 // ArtifactRef is the ref of a run's artifact: names are unique within an attempt.
 func ArtifactRef(run RunID, attempt int, name string) Ref {

@@ -56,6 +56,8 @@ type Run struct {
 	// Untrusted says that its code comes from a fork or from somebody who may not
 	// write here: it is given no secrets, and a token that only reads.
 	Untrusted bool `json:"untrusted,omitempty"`
+	// Chain counts the workflow_run events between it and what a person did.
+	Chain int `json:"chain,omitempty"`
 	// What its starter asked for; see JobSpec.
 	Interactive bool `json:"interactive,omitempty"`
 	AllowSudo   bool `json:"allow_sudo,omitempty"`

@@ -234,7 +234,7 @@ func TestReconcile(t *testing.T) {
 		t.Fatalf("%d, %d calls", len(first), len(ps))
 	}
 	for _, p := range ps {
-		if p != first[0] || p.By != "ana" {
+		if p.ID != first[0].ID || p.By != "ana" {
 			t.Errorf("%+v, first %+v", p, first[0])
 		}
 	}

@@ -25,6 +25,8 @@ type Push struct {
 	Old string `json:"old"`
 	New string `json:"new"`
 	By  string `json:"by"`
+	// Beside are all refs that moved at the same time.
+	Beside []string `json:"-"`
 }
 
 // Created reports whether the ref is new.
@@ -70,7 +72,12 @@ func (s *Server) seen(ctx context.Context, repo string) ([]Push, error) {
 	}
 	var done []Push
 	var first error
+	var beside []string
 	for _, p := range moved {
+		beside = append(beside, p.Ref)
+	}
+	for _, p := range moved {
+		p.Beside = beside
 		if err := s.record(ctx, p, versions[p.Ref]); err == nil {
 			done = append(done, p)
 		} else if first == nil {

@@ -31,6 +31,10 @@ type Request struct {
 	Interactive bool
 	AllowSudo   bool
 	Debug       bool
+	// Untrusted and Chain are those of the run; TitleNote stands behind its title.
+	Untrusted bool
+	Chain     int
+	TitleNote string
 
 	// Prepare is called once the run has its id and before it is written: for
 	// what must be there first, such as the sealed values of an env file.
@@ -70,11 +74,14 @@ func (e *Engine) Submit(ctx context.Context, r Request) (*cairn.Run, error) {
 		Plan: digest, Commit: r.Commit, Ref: r.Ref, HeadRef: r.HeadRef, BaseRef: r.BaseRef,
 		Dirty: r.Dirty, TreeGit: r.TreeGit, TreeDigest: r.TreeDigest, Actor: r.Actor,
 		Only: r.Only, Inputs: r.Plan.Inputs, EnvNames: r.EnvNames, WorkDir: r.WorkDir,
-		Interactive: r.Interactive, AllowSudo: r.AllowSudo, Debug: r.Debug,
+		Interactive: r.Interactive, AllowSudo: r.AllowSudo, Debug: r.Debug, Untrusted: r.Untrusted, Chain: r.Chain,
 		Status: cairn.StatusQueued, CreatedAt: now,
 	}
 	if err := e.describe(ctx, r.Plan, &run); err != nil {
 		return nil, err
+	}
+	if r.TitleNote != "" {
+		run.Title = clip(run.Title+" ("+r.TitleNote+")", 300)
 	}
 	if r.Prepare != nil {
 		if err := r.Prepare(ctx, &run); err != nil {

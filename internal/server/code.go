@@ -20,6 +20,8 @@ import (
 type code struct {
 	repo cairn.Repository
 	snap *git.Snapshot
+	// event is what starts it; nil for a run that somebody asked for.
+	event *cairn.TriggerEvent
 }
 
 func (c *code) workDir() string {
@@ -93,7 +95,7 @@ func (s *Server) code(ctx context.Context, r client.RunRequest) (*code, error) {
 	if err != nil {
 		return nil, readable(err, repo.Name)
 	}
-	return &code{repo, snap}, nil
+	return &code{repo: repo, snap: snap}, nil
 }
 
 func (s *Server) noRepository(ctx context.Context, name string, err error) error {
@@ -137,7 +139,7 @@ func (s *Server) workTree(ctx context.Context, r client.RunRequest) (*code, erro
 		snap.Ref = wt.Ref
 	}
 	repo := cairn.Repository{Workspace: Workspace, Name: wt.Name, Origin: wt.Origin, WorkDir: wt.Root, DefaultBranch: wt.DefaultBranch}
-	return &code{repo, snap}, s.keepRepository(ctx, &repo)
+	return &code{repo: repo, snap: snap}, s.keepRepository(ctx, &repo)
 }
 
 // keepRepository writes what is known of a repository if that is news.

@@ -38,7 +38,7 @@ func (s *Server) Submit(ctx context.Context, r client.RunRequest) (*client.RunCr
 	if err != nil {
 		return nil, err
 	}
-	p, err := s.plan(ctx, c, w, trigger(c, w, r))
+	p, err := s.plan(ctx, c, w, byHand(c, w, r))
 	if err != nil {
 		return nil, err
 	}
@@ -78,6 +78,9 @@ func (s *Server) start(ctx context.Context, c *code, w *candidate, p *planned, r
 		Workspace: Workspace, Repository: c.repo.Name, Plan: p.plan, Payload: payload, Commit: c.snap.Commit, Ref: c.snap.Ref,
 		Dirty: c.snap.Dirty, TreeGit: c.snap.TreeGit, Actor: auth.Actor(ctx).Name, Only: r.Jobs,
 		EnvNames: names(r.EnvFile), WorkDir: c.workDir(), Interactive: r.Step, AllowSudo: r.AllowSudo,
+	}
+	if e := c.event; e != nil {
+		req.HeadRef, req.BaseRef, req.Untrusted, req.Chain, req.TitleNote = runHead(e), e.BaseRef, e.Untrusted, e.Chain, e.Reason
 	}
 	if c.snap.Dirty {
 		// A clean tree is named by its commit; of a dirty one nothing else is left.
@@ -252,8 +255,8 @@ func reason(r string) string {
 	return ": " + r
 }
 
-// trigger is what starts a run that somebody asked for.
-func trigger(c *code, w *candidate, r client.RunRequest) plan.Trigger {
+// byHand is what starts a run that somebody asked for.
+func byHand(c *code, w *candidate, r client.RunRequest) plan.Trigger {
 	event := r.Event
 	if event == "" {
 		event = w.defaultEvent()

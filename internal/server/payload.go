@@ -3,29 +3,30 @@ package server
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
-	"time"
 
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/auth"
 	"github.com/cairn-ml/cairn/internal/git"
+	"github.com/cairn-ml/cairn/internal/trigger"
 )
+
+// zeroSHA stands for no commit, where a ref is made or deleted.
+var zeroSHA = strings.Repeat("0", 40)
+
+// site is where a repository is found.
+func (s *Server) site(r cairn.Repository) *trigger.Site {
+	html := cmpOr(git.WebURL(r.Origin), s.url+"/git/"+r.Name)
+	return &trigger.Site{Repository: r, HTML: html, API: s.url + "/api/v3/repos/" + r.Name, Server: s.url}
+}
 
 // payload builds github.event as GitHub sends it, as far as workflows read it.
 // What the request gives lies over it.
 func (s *Server) payload(ctx context.Context, c *code, w *candidate, p *cairn.Plan, given json.RawMessage) (json.RawMessage, error) {
 	who := auth.Actor(ctx)
-	owner, name, _ := strings.Cut(c.repo.Name, "/")
-	url := cmpOr(git.WebURL(c.repo.Origin), s.url+"/git/"+c.repo.Name)
-	out := map[string]any{
-		"repository": map[string]any{
-			"full_name": c.repo.Name, "name": name, "owner": map[string]any{"login": owner, "name": owner},
-			"default_branch": c.repo.DefaultBranch, "private": true, "html_url": url, "clone_url": url + ".git",
-			// What is made of a commit bears its time, not the time of the run.
-			"updated_at": c.snap.Commit.Date.UTC().Format(time.RFC3339),
-		},
-		"sender": map[string]any{"login": who.Name, "type": "User"},
-	}
+	at := s.site(c.repo)
+	out := trigger.Object{"repository": at.Repo(c.snap.Commit.Date), "sender": trigger.User(who.Name)}
 	switch p.Event {
 	case "workflow_dispatch":
 		inputs := map[string]any{}
@@ -34,26 +35,29 @@ func (s *Server) payload(ctx context.Context, c *code, w *candidate, p *cairn.Pl
 		}
 		out["inputs"], out["ref"], out["workflow"] = inputs, c.snap.Ref, w.path
 	case "push":
-		out["ref"], out["base_ref"] = c.snap.Ref, nil
-		out["before"], out["after"] = strings.Repeat("0", 40), c.snap.Commit.SHA
-		out["created"], out["deleted"], out["forced"] = false, false, false
-		head := commitPayload(c.snap.Commit, url)
-		out["head_commit"], out["commits"] = head, []any{head}
-		out["pusher"] = map[string]any{"name": who.Name, "email": who.Email}
-		if len(c.snap.Commit.Parents) > 0 {
-			out["before"] = c.snap.Commit.Parents[0]
+		push := trigger.Pushed{
+			Ref: c.snap.Ref, Before: zeroSHA, After: c.snap.Commit.SHA, By: who.Name, Email: who.Email,
+			Head: &c.snap.Commit, Commits: []cairn.Commit{c.snap.Commit},
 		}
+		if len(c.snap.Commit.Parents) > 0 {
+			push.Before = c.snap.Commit.Parents[0]
+		}
+		over(out, at.Push(push))
 	}
 	if len(given) > 0 {
-		var over map[string]any
-		if err := json.Unmarshal(given, &over); err != nil {
+		var more map[string]any
+		if err := json.Unmarshal(given, &more); err != nil || more == nil {
 			return nil, cairn.Errorf(cairn.CodeInvalid, "the payload is not a JSON object: %w", err)
 		}
-		for k, v := range over {
-			out[k] = v
-		}
+		over(out, more)
 	}
 	return json.Marshal(out)
+}
+
+func over(out, more map[string]any) {
+	for k, v := range more {
+		out[k] = v
+	}
 }
 
 // inputText is how github.event.inputs has a typed value: as text.
@@ -65,18 +69,40 @@ func inputText(v json.RawMessage) any {
 	return string(v)
 }
 
-func commitPayload(c cairn.Commit, url string) map[string]any {
-	return map[string]any{
-		"id": c.SHA, "tree_id": c.Tree, "message": cmpOr(c.Message, c.Subject), "timestamp": c.Date.Format("2006-01-02T15:04:05-07:00"),
-		"author":    map[string]any{"name": c.Author, "email": c.Email},
-		"committer": map[string]any{"name": cmpOr(c.Committer, c.Author), "email": c.Email},
-		"url":       url + "/commit/" + c.SHA, "distinct": true,
+// pushCommits is how many commits the event of a push lists.
+const pushCommits = 250
+
+// pushPayload is what an event of a push says of it.
+func (s *Server) pushPayload(ctx context.Context, repo cairn.Repository, p git.Push, event string) (json.RawMessage, error) {
+	at := s.site(repo)
+	if event != "push" {
+		return json.Marshal(at.RefMade(p.Ref))
 	}
+	who := auth.Actor(ctx)
+	out := trigger.Pushed{Ref: p.Ref, Before: p.Old, After: p.New, Created: p.Created(), Deleted: p.Deleted(), By: who.Name, Email: who.Email}
+	head, err := s.host.Commit(ctx, p.Repo, p.New)
+	if cairn.CodeOf(err) == cairn.CodeNotFound || cairn.CodeOf(err) == cairn.CodeInvalid {
+		return json.Marshal(at.Push(out)) // a tag of what is no commit
+	} else if err != nil {
+		return nil, err
+	}
+	out.Head, out.Commits = &head, []cairn.Commit{head}
+	if !p.Created() && strings.HasPrefix(p.Ref, "refs/heads/") {
+		// Where the old commit is not there any more, the newest one alone is shown.
+		if cs, _, err := s.host.Between(ctx, p.Repo, p.Old, p.New, pushCommits); err == nil {
+			slices.Reverse(cs)
+			out.Commits = cs
+		}
+		ahead, err := s.host.Contains(ctx, p.Repo, p.New, p.Old)
+		out.Forced = err == nil && !ahead
+	}
+	return json.Marshal(at.Push(out))
 }
 
-// pushPayload is what a push adds.
-func pushPayload(p git.Push) (json.RawMessage, error) {
-	return json.Marshal(map[string]any{
-		"ref": p.Ref, "before": p.Old, "after": p.New, "created": p.Created(), "deleted": p.Deleted(),
-	})
+// runHead is github.head_ref of an event.
+func runHead(e *cairn.TriggerEvent) string {
+	if e.Event == "pull_request" || e.Event == "pull_request_target" {
+		return e.HeadRef
+	}
+	return ""
 }

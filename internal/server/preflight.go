@@ -39,7 +39,7 @@ func (s *Server) Preflight(ctx context.Context, r client.RunRequest) (*client.Pr
 		}
 		return out, nil
 	}
-	t := trigger(c, w, r)
+	t := byHand(c, w, r)
 	out.Workflow, out.Path, out.Event = cmpOr(w.workflow.Name, w.path), w.path, t.Event
 	p, err := s.plan(ctx, c, w, t)
 	if err != nil {

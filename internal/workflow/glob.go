@@ -96,24 +96,35 @@ func compileGlob(pattern string) (glob, error) {
 }
 
 // patterns is a filter list; the last pattern that matches decides.
-type patterns []glob
+type patterns []pattern
+
+type pattern struct {
+	glob
+	text *Text
+}
 
 func compileGlobs(list []Text) patterns {
 	out := make(patterns, 0, len(list))
-	for _, t := range list {
-		if g, err := compileGlob(t.Value); err == nil { // Parse has reported the others
-			out = append(out, g)
+	for i := range list {
+		if g, err := compileGlob(list[i].Value); err == nil { // Parse has reported the others
+			out = append(out, pattern{g, &list[i]})
 		}
 	}
 	return out
 }
 
-func (ps patterns) match(s string) bool {
-	matched := false
-	for _, g := range ps {
-		if g.negative == matched && g.re.MatchString(s) {
-			matched = !g.negative
+// decide tells whether the list takes s, and the pattern that decided; nil where
+// none matched.
+func (ps patterns) decide(s string) (matched bool, by *Text) {
+	for _, p := range ps {
+		if p.negative == matched && p.re.MatchString(s) {
+			matched, by = !p.negative, p.text
 		}
 	}
-	return matched
+	return matched, by
+}
+
+func (ps patterns) match(s string) bool {
+	ok, _ := ps.decide(s)
+	return ok
 }

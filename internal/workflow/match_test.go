@@ -108,9 +108,9 @@ func TestMatches(t *testing.T) {
 		if cairn.HasErrors(ps) {
 			t.Fatal(Render(ps, nil))
 		}
-		got, why := w.Matches(c.event, c.ref, c.changed, c.activity)
-		if got != c.want || !strings.Contains(why, c.why) {
-			t.Errorf("%s: %s %s %v: got %v (%s)", c.on, c.event, c.ref, c.changed, got, why)
+		got := w.Match(Moment{Event: c.event, Ref: c.ref, Changed: c.changed, Action: c.activity})
+		if got.Starts != c.want || !strings.Contains(got.Why, c.why) || got.Pos.Line != 1 {
+			t.Errorf("%s: %s %s %v: got %+v", c.on, c.event, c.ref, c.changed, got)
 		}
 	}
 }
