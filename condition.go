@@ -80,6 +80,14 @@ type Claim struct {
 	Queue            string `json:"queue,omitempty"` // QueueMax, or ""
 }
 
+// String names the claim in traces of decisions.
+func (c *Claim) String() string {
+	if c == nil {
+		return ""
+	}
+	return c.Group
+}
+
 // Resume names the earlier job in whose workspace another one goes on.
 type Resume struct {
 	Job     JobID `json:"job"`

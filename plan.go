@@ -94,6 +94,9 @@ type Node struct {
 	With           []NamedValue `json:"with,omitempty"`
 	Secrets        []NamedValue `json:"secrets,omitempty"`
 	InheritSecrets bool         `json:"inherit_secrets,omitempty"`
+	// Remote is the called file where it is of another repository:
+	// "owner/repo/.github/workflows/x.yml@v1".
+	Remote string `json:"remote,omitempty"`
 	// BodyConcurrency is the called workflow's own group: the call passes it beside
 	// the group of the job that calls. BodyPermissions are what the called file says.
 	BodyConcurrency *Concurrency `json:"body_concurrency,omitempty"`
@@ -144,7 +147,7 @@ type RunDefaults struct {
 	WorkingDirectory Template `json:"working_directory,omitzero"`
 }
 
-// Step is one step of a job: exactly one of Run and Uses is given.
+// Step is one step of a job: exactly one of Run, Uses and Control is given.
 type Step struct {
 	ID   string   `json:"id,omitempty"` // as written; "" when the file gives none
 	Name Template `json:"name,omitzero"`
@@ -160,7 +163,23 @@ type Step struct {
 	ContinueOnError  Template     `json:"continue_on_error,omitzero"`
 	TimeoutMinutes   Template     `json:"timeout_minutes,omitzero"`
 	Pos              Position     `json:"pos,omitzero"`
+	// Background lets the steps after it begin at once.
+	Background bool `json:"background,omitempty"`
+	// Control is set for a step that only steers others; see the Control constants.
+	// Targets are the ids it names, Members how many steps right before it a block of
+	// parallel steps has.
+	Control string   `json:"control,omitempty"`
+	Targets []string `json:"targets,omitempty"`
+	Members int      `json:"members,omitempty"`
 }
+
+// What a control step does with steps in the background.
+const (
+	ControlWait     = "wait"     // until its targets ended
+	ControlWaitAll  = "wait-all" // until all ended
+	ControlCancel   = "cancel"   // end its targets
+	ControlParallel = "parallel" // wait for the members of the block
+)
 
 // Encode returns the canonical JSON of p and its digest.
 func (p *Plan) Encode() ([]byte, Digest, error) {

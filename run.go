@@ -129,6 +129,8 @@ type Job struct {
 	Group            string  `json:"group,omitempty"` // concurrency group
 	CancelInProgress bool    `json:"cancel_in_progress,omitempty"`
 	Queue            string  `json:"queue,omitempty"` // QueueMax, or ""
+	// GroupAt is when it asked for its groups.
+	GroupAt time.Time `json:"group_at,omitzero"`
 	// Call says that the row stands for a called workflow that passes a concurrency
 	// group: it is handed to no runner, and is done when the jobs below it are.
 	Call bool `json:"call,omitempty"`

@@ -21,17 +21,22 @@ type Trigger struct {
 	Inputs map[string]string
 	// Only limits the plan to these jobs and what they need.
 	Only []string
+	// Commits says what the versions of files of other repositories meant, by the
+	// key that they have in Files.
+	Commits map[string]string
 }
 
-// Files are called workflows by their path inside the repository.
+// Files are called workflows: by their path inside the repository, or as
+// "owner/repo/.github/workflows/x.yml@v1" where they are of another one.
 type Files map[string][]byte
 
 // Missing is something that the caller must resolve before it calls Build
 // again, or that cannot be had.
 type Missing struct {
 	Kind string // "workflow"
-	Ref  string // as written; for a local workflow the path to read
-	// Local says that Ref is a path of this repository, to be put into Files.
+	// Ref is the key under which its bytes are put into Files: a path of this
+	// repository where it is Local, else owner/repo/path@version.
+	Ref   string
 	Local bool
 	Pos   cairn.Position
 	// Reason says why it cannot be met; "" when the caller has only to look.
@@ -55,6 +60,7 @@ type builder struct {
 	parsed   map[string]*workflow.Workflow // called files; nil when broken
 	problems []cairn.Problem
 	missing  []Missing
+	commits  map[string]string
 	plan     *cairn.Plan
 	nodes    int
 	full     bool // maxNodes was reported
@@ -67,7 +73,7 @@ func Build(w *workflow.Workflow, src []byte, t Trigger, files Files) (*cairn.Pla
 	b := &builder{
 		src:    map[string][]byte{w.Path: src},
 		files:  files,
-		parsed: map[string]*workflow.Workflow{},
+		parsed: map[string]*workflow.Workflow{}, commits: t.Commits,
 		plan: &cairn.Plan{
 			Schema: cairn.PlanSchema, Name: w.Name, RunName: w.RunName, Path: w.Path, Source: cairn.SumBytes(src),
 			Event: t.Event, Env: w.Env,
@@ -84,8 +90,9 @@ func Build(w *workflow.Workflow, src []byte, t Trigger, files Files) (*cairn.Pla
 	}
 	p.Inputs = b.triggerInputs(event, t.Inputs)
 	p.Permissions = permissions(w.Permissions)
-	p.Concurrency = b.concurrency(w.Concurrency, "the workflow")
+	p.Concurrency = concurrency(w.Concurrency)
 	p.Nodes = b.jobs(w, b.selected(w, t.Only), nil)
+	b.checkPermissions(p.Nodes, cairn.NamedPermissions(p.Permissions), nil)
 	p.Warnings = nil
 	for _, pr := range b.problems {
 		if pr.Severity == cairn.SeverityWarning {
@@ -190,14 +197,14 @@ func permissions(p *workflow.Permissions) []cairn.NamedValue {
 	return p.Levels
 }
 
-func (b *builder) concurrency(c *workflow.Concurrency, of string) *cairn.Concurrency {
+func concurrency(c *workflow.Concurrency) *cairn.Concurrency {
 	if c == nil {
 		return nil
 	}
-	if c.Queue == "max" {
-		b.notBuilt(c.Pos, "one run of the group waits; an older waiting one is cancelled", "concurrency.queue: max of %s is not built: it counts as single", of)
-	}
 	out := c.Concurrency
+	if out.Queue = ""; c.Queue == cairn.QueueMax {
+		out.Queue = c.Queue
+	}
 	return &out
 }
 

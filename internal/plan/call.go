@@ -12,13 +12,11 @@ import (
 func (b *builder) call(n *cairn.Node, j *workflow.Job, stack []string) {
 	n.With, n.Secrets, n.InheritSecrets = j.With, j.Secrets, j.InheritSecrets
 	at := j.Uses.Pos
-	path, local := strings.CutPrefix(j.Uses.Value, "./")
+	path := calledFile(n.Pos.File, j.Uses.Value)
+	if IsRemote(path) {
+		n.Remote = path
+	}
 	switch {
-	case !local:
-		reason := "workflows of other repositories are not fetched yet: copy it to .github/workflows and call it as ./.github/workflows/NAME.yml"
-		b.missing = append(b.missing, Missing{Kind: "workflow", Ref: j.Uses.Value, Pos: at, Reason: reason})
-		b.fail(CodeNotBuilt, at, reason, "job %s calls %s", show(j.ID), show(j.Uses.Value))
-		return
 	case slices.Contains(stack, path):
 		b.fail("plan.cycle", at, "", "workflows call each other: %s", strings.Join(append(slices.Clone(stack[slices.Index(stack, path):]), path), " → "))
 		return
@@ -47,10 +45,46 @@ func (b *builder) call(n *cairn.Node, j *workflow.Job, stack []string) {
 		n.Outputs = append(n.Outputs, cairn.NamedValue{Name: o.Name, Value: o.Value})
 	}
 	n.BodyEnv = called.Env
-	if called.Concurrency != nil {
-		b.notBuilt(called.Concurrency.Pos, "set concurrency at the job that calls", "concurrency of the called workflow %s is not built: it has no effect", path)
-	}
+	n.BodyConcurrency = concurrency(called.Concurrency)
+	n.BodyPermissions = permissions(called.Permissions)
 	n.Body = b.jobs(called, nil, append(slices.Clone(stack), path))
+}
+
+// IsRemote reports whether a called file is one of another repository.
+func IsRemote(file string) bool { return strings.Contains(file, "@") }
+
+// SplitRemote parts owner/repo/.github/workflows/x.yml@v1.
+func SplitRemote(file string) (repository, path, version string, ok bool) {
+	file, version, ok = strings.Cut(file, "@")
+	parts := strings.SplitN(file, "/", 3)
+	if !ok || version == "" || len(parts) < 3 {
+		return "", "", "", false
+	}
+	return parts[0] + "/" + parts[1], parts[2], version, true
+}
+
+// calledFile names the file that a job in from calls. A path without a repository,
+// and $/, mean the repository and the version of the file that calls.
+func calledFile(from, uses string) string {
+	path, own := strings.CutPrefix(uses, "./")
+	if !own {
+		path, own = strings.CutPrefix(uses, "$/")
+	}
+	if repository, _, version, ok := SplitRemote(from); own && ok {
+		return repository + "/" + path + "@" + version
+	}
+	return path
+}
+
+// ownAction names the action that $/path means in a file of another repository.
+// In one of the run's own repository it stays: the runner has its commit at hand.
+func ownAction(from, uses string) string {
+	path, own := strings.CutPrefix(uses, "$/")
+	repository, _, version, ok := SplitRemote(from)
+	if !own || !ok {
+		return uses
+	}
+	return strings.TrimSuffix(repository+"/"+path, "/") + "@" + version
 }
 
 // open returns a called workflow; nil when it is missing or broken, which is
@@ -62,7 +96,7 @@ func (b *builder) open(path string, at cairn.Position) *workflow.Workflow {
 	src, ok := b.files[path]
 	if !ok {
 		if !slices.ContainsFunc(b.missing, func(m Missing) bool { return m.Ref == path }) {
-			b.missing = append(b.missing, Missing{Kind: "workflow", Ref: path, Local: true, Pos: at})
+			b.missing = append(b.missing, Missing{Kind: "workflow", Ref: path, Local: !IsRemote(path), Pos: at})
 		}
 		return nil
 	}
@@ -76,7 +110,7 @@ func (b *builder) open(path string, at cairn.Position) *workflow.Workflow {
 	if cairn.HasErrors(problems) {
 		w = nil
 	} else {
-		b.plan.Sources = append(b.plan.Sources, cairn.PlanSource{Path: path, Digest: cairn.SumBytes(src)})
+		b.plan.Sources = append(b.plan.Sources, cairn.PlanSource{Path: path, Digest: cairn.SumBytes(src), Commit: b.commits[path]})
 	}
 	b.parsed[path] = w
 	return w

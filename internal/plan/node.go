@@ -40,14 +40,22 @@ func (b *builder) node(w *workflow.Workflow, j *workflow.Job, stack []string) ca
 		n.Needs = append(n.Needs, need.Value)
 	}
 	what := "job " + show(j.ID)
-	n.Concurrency = b.concurrency(j.Concurrency, what)
+	n.Concurrency = concurrency(j.Concurrency)
+	n.CancelTimeoutMinutes = j.CancelTimeout
+	if j.NoDeployment && n.Environment != nil {
+		e := *n.Environment
+		e.NoDeployment = true
+		n.Environment = &e
+	}
 	if j.Uses.Value != "" {
 		n.Kind, n.Defaults = cairn.NodeCall, cairn.RunDefaults{}
 		b.call(&n, j, stack)
 		return n
 	}
 	for i := range j.Steps {
-		n.Steps = append(n.Steps, b.step(&j.Steps[i], what))
+		st := b.step(&j.Steps[i], what)
+		st.Uses = ownAction(n.Pos.File, st.Uses)
+		n.Steps = append(n.Steps, st)
 	}
 	b.unbuilt(w, j, what)
 	return n
@@ -65,22 +73,12 @@ func (b *builder) unbuilt(w *workflow.Workflow, j *workflow.Job, what string) {
 		b.notBuilt(at(j.Services), "start what it needs in a step of its own", "services of %s are not built: the job will fail", what)
 	}
 	if !j.Snapshot.IsZero() {
-		b.notBuilt(at(j.Snapshot), "", "snapshot of %s is not built: it has no effect", what)
-	}
-	if !j.CancelTimeout.IsZero() {
-		b.notBuilt(at(j.CancelTimeout), "", "cancel-timeout-minutes of %s is not built: it has no effect", what)
-	}
-	if j.NoDeployment {
-		b.notBuilt(j.EnvironmentPos, "", "deployment: false of %s is not built: it has no effect", what)
+		b.fail(CodeNotBuilt, at(j.Snapshot), "take snapshot: away; an image of your own is built in a step, with docker/build-push-action", "snapshot of %s is not built: no runner image is made here", what)
 	}
 }
 
 func (b *builder) step(s *workflow.Step, what string) cairn.Step {
 	switch {
-	case s.Control != "":
-		b.fail(CodeNotBuilt, s.ControlPos, "run the steps one after another", "%s of a step in %s is not built", s.Control, what)
-	case s.Background:
-		b.fail(CodeNotBuilt, s.Pos, "run the steps one after another, or start the process with & in one script", "background steps (in %s) are not built", what)
 	case strings.HasPrefix(s.Uses, "docker://"):
 		b.notBuilt(s.UsesPos, "", "actions that are container images are not built: %s will fail", s.Uses)
 	case strings.HasPrefix(s.Uses, "./"), strings.HasPrefix(s.Uses, "$/"):

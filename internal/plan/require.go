@@ -107,7 +107,7 @@ func (c *collector) node(path string, n *cairn.Node, outer []cairn.NamedValue, s
 		}
 	}
 	c.expression(n.If, cairn.Template{Line: n.IfPos.Line, Col: n.IfPos.Column})
-	for _, t := range []cairn.Template{n.Name, n.RunsOn, n.TimeoutMinutes, n.ContinueOnError, n.Container, n.Services, n.Defaults.Shell, n.Defaults.WorkingDirectory} {
+	for _, t := range []cairn.Template{n.Name, n.RunsOn, n.TimeoutMinutes, n.CancelTimeoutMinutes, n.ContinueOnError, n.Container, n.Services, n.Defaults.Shell, n.Defaults.WorkingDirectory} {
 		c.template(t)
 	}
 	if n.Strategy != nil {
@@ -115,9 +115,11 @@ func (c *collector) node(path string, n *cairn.Node, outer []cairn.NamedValue, s
 		c.template(n.Strategy.MaxParallel)
 		c.template(n.Strategy.FailFast)
 	}
-	if n.Concurrency != nil {
-		c.template(n.Concurrency.Group)
-		c.template(n.Concurrency.CancelInProgress)
+	for _, g := range []*cairn.Concurrency{n.Concurrency, n.BodyConcurrency} {
+		if g != nil {
+			c.template(g.Group)
+			c.template(g.CancelInProgress)
+		}
 	}
 	if n.Environment != nil {
 		c.template(n.Environment.Name)

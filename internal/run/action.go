@@ -1,7 +1,6 @@
 package run
 
 import (
-	"strings"
 	"time"
 
 	"github.com/cairn-ml/cairn"
@@ -27,27 +26,10 @@ type Facts struct {
 	Groups map[string][]Member
 }
 
-// GroupKey names a concurrency group: groups belong to a repository and are
-// compared without case.
-func GroupKey(repository, group string) string {
-	return strings.ToLower(repository + "\x00" + group)
-}
-
 // Pool is a slot with the room that is left in it.
 type Pool struct {
 	cairn.Slot
 	Free int
-}
-
-// Member is a run (Job 0) or a job of another run in a concurrency group.
-type Member struct {
-	Run    cairn.RunID
-	Job    cairn.JobID
-	Active bool      // admitted and not completed; else it waits
-	Since  time.Time // when it asked for the group
-
-	path      string // of the job
-	cancelled bool   // it was told to end already
 }
 
 // Action is one decision. The set is closed: the types of this file.
@@ -60,8 +42,13 @@ type (
 	Hold struct{ Reason string }
 	// Expand records the instances of a node.
 	Expand struct{ Expansion cairn.Expansion }
-	// CreateJob adds a blocked job.
-	CreateJob struct{ Path, Node, Name string }
+	// CreateJob adds a blocked job. Call says that it stands for a called workflow,
+	// If is the condition of its node where that was evaluated for all its instances.
+	CreateJob struct {
+		Path, Node, Name string
+		Call             bool
+		If               *cairn.Condition
+	}
 	// Ready says that a job's needs are done and its condition holds; what its
 	// node says is evaluated now.
 	Ready struct {
@@ -71,9 +58,17 @@ type (
 		Environment      string
 		Group            string
 		CancelInProgress bool
+		Queue            string
+		Called           *cairn.Claim
 		ContinueOnError  bool
 		TimeoutMinutes   float64
+		CancelTimeout    float64
+		If               *cairn.Condition
 	}
+	// AskGroup notes down when a job asks for its concurrency groups.
+	AskGroup struct{ Path string }
+	// Enter lets the jobs of a called workflow begin.
+	Enter struct{ Path string }
 	// Wait holds a ready job for something outside the plan.
 	Wait struct{ Path, Reason string }
 	// Queue holds a ready job for a free slot.
@@ -90,6 +85,7 @@ type (
 		Path       string
 		Conclusion cairn.Conclusion
 		Reason     string
+		If         *cairn.Condition
 	}
 	// AskApproval opens the question whether the attempt may use an environment.
 	AskApproval struct{ Environment string }
@@ -121,6 +117,8 @@ func (Hold) action()           {}
 func (Expand) action()         {}
 func (CreateJob) action()      {}
 func (Ready) action()          {}
+func (AskGroup) action()       {}
+func (Enter) action()          {}
 func (Wait) action()           {}
 func (Queue) action()          {}
 func (Start) action()          {}

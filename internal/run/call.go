@@ -68,8 +68,10 @@ func (d *decider) calls(sc *scope, s *nodeState, path string, x cairn.Expansion)
 // body settles the nodes of one instance.
 func (d *decider) body(outer *scope, s *nodeState, p *part, x *cairn.Expansion, i int, stop string) {
 	n := s.node
-	if row := d.st.Jobs[p.path]; row != nil { // its outputs could not be computed
-		p.done, p.result = row.Status == cairn.StatusCompleted, result(row)
+	gate := d.st.Jobs[p.path]
+	if gate != nil && (!gate.Call || gate.Status == cairn.StatusCompleted && gate.StartedAt.IsZero()) {
+		// Its outputs could not be computed, or it never came through its group.
+		p.done, p.result = gate.Status == cairn.StatusCompleted, result(gate)
 		return
 	}
 	in := x.Instances[i]
@@ -80,7 +82,15 @@ func (d *decider) body(outer *scope, s *nodeState, p *part, x *cairn.Expansion, 
 	sc := &scope{
 		nodes: n.Body, prefix: p.path + "/", names: name + " / ", plain: outer.plain + n.ID + "/",
 		inputs: decodeJSON(in.Inputs), states: map[string]*nodeState{}, stop: stop,
-		outer: outer, caller: s, via: leg{x: x, index: i},
+		outer: outer, caller: s, via: leg{path: p.path, x: x, index: i},
+	}
+	if n.Concurrency != nil || n.BodyConcurrency != nil {
+		if !d.enter(outer, sc, s, p, name) {
+			return
+		}
+		if gate = d.st.Jobs[p.path]; sc.stop == "" && !gate.CancelAt.IsZero() {
+			sc.stop = gate.Reason
+		}
 	}
 	done := true
 	merged := nodeResult{}
@@ -94,13 +104,98 @@ func (d *decider) body(outer *scope, s *nodeState, p *part, x *cairn.Expansion, 
 	}
 	p.done, p.result = true, merged.result()
 	fields, fault := d.callOutputs(sc, s, x, i)
+	if gate != nil && gate.Status != cairn.StatusCompleted && fault == "" {
+		d.do(Finish{Path: p.path, Conclusion: p.result, Reason: gate.Reason})
+	}
 	if fault != "" {
-		d.do(CreateJob{Path: p.path, Node: outer.plain + n.ID, Name: name})
+		if gate == nil {
+			d.do(CreateJob{Path: p.path, Node: outer.plain + n.ID, Name: name})
+		}
 		d.do(Finish{Path: p.path, Conclusion: cairn.Failure, Reason: fault})
 		p.result = cairn.Failure
 		return
 	}
 	p.outputs = fields
+}
+
+// enter takes a call through its concurrency groups: that of the job that calls and
+// that of the called workflow. It reports whether the jobs of the call may go on; a
+// row stands for it meanwhile.
+func (d *decider) enter(outer, sc *scope, s *nodeState, p *part, name string) bool {
+	row := d.st.Jobs[p.path]
+	if row == nil {
+		d.do(CreateJob{Path: p.path, Node: outer.plain + s.node.ID, Name: name, Call: true, If: sc.via.x.If})
+		row = d.st.Jobs[p.path]
+	}
+	end := func(c cairn.Conclusion, reason string) bool {
+		d.do(Finish{Path: p.path, Conclusion: c, Reason: reason})
+		p.done, p.result = true, c
+		return false
+	}
+	switch {
+	case !row.StartedAt.IsZero():
+		return true
+	case sc.stop != "":
+		return end(cairn.Cancelled, sc.stop)
+	case d.f.Run.CancelBy != "":
+		return end(cairn.Cancelled, d.cancelReason())
+	case row.QueuedAt.IsZero():
+		a := Ready{Path: p.path, Name: name}
+		if fault := d.callClaims(outer, sc, s, &a); fault != "" {
+			return end(cairn.Failure, fault)
+		}
+		d.do(a)
+	}
+	if !d.inGroups(p.path, outer) {
+		if row = d.st.Jobs[p.path]; row.Status == cairn.StatusCompleted {
+			p.done, p.result = true, result(row)
+		}
+		return false
+	}
+	d.do(Enter{Path: p.path})
+	return true
+}
+
+// callClaims evaluates the groups of a call: its own with what its job may see, that
+// of the called workflow with that one's inputs.
+func (d *decider) callClaims(outer, sc *scope, s *nodeState, a *Ready) string {
+	claim, fault := d.claim(s.node, s.node.Concurrency, d.env(outer, s, &sc.via))
+	if fault != "" {
+		return fault
+	}
+	a.Group, a.CancelInProgress, a.Queue = claim.Group, claim.CancelInProgress, claim.Queue
+	at := *s.node
+	if len(s.node.Body) > 0 {
+		at.Pos.File = s.node.Body[0].Pos.File
+	}
+	called, fault := d.claim(&at, s.node.BodyConcurrency, &expr.Env{Contexts: map[string]expr.Value{
+		"github": d.f.Contexts["github"], "vars": d.f.Contexts["vars"], "inputs": sc.inputs,
+	}})
+	if called.Group != "" {
+		a.Called = &called
+	}
+	return fault
+}
+
+// claim evaluates a concurrency key; a group that comes out empty is none.
+func (d *decider) claim(n *cairn.Node, c *cairn.Concurrency, env *expr.Env) (out cairn.Claim, fault string) {
+	if c == nil {
+		return out, ""
+	}
+	var err error
+	if out.Group, err = expr.EvalString(c.Group, env); err != nil {
+		return out, d.fault(n, "concurrency", c.Group, err)
+	}
+	if err := checkGroup(out.Group); err != nil {
+		return out, d.fault(n, "concurrency", c.Group, err)
+	}
+	if out.CancelInProgress, err = expr.EvalBool(c.CancelInProgress, env); err != nil {
+		return out, d.fault(n, "cancel-in-progress", c.CancelInProgress, err)
+	}
+	if out.Queue = c.Queue; out.CancelInProgress && out.Queue == cairn.QueueMax {
+		return out, d.fault(n, "cancel-in-progress", c.CancelInProgress, errQueueCancel)
+	}
+	return out, ""
 }
 
 // callOutputs evaluates what a called workflow hands back.

@@ -1,7 +1,6 @@
 package run
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/cairn-ml/cairn"
@@ -22,6 +21,7 @@ const (
 type judgement struct {
 	verdict verdict
 	reason  string
+	seen    *cairn.Condition // what was evaluated; nil where nothing was
 }
 
 func (j judgement) conclusion() cairn.Conclusion {
@@ -43,31 +43,38 @@ func (d *decider) judge(sc *scope, s *nodeState, ready bool) judgement {
 	cancelled := d.f.Run.CancelBy != ""
 	switch {
 	case sc.stop != "":
-		return judgement{cancel, sc.stop}
+		return judgement{verdict: cancel, reason: sc.stop}
 	case cancelled && d.f.Run.Forced:
-		return judgement{cancel, d.cancelReason()}
+		return judgement{verdict: cancel, reason: d.cancelReason()}
 	}
 	cond, err := d.parse(n.If)
 	if err != nil {
-		return judgement{fault, d.faultIf(n, err)}
+		return judgement{verdict: fault, reason: d.faultIf(n, err)}
 	}
 	if cancelled && !cond.asks {
-		return judgement{cancel, d.cancelReason()}
+		return judgement{verdict: cancel, reason: d.cancelReason()}
 	}
 	if !ready {
-		return judgement{pending, ""}
+		return judgement{verdict: pending}
 	}
 	env := d.ifEnv(sc, s)
 	v, err := cond.node.Eval(env)
 	switch {
 	case err != nil:
-		return judgement{fault, d.faultIf(n, err)}
-	case v.Truthy():
-		return judgement{proceed, ""}
-	case cancelled:
-		return judgement{cancel, d.cancelReason()}
+		return judgement{verdict: fault, reason: d.faultIf(n, err)}
+	case v.Truthy() && cond.bare == nil:
+		return judgement{verdict: proceed}
 	}
-	return judgement{skip, d.whyNot(sc, s, cond, env)}
+	j := judgement{verdict: skip, seen: d.seen(sc, s, cond, env, v.Truthy())}
+	switch {
+	case v.Truthy():
+		j.verdict = proceed
+	case cancelled:
+		j.verdict, j.reason = cancel, d.cancelReason()
+	default:
+		j.reason = whyNot(j.seen)
+	}
+	return j
 }
 
 // condition is a parsed if.
@@ -232,46 +239,4 @@ func legContexts(l *leg) (matrix, strategy expr.Value) {
 		expr.Field{Name: "job-total", Value: expr.Number(float64(total))},
 		expr.Field{Name: "max-parallel", Value: expr.Number(float64(parallel))},
 	)
-}
-
-// whyNot says why a condition does not hold, with the values it looked at.
-func (d *decider) whyNot(sc *scope, s *nodeState, cond condition, env *expr.Env) string {
-	if !cond.asks {
-		for _, a := range s.ancestors(sc) {
-			if a.result != cairn.Success {
-				return fmt.Sprintf("needs: %s: %s", a.node.ID, a.result)
-			}
-		}
-	}
-	if cond.bare == nil {
-		return "needs: not all succeeded"
-	}
-	src := clip(strings.Join(strings.Fields(cond.src), " "), 200)
-	refs := expr.References(cond.bare)
-	var values []string
-	for i, ref := range refs {
-		if i == 8 {
-			values = append(values, "…")
-			break
-		}
-		v, err := expr.Eval(ref, env)
-		if err != nil {
-			continue
-		}
-		if strings.EqualFold(ref, src) && v.Kind() == expr.KindBool {
-			return "if: " + src + " is false"
-		}
-		values = append(values, ref+" = "+clip(showValue(v), 60))
-	}
-	if len(values) == 0 {
-		return "if: " + src + " is false"
-	}
-	return clip("if: "+src+" is false: "+strings.Join(values, ", "), maxReason)
-}
-
-func showValue(v expr.Value) string {
-	if v.Kind() == expr.KindString {
-		return "'" + v.ToString() + "'"
-	}
-	return string(v.JSON())
 }

@@ -107,6 +107,8 @@ type decider struct {
 	where map[string]located
 	// whom this decision ends already for a concurrency group.
 	ousted map[CancelOther]bool
+	// members by GroupKey, as far as they were asked for.
+	grouped map[string][]Member
 }
 
 // located is a job's place in the graph.
@@ -120,6 +122,20 @@ type located struct {
 func (d *decider) do(a Action) {
 	d.out = append(d.out, a)
 	d.st.Fold(a, d.f.Now)
+	switch a := a.(type) {
+	case AskGroup:
+		d.regroup(a.Path)
+	case Enter:
+		d.regroup(a.Path)
+	case Start:
+		d.regroup(a.Path)
+	case Cancel:
+		d.regroup(a.Path)
+	case Finish:
+		d.regroup(a.Path)
+	case Admit, Hold:
+		clear(d.grouped)
+	}
 }
 
 // wakeAt asks for another look at a time to come.
@@ -140,7 +156,8 @@ func (d *decider) admit() bool {
 		return false
 	}
 	if run.Group != "" {
-		v := d.inGroup(run.Group, run.CancelInProgress, Member{Run: run.ID, Since: d.f.Attempt.StartedAt}, "")
+		me, _ := runMember(run, &d.st.Attempt)
+		v := d.inGroup(cairn.Claim{Group: run.Group, CancelInProgress: run.CancelInProgress, Queue: run.Queue}, me)
 		switch {
 		case v.replaced != "":
 			d.do(FinishRun{Conclusion: cairn.Cancelled, Reason: v.replaced})
@@ -161,7 +178,12 @@ func (d *decider) cancelReason() string { return "cancelled by " + d.f.Run.Cance
 // conclusion says how the run ended; all of its jobs are completed.
 func (d *decider) conclusion() (cairn.Conclusion, string) {
 	var failed, cancelled, ran bool
-	for _, j := range d.st.Jobs {
+	gaveWay := "" // a job that was replaced in its concurrency group
+	for _, path := range slices.Sorted(maps.Keys(d.st.Jobs)) {
+		j := d.st.Jobs[path]
+		if strings.HasPrefix(j.Reason, "concurrency group ") && j.Conclusion == cairn.Cancelled && gaveWay == "" {
+			gaveWay = clip(j.Path+": "+j.Reason, maxReason)
+		}
 		switch r := result(j); r {
 		case cairn.Failure:
 			failed = true
@@ -177,7 +199,7 @@ func (d *decider) conclusion() (cairn.Conclusion, string) {
 	case failed:
 		return cairn.Failure, ""
 	case cancelled:
-		return cairn.Cancelled, ""
+		return cairn.Cancelled, gaveWay
 	case ran:
 		return cairn.Success, ""
 	default:

@@ -175,7 +175,9 @@ func (e *Engine) decide(ctx context.Context, a *active, now time.Time) ([]start,
 				return nil, err
 			}
 		case Cancel:
-			a.effect(a.state.Jobs[act.Path], cancelKind(act.Force))
+			if j := a.state.Jobs[act.Path]; !j.Call {
+				a.effect(j, cancelKind(act.Force))
+			}
 		case Finish:
 			if j := a.state.Jobs[act.Path]; j.Epoch > 0 {
 				a.effect(j, effectCleanup)

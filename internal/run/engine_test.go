@@ -242,7 +242,7 @@ func TestConcurrencyOfRuns(t *testing.T) {
 	}
 	third := x.submit(p)
 	s = x.ended(second.ID)
-	if s.Run.Conclusion != cairn.Cancelled || s.Run.Reason != "concurrency group deploy-refs/heads/main: run 3 came later and waits in its place" {
+	if s.Run.Conclusion != cairn.Cancelled || s.Run.Reason != "concurrency group deploy-refs/heads/main: replaced by run 3, which came later" {
 		t.Errorf("%+v", s.Run)
 	}
 	x.backend.Finish("a", fake.Outcome{})

@@ -17,7 +17,7 @@ import (
 func (e *Engine) ingest(ctx context.Context, a *active, all bool) error {
 	for _, path := range slices.Sorted(maps.Keys(a.state.Jobs)) {
 		j := a.state.Jobs[path]
-		if j.Status != cairn.StatusRunning {
+		if j.Status != cairn.StatusRunning || j.Call {
 			continue
 		}
 		// Alive is asked first: what a supervisor wrote before it ended is read then.

@@ -21,7 +21,11 @@ const (
 func (d *decider) job(sc *scope, s *nodeState, l leg, ready bool) {
 	row := d.st.Jobs[l.path]
 	if row == nil {
-		d.do(CreateJob{Path: l.path, Node: sc.plain + s.node.ID, Name: provisionalName(sc, s.node, &l)})
+		a := CreateJob{Path: l.path, Node: sc.plain + s.node.ID, Name: provisionalName(sc, s.node, &l)}
+		if l.x != nil {
+			a.If = l.x.If
+		}
+		d.do(a)
 		row = d.st.Jobs[l.path]
 	}
 	if l.stop == "" {
@@ -35,8 +39,8 @@ func (d *decider) job(sc *scope, s *nodeState, l leg, ready bool) {
 	case l.stop != "":
 		d.do(Finish{Path: l.path, Conclusion: cairn.Cancelled, Reason: l.stop})
 	default:
+		v := judgement{verdict: proceed}
 		if row.QueuedAt.IsZero() || d.f.Run.CancelBy != "" {
-			v := judgement{verdict: proceed}
 			if l.x == nil || d.f.Run.CancelBy != "" {
 				v = d.judge(sc, s, ready)
 			}
@@ -45,7 +49,7 @@ func (d *decider) job(sc *scope, s *nodeState, l leg, ready bool) {
 				return
 			case proceed:
 			default:
-				d.do(Finish{Path: l.path, Conclusion: v.conclusion(), Reason: v.reason})
+				d.do(Finish{Path: l.path, Conclusion: v.conclusion(), Reason: v.reason, If: v.seen})
 				return
 			}
 		}
@@ -55,6 +59,7 @@ func (d *decider) job(sc *scope, s *nodeState, l leg, ready bool) {
 				d.do(Finish{Path: l.path, Conclusion: cairn.Failure, Reason: fault})
 				return
 			}
+			a.If = v.seen
 			d.do(a)
 		}
 		d.gates(l, d.st.Jobs[l.path])
@@ -87,6 +92,10 @@ func (d *decider) watch(sc *scope, s *nodeState, l leg, row *cairn.Job) {
 		d.do(Cancel{Path: l.path, Reason: reason})
 		row = d.st.Jobs[l.path]
 	}
+	grace := cancelGrace
+	if row.CancelTimeoutMinutes > 0 {
+		grace = minutes(row.CancelTimeoutMinutes)
+	}
 	due := row.StartedAt.Add(minutes(row.TimeoutMinutes)).Add(timeoutGrace)
 	late := !now.Before(due)
 	switch {
@@ -104,11 +113,11 @@ func (d *decider) watch(sc *scope, s *nodeState, l leg, row *cairn.Job) {
 	case late:
 		d.do(Cancel{Path: l.path, Force: true, Reason: fmt.Sprintf("timeout-minutes: %v", row.TimeoutMinutes)})
 		d.wakeAt(now.Add(forceGrace))
-	case !row.CancelAt.IsZero() && !now.Before(row.CancelAt.Add(cancelGrace)):
+	case !row.CancelAt.IsZero() && !now.Before(row.CancelAt.Add(grace)):
 		d.do(Cancel{Path: l.path, Force: true, Reason: row.Reason})
 		d.wakeAt(now.Add(forceGrace))
 	case !row.CancelAt.IsZero():
-		d.wakeAt(row.CancelAt.Add(cancelGrace))
+		d.wakeAt(row.CancelAt.Add(grace))
 	default:
 		d.wakeAt(due)
 	}
@@ -146,23 +155,27 @@ func (d *decider) prepare(sc *scope, s *nodeState, l *leg) (Ready, string) {
 			return a, d.fault(n, "environment", n.Environment.Name, fmt.Errorf("the name is longer than 255 bytes"))
 		}
 	}
-	if c := n.Concurrency; c != nil {
-		if a.Group, err = expr.EvalString(c.Group, env); err != nil {
-			return a, d.fault(n, "concurrency", c.Group, err)
-		}
-		if a.CancelInProgress, err = expr.EvalBool(c.CancelInProgress, env); err != nil {
-			return a, d.fault(n, "cancel-in-progress", c.CancelInProgress, err)
-		}
+	claim, fault := d.claim(n, n.Concurrency, env)
+	if fault != "" {
+		return a, fault
 	}
+	a.Group, a.CancelInProgress, a.Queue = claim.Group, claim.CancelInProgress, claim.Queue
 	if a.ContinueOnError, err = expr.EvalBool(n.ContinueOnError, env); err != nil {
 		return a, d.fault(n, "continue-on-error", n.ContinueOnError, err)
 	}
-	if !n.TimeoutMinutes.IsZero() {
-		if a.TimeoutMinutes, err = expr.EvalNumber(n.TimeoutMinutes, env); err == nil && !(a.TimeoutMinutes > 0) {
-			err = fmt.Errorf("%v is not a time; it must be more than 0", a.TimeoutMinutes)
+	for _, t := range []struct {
+		key  string
+		from cairn.Template
+		to   *float64
+	}{{"timeout-minutes", n.TimeoutMinutes, &a.TimeoutMinutes}, {"cancel-timeout-minutes", n.CancelTimeoutMinutes, &a.CancelTimeout}} {
+		if t.from.IsZero() {
+			continue
+		}
+		if *t.to, err = expr.EvalNumber(t.from, env); err == nil && !(*t.to > 0) {
+			err = fmt.Errorf("%v is not a time; it must be more than 0", *t.to)
 		}
 		if err != nil {
-			return a, d.fault(n, "timeout-minutes", n.TimeoutMinutes, err)
+			return a, d.fault(n, t.key, t.from, err)
 		}
 	}
 	return a, ""

@@ -38,16 +38,19 @@ func genNodes(t *rapid.T, depth int) []cairn.Node {
 			x.Strategy = genStrategy(t)
 		}
 		if rapid.IntRange(0, 9).Draw(t, "grouped") == 0 {
-			x.Concurrency = &cairn.Concurrency{
-				Group:            cairn.Str("g"),
-				CancelInProgress: cairn.Template{Kind: cairn.TemplateBool, Bool: rapid.Bool().Draw(t, "oust")},
-			}
+			x.Concurrency = genConcurrency(t)
 		}
 		if rapid.IntRange(0, 15).Draw(t, "broken") == 0 {
 			x.RunsOn = cairn.Expr("${{ nothing.here }}")
 		}
 		if depth < 2 && rapid.IntRange(0, 4).Draw(t, "call") == 0 {
 			x.Kind, x.Steps, x.RunsOn, x.ContinueOnError, x.Concurrency = cairn.NodeCall, nil, cairn.Template{}, cairn.Template{}, nil
+			if rapid.IntRange(0, 3).Draw(t, "grouped call") == 0 {
+				x.Concurrency = genConcurrency(t)
+			}
+			if rapid.IntRange(0, 3).Draw(t, "grouped body") == 0 {
+				x.BodyConcurrency = genConcurrency(t)
+			}
 			x.Body = genNodes(t, depth+1)
 			x.Outputs = []cairn.NamedValue{{Name: "o", Value: cairn.Expr("${{ jobs.n0.outputs.o }}")}}
 		}
@@ -57,6 +60,16 @@ func genNodes(t *rapid.T, depth int) []cairn.Node {
 		slices.Reverse(nodes)
 	}
 	return nodes
+}
+
+func genConcurrency(t *rapid.T) *cairn.Concurrency {
+	c := &cairn.Concurrency{Group: cairn.Str(rapid.SampledFrom([]string{"g", "G", "h"}).Draw(t, "group"))}
+	if rapid.Bool().Draw(t, "max") {
+		c.Queue = cairn.QueueMax
+	} else {
+		c.CancelInProgress = cairn.Template{Kind: cairn.TemplateBool, Bool: rapid.Bool().Draw(t, "oust")}
+	}
+	return c
 }
 
 func genStrategy(t *rapid.T) *cairn.Strategy {
@@ -150,6 +163,10 @@ func subject(a run.Action) string {
 	case run.CreateJob:
 		return a.Path
 	case run.Ready:
+		return a.Path
+	case run.AskGroup:
+		return a.Path
+	case run.Enter:
 		return a.Path
 	case run.Wait:
 		return a.Path

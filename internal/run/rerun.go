@@ -52,10 +52,10 @@ func (e *Engine) Rerun(ctx context.Context, r RerunRequest) (*cairn.Run, error) 
 		now := e.now().UTC()
 		run.Attempt++
 		run.Status, run.Conclusion, run.Reason = cairn.StatusQueued, "", ""
-		run.CancelBy, run.Forced, run.Debug = "", false, run.Debug || r.Debug
+		run.CancelBy, run.Forced = "", false
 		run.StartedAt, run.FinishedAt = time.Time{}, time.Time{}
 		attempt := cairn.Attempt{
-			Run: run.ID, Number: run.Attempt, By: r.By, Mode: string(r.Mode), Refresh: r.Refresh,
+			Run: run.ID, Number: run.Attempt, By: r.By, Mode: string(r.Mode), Refresh: r.Refresh, Debug: r.Debug,
 			Status: cairn.StatusQueued, StartedAt: now,
 		}
 		if r.Mode != RerunAll {
@@ -98,6 +98,9 @@ func (w *rerunner) choose(r RerunRequest) error {
 		return nil
 	case RerunFailed:
 		for path, j := range w.state.Jobs {
+			if j.Call && !j.StartedAt.IsZero() {
+				continue // what failed are jobs below it
+			}
 			if c := result(j); c == cairn.Failure || c == cairn.Cancelled {
 				w.again[path] = true
 			}
@@ -161,7 +164,7 @@ func (w *rerunner) scope(nodes []cairn.Node, prefix string, all bool) bool {
 // node decides on one node: whole says that something it needs is done again,
 // and so must be all of it.
 func (w *rerunner) node(n *cairn.Node, path string, whole bool) bool {
-	if row := w.state.Jobs[path]; row != nil { // a plain job, or what stands for a node without instances
+	if row := w.state.Jobs[path]; row != nil && !row.Call { // a plain job, or what stands for a node without instances
 		if whole || w.again[path] {
 			return true
 		}

@@ -22,15 +22,19 @@ var update = flag.Bool("update", false, "write what comes out into the golden fi
 
 // setup is the "setup" file of a scenario.
 type setup struct {
-	Event    string
-	Inputs   map[string]string
-	Vars     map[string]string
-	Dirty    bool
-	Ref      string
-	Only     []string
-	Slots    int
-	CancelAt string `yaml:"cancel-at"` // once this job runs
-	Ends     map[string]struct {
+	Event  string
+	Inputs map[string]string
+	Vars   map[string]string
+	Dirty  bool
+	Ref    string
+	Only   []string
+	Slots  int
+	Group  string // of the run
+	// Conditions shows the condition of each job as it was evaluated.
+	Conditions bool
+	CancelAt   string   `yaml:"cancel-at"` // once this job runs
+	Order      []string // who ends first, of those that run
+	Ends       map[string]struct {
 		Conclusion cairn.Conclusion
 		Outputs    map[string]string
 	}
@@ -113,6 +117,7 @@ func scenario(t *testing.T, file string) {
 func play(t *testing.T, p *cairn.Plan, set *setup) string {
 	s := newSim(t, p)
 	s.state.Run.Ref, s.state.Run.Dirty, s.state.Run.Only, s.vars = set.Ref, set.Dirty, set.Only, set.Vars
+	s.state.Run.Group = set.Group
 	for _, r := range set.Rules {
 		s.state.Rules[strings.ToLower(r.Name)] = r
 	}
@@ -130,11 +135,19 @@ func play(t *testing.T, p *cairn.Plan, set *setup) string {
 		fmt.Fprintf(&b, "%s ends: %s\n", path, e.Conclusion)
 		return end{conclusion: e.Conclusion, outputs: e.Outputs}
 	}
+	s.choose = func(running []string) string {
+		for _, path := range set.Order {
+			if slices.Contains(running, path) {
+				return path
+			}
+		}
+		return running[0]
+	}
 	seen := 0
 	log = func() {
 		for ; seen < len(s.trace); seen++ {
 			line := s.trace[seen]
-			for _, what := range []string{"Start", "Cancel", "Wait", "Queue", "Hold"} {
+			for _, what := range []string{"Start", "Enter", "Cancel", "Wait", "Queue", "Hold"} {
 				if rest, ok := strings.CutPrefix(line, "run."+what+"{"); ok {
 					fmt.Fprintf(&b, "%s %s\n", what, strings.TrimSuffix(rest, "}"))
 				}
@@ -166,6 +179,9 @@ func play(t *testing.T, p *cairn.Plan, set *setup) string {
 		}
 		if j.Reason != "" {
 			line += "; " + j.Reason
+		}
+		if set.Conditions && j.If != nil {
+			line += "\n    if " + j.If.String()
 		}
 		b.WriteString(line + "\n")
 	}

@@ -101,16 +101,16 @@ func (d *decider) visit(sc *scope, n *cairn.Node) *nodeState {
 }
 
 // end completes a node that gets no instances; the row stands for it.
-func (d *decider) end(sc *scope, s *nodeState, path string, c cairn.Conclusion, reason string) {
+func (d *decider) end(sc *scope, s *nodeState, path string, c cairn.Conclusion, reason string, seen *cairn.Condition) {
 	if d.st.Jobs[path] == nil {
 		d.do(CreateJob{Path: path, Node: sc.plain + s.node.ID, Name: sc.names + plainName(s.node)})
 	}
-	d.do(Finish{Path: path, Conclusion: c, Reason: reason})
+	d.do(Finish{Path: path, Conclusion: c, Reason: reason, If: seen})
 	s.settle([]*cairn.Job{d.st.Jobs[path]})
 }
 
 func (d *decider) fail(sc *scope, s *nodeState, path, reason string) {
-	d.end(sc, s, path, cairn.Failure, reason)
+	d.end(sc, s, path, cairn.Failure, reason, nil)
 }
 
 // settleMany settles a node with a matrix, or a call.
@@ -127,7 +127,7 @@ func (d *decider) settleMany(sc *scope, s *nodeState, path string, ready bool) {
 			return
 		case proceed:
 		default:
-			d.end(sc, s, path, v.conclusion(), v.reason)
+			d.end(sc, s, path, v.conclusion(), v.reason, v.seen)
 			return
 		}
 		var reason string
@@ -135,6 +135,7 @@ func (d *decider) settleMany(sc *scope, s *nodeState, path string, ready bool) {
 			d.fail(sc, s, path, reason)
 			return
 		}
+		x.If = v.seen
 		d.do(Expand{Expansion: x})
 	}
 	if s.node.Kind == cairn.NodeCall {

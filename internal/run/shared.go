@@ -43,23 +43,16 @@ func (e *Engine) groups(a *active) map[string][]Member {
 			continue
 		}
 		run := &other.state.Run
-		if run.Group != "" && run.Status != cairn.StatusCompleted {
-			add(run, run.Group, Member{
-				Run: id, Active: run.Status == cairn.StatusRunning, Since: other.state.Attempt.StartedAt,
-				cancelled: run.CancelBy != "",
-			})
+		if m, ok := runMember(run, &other.state.Attempt); ok {
+			add(run, run.Group, m)
 		}
 		for _, j := range other.state.Jobs {
-			if j.Group != "" && j.Status != cairn.StatusCompleted && !j.QueuedAt.IsZero() {
-				add(run, j.Group, Member{
-					Run: id, Job: j.ID, Active: j.Status == cairn.StatusRunning, Since: j.QueuedAt,
-					path: j.Path, cancelled: !j.CancelAt.IsZero(),
-				})
+			for _, c := range claims(j) {
+				if m, ok := member(j, c); ok {
+					add(run, c.Group, m)
+				}
 			}
 		}
-	}
-	for _, ms := range out {
-		slices.SortFunc(ms, func(a, b Member) int { return a.Since.Compare(b.Since) })
 	}
 	return out
 }
@@ -79,7 +72,9 @@ func (e *Engine) cancelOther(ctx context.Context, c CancelOther) error {
 			if j.ID == c.Job && j.Status == cairn.StatusRunning && j.CancelAt.IsZero() {
 				act := Cancel{Path: j.Path, Reason: c.Reason}
 				other.state.Fold(act, now)
-				other.effect(other.state.Jobs[j.Path], effectCancel)
+				if !j.Call {
+					other.effect(other.state.Jobs[j.Path], effectCancel)
+				}
 			}
 		}
 	}

@@ -68,7 +68,7 @@ func newSim(t fataler, p *cairn.Plan) *sim {
 func (s *sim) facts() run.Facts {
 	busy := 0
 	for _, j := range s.state.Jobs {
-		if j.Status == cairn.StatusRunning {
+		if j.Status == cairn.StatusRunning && !j.Call {
 			busy++
 		}
 	}
@@ -143,6 +143,22 @@ func (s *sim) decide() (wake time.Time) {
 			}
 		}
 	}
+	held := map[string]string{}
+	for p, j := range s.state.Jobs {
+		if j.Status != cairn.StatusRunning || !j.CancelAt.IsZero() {
+			continue
+		}
+		groups := []string{strings.ToLower(j.Group)}
+		if j.Called != nil {
+			groups = append(groups, strings.ToLower(j.Called.Group))
+		}
+		for _, g := range groups {
+			if g != "" && held[g] != "" {
+				s.t.Fatalf("%s and %s are both in concurrency group %s", p, held[g], g)
+			}
+			held[g] = p
+		}
+	}
 	busy := s.running()
 	if len(busy) > s.slots {
 		s.t.Fatalf("%d jobs on %d slots", len(busy), s.slots)
@@ -210,7 +226,7 @@ func (s *sim) needsOf(path string) []string {
 func (s *sim) running() []string {
 	var out []string
 	for p, j := range s.state.Jobs {
-		if j.Status == cairn.StatusRunning {
+		if j.Status == cairn.StatusRunning && !j.Call {
 			out = append(out, p)
 		}
 	}

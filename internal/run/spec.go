@@ -10,16 +10,18 @@ import (
 
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/expr"
+	"github.com/cairn-ml/cairn/internal/plan"
 )
 
 // start is a job that was just handed out, with its place in the graph.
 type start struct {
-	effect string
-	run    cairn.Run
-	job    cairn.Job
-	plan   *cairn.Plan
-	d      *decider
-	at     located
+	effect  string
+	attempt cairn.Attempt
+	run     cairn.Run
+	job     cairn.Job
+	plan    *cairn.Plan
+	d       *decider
+	at      located
 }
 
 // starting notes down the effect and the links of a start.
@@ -57,7 +59,7 @@ func (e *Engine) starting(a *active, d *decider, path string) (start, error) {
 	}
 	return start{
 		effect: a.changes.Effects[len(a.changes.Effects)-1].ID,
-		run:    *run, job: *j, plan: a.plan, d: d, at: at,
+		run:    *run, attempt: a.state.Attempt, job: *j, plan: a.plan, d: d, at: at,
 	}, nil
 }
 
@@ -123,7 +125,7 @@ func (e *Engine) restart(ctx context.Context, j jobEffect) (*start, error) {
 	if !ok {
 		return nil, cairn.Errorf(cairn.CodeFailed, "job %s is not in its plan", j.Path)
 	}
-	return &start{run: st.Run, job: *row, plan: p, d: d, at: at}, nil
+	return &start{run: st.Run, attempt: st.Attempt, job: *row, plan: p, d: d, at: at}, nil
 }
 
 // assemble freezes what a runner needs to execute a job.
@@ -158,14 +160,42 @@ func (e *Engine) assemble(ctx context.Context, s *start) (spec cairn.JobSpec, se
 		Container: n.Container, Services: n.Services, BaseEnv: baseEnv, Code: code,
 		Debug: run.Debug, AllowSudo: run.AllowSudo, Interactive: run.Interactive,
 	}
-	if n.Environment != nil {
+	spec.CancelTimeoutMinutes, spec.Permissions = job.CancelTimeoutMinutes, permissions(s.plan, s.at.scope, n)
+	spec.Debug = spec.Debug || job.Attempt == s.attempt.Number && s.attempt.Debug || debugAsked(vars)
+	if n.Environment != nil && !n.Environment.NoDeployment {
 		spec.EnvironmentURL = n.Environment.URL
 	}
 	if secrets.Token, err = res.JobToken(ctx, run, job); err != nil {
 		return spec, secrets, err
 	}
-	secrets.Secrets, err = e.secrets(ctx, s, secrets.Token)
-	return spec, secrets, err
+	if secrets.Secrets, err = e.secrets(ctx, s, secrets.Token); err != nil {
+		return spec, secrets, err
+	}
+	spec.Debug = spec.Debug || debugAsked(secrets.Secrets)
+	return spec, secrets, nil
+}
+
+// debugAsked reports whether variables or secrets switch debug lines on, under the
+// names that GitHub has for it.
+func debugAsked(values map[string]string) bool {
+	for _, name := range []string{"ACTIONS_STEP_DEBUG", "ACTIONS_RUNNER_DEBUG"} {
+		if strings.EqualFold(values[name], "true") {
+			return true
+		}
+	}
+	return false
+}
+
+// permissions are what the job's token may do: what its node, its file or its
+// callers say, and never more than a caller has. Nil: nobody says anything.
+func permissions(p *cairn.Plan, sc *scope, n *cairn.Node) cairn.Permissions {
+	file, limit := cairn.NamedPermissions(p.Permissions), cairn.Permissions(nil)
+	for _, level := range sc.chain() {
+		c := level.caller.node
+		limit = plan.BodyLimit(c, plan.JobPermissions(c, file, limit))
+		file = cairn.NamedPermissions(c.BodyPermissions)
+	}
+	return plan.JobPermissions(n, file, limit)
 }
 
 // fromFile parts the variables that an env file gave from the others.

@@ -119,15 +119,22 @@ func (s *State) Fold(a Action, now time.Time) {
 	case CreateJob:
 		s.put(&cairn.Job{
 			Run: s.Run.ID, Attempt: s.Attempt.Number, Path: a.Path, Node: a.Node, Name: a.Name,
-			Status: cairn.StatusBlocked, CreatedAt: now,
+			Status: cairn.StatusBlocked, CreatedAt: now, Call: a.Call, If: a.If,
 		})
 	case Ready:
 		s.Edit(a.Path, func(j *cairn.Job) {
 			j.Status, j.QueuedAt, j.Reason = cairn.StatusQueued, now, ""
 			j.Name, j.Labels, j.Environment = a.Name, a.Labels, a.Environment
-			j.Group, j.CancelInProgress = a.Group, a.CancelInProgress
-			j.ContinueOnError, j.TimeoutMinutes = a.ContinueOnError, a.TimeoutMinutes
+			j.Group, j.CancelInProgress, j.Queue, j.Called = a.Group, a.CancelInProgress, a.Queue, a.Called
+			j.ContinueOnError, j.TimeoutMinutes, j.CancelTimeoutMinutes = a.ContinueOnError, a.TimeoutMinutes, a.CancelTimeout
+			if a.If != nil {
+				j.If = a.If
+			}
 		})
+	case AskGroup:
+		s.Edit(a.Path, func(j *cairn.Job) { j.GroupAt = now })
+	case Enter:
+		s.Edit(a.Path, func(j *cairn.Job) { j.Status, j.Reason, j.StartedAt = cairn.StatusRunning, "", now })
 	case Wait:
 		s.Edit(a.Path, func(j *cairn.Job) { j.Status, j.Reason = cairn.StatusWaiting, a.Reason })
 	case Queue:
@@ -150,7 +157,12 @@ func (s *State) Fold(a Action, now time.Time) {
 			}
 		})
 	case Finish:
-		s.Edit(a.Path, func(j *cairn.Job) { finishJob(j, a.Conclusion, a.Reason, now) })
+		s.Edit(a.Path, func(j *cairn.Job) {
+			finishJob(j, a.Conclusion, a.Reason, now)
+			if a.If != nil {
+				j.If = a.If
+			}
+		})
 	case AskApproval:
 		row := s.approval(a.Environment)
 		row.State, row.AskedAt = ApprovalPending, now

@@ -123,8 +123,14 @@ func (e *Engine) describe(ctx context.Context, p *cairn.Plan, run *cairn.Run) er
 		if run.Group, err = expr.EvalString(c.Group, env); err != nil {
 			return placed(p, "concurrency", c.Group, err)
 		}
+		if err := checkGroup(run.Group); err != nil {
+			return placed(p, "concurrency", c.Group, err)
+		}
 		if run.CancelInProgress, err = expr.EvalBool(c.CancelInProgress, env); err != nil {
 			return placed(p, "cancel-in-progress", c.CancelInProgress, err)
+		}
+		if run.Queue = c.Queue; run.CancelInProgress && run.Queue == cairn.QueueMax {
+			return placed(p, "cancel-in-progress", c.CancelInProgress, errQueueCancel)
 		}
 	}
 	return nil
@@ -157,9 +163,6 @@ func check(p *cairn.Plan) error {
 		case n.Kind != cairn.NodeJob && n.Kind != cairn.NodeCall:
 			problem = cairn.Errorf(cairn.CodeUnsupported, "%s is a node of kind %q, which this Cairn does not know", path, n.Kind).
 				WithHint("it was planned by a newer Cairn: use that one").At(pos)
-		case n.Kind == cairn.NodeCall && n.Concurrency != nil:
-			problem = cairn.Errorf(cairn.CodeUnsupported, "job %s calls a workflow and has concurrency, which is not built", path).
-				WithHint("put concurrency on the jobs of the called workflow").At(pos)
 		case strings.ContainsAny(n.ID, "/[]"):
 			problem = cairn.Errorf(cairn.CodeInvalid, "%q cannot be the id of a job", n.ID).At(pos)
 		}

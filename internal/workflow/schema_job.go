@@ -298,6 +298,9 @@ var remoteWorkflow = regexp.MustCompile(`^[\w.-]+/[\w.-]+/\.github/workflows/[^/
 func (r *reader) callUses(j *Job, v value) {
 	j.Uses = r.text(v.node)
 	path, local := strings.CutPrefix(j.Uses.Value, "./")
+	if !local { // $/ is the repository of this file, which for a workflow is the same
+		path, local = strings.CutPrefix(j.Uses.Value, "$/")
+	}
 	switch {
 	case local && strings.HasPrefix(path, ".github/workflows/") && !strings.Contains(path, "@") && !strings.Contains(path, "..") &&
 		(strings.HasSuffix(path, ".yml") || strings.HasSuffix(path, ".yaml")):

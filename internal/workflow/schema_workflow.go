@@ -154,7 +154,8 @@ func (r *reader) concurrency(v value) *Concurrency {
 			}
 		}},
 	}}, c)
-	if c.Queue == "max" && !c.CancelInProgress.IsZero() {
+	// What an expression comes to is known to the run alone.
+	if c.Queue == "max" && c.CancelInProgress.Kind == cairn.TemplateBool && c.CancelInProgress.Bool {
 		r.fail("value", v.key, "leave one of the two away", "queue: max and cancel-in-progress exclude each other")
 	}
 	return c
