@@ -186,7 +186,7 @@ const oldCommands = "ACTIONS_ALLOW_UNSECURE_COMMANDS"
 // can print a line can then change the environment of later steps.
 func (st *step) oldCommand(c Command, raw string) {
 	allowed := false
-	for _, layer := range []map[string]string{st.x.environ, st.x.jobEnv, st.x.setEnv, st.env} {
+	for _, layer := range []map[string]string{st.x.environ, st.x.jobEnv, st.scope.variables().environ(), st.env} {
 		if v, ok := layer[oldCommands]; ok {
 			allowed, _ = strconv.ParseBool(strings.TrimSpace(v))
 		}
@@ -199,7 +199,7 @@ func (st *step) oldCommand(c Command, raw string) {
 	case c.Name == "add-path" && c.Data == "":
 		err = fmt.Errorf("Required field 'path' is missing in ##[add-path] command.")
 	case c.Name == "add-path":
-		st.x.addPath(c.Data)
+		st.addPath(c.Data)
 	case name == "":
 		err = fmt.Errorf("Required field 'name' is missing in ##[set-env] command.")
 	default:
@@ -213,12 +213,15 @@ func (st *step) oldCommand(c Command, raw string) {
 
 // deprecated warns once a job of a command that a file has taken the place of.
 func (st *step) deprecated(command, file string) {
+	st.x.mu.Lock()
 	if st.x.warned == nil {
 		st.x.warned = map[string]bool{}
 	}
-	if st.x.warned[command] {
+	before := st.x.warned[command]
+	st.x.warned[command] = true
+	st.x.mu.Unlock()
+	if before {
 		return
 	}
-	st.x.warned[command] = true
 	st.annotate(AnnotationWarning, fmt.Sprintf("The `%s` command is deprecated: write to the file that $%s names instead.", command, file), nil)
 }

@@ -35,6 +35,9 @@ type call struct {
 	handler handler
 	state   map[string]string // STATE_*
 	due     bool              // post has to run
+	told    map[string]bool   // warnings that the log has
+	parts   []*call           // of a composite action, one for each of its steps; nil: a script
+	inner   *scope            // of a composite action's main stage, for its post stage
 	native  *StepContext      // of a native action, from Run to Post
 }
 
@@ -57,6 +60,8 @@ func (st *step) register() {
 	}
 	c.due = true
 	if st.scope.outer == nil {
+		st.x.mu.Lock()
+		defer st.x.mu.Unlock()
 		st.x.posts = append(st.x.posts, &post{call: c, name: st.title, action: st.action})
 	}
 }
@@ -82,7 +87,12 @@ func (x *executor) pre(s *cairn.Step, c *call, number int) {
 }
 
 // post runs what an action does at the end of the job.
-func (x *executor) post(p *post) { x.postAs(p.call, "Post "+p.name, p.action) }
+func (x *executor) post(p *post) {
+	if p.call.idle() {
+		return
+	}
+	x.postAs(p.call, "Post "+p.name, p.action)
+}
 
 func (x *executor) postAs(c *call, name, action string) {
 	st := x.newStep(x.top, c.spec, c, stagePost)

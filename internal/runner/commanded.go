@@ -26,7 +26,7 @@ func (st *step) commanded(c *StepContext) func(ctx context.Context, p Process) (
 		if p.Dir == "" {
 			p.Dir = c.Dirs.Workspace
 		}
-		out := &output{log: st.log, do: st.command}
+		out := st.newOutput()
 		p.Stdout, p.Stderr = out, out
 		code, err := st.x.Machine.Exec(ctx, p)
 		out.flush()

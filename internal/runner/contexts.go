@@ -155,12 +155,12 @@ func statusFunctions(status func() cairn.Conclusion, hashFiles expr.Func) map[st
 }
 
 // processEnv is the whole environment of a step's processes.
-func (x *executor) processEnv(stepEnv, files map[string]string) map[string]string {
+func (x *executor) processEnv(set *variables, stepEnv, files map[string]string) map[string]string {
 	env := make(map[string]string, len(x.environ)+len(x.jobEnv)+len(x.reserved)+len(files)+16)
-	for _, layer := range []map[string]string{x.environ, x.jobEnv, x.setEnv, stepEnv, x.reserved, files} {
+	for _, layer := range []map[string]string{x.environ, x.jobEnv, set.environ(), stepEnv, x.reserved, files} {
 		maps.Copy(env, layer)
 	}
-	for _, p := range x.paths {
+	for _, p := range set.folders() {
 		if env["PATH"] == "" {
 			env["PATH"] = p
 		} else {

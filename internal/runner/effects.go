@@ -2,7 +2,6 @@ package runner
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/cairn-ml/cairn"
@@ -47,7 +46,7 @@ func (st *step) takeFile(name string) error {
 		return nil
 	case filePath:
 		for _, p := range ParsePathFile(string(text)) {
-			st.x.addPath(p)
+			st.addPath(p)
 		}
 		return nil
 	}
@@ -78,7 +77,7 @@ func (st *step) setEnv(name, value string) error {
 		st.annotate(AnnotationWarning, warning, nil)
 		return nil
 	}
-	st.x.setEnv[name] = value
+	st.scope.variables().setEnv(name, value)
 	return nil
 }
 
@@ -103,10 +102,7 @@ func (st *step) addSummary(text string) {
 }
 
 // addPath puts a folder first on PATH for later steps.
-func (x *executor) addPath(dir string) {
-	x.paths = slices.DeleteFunc(x.paths, func(p string) bool { return p == dir })
-	x.paths = append(x.paths, dir)
-}
+func (st *step) addPath(dir string) { st.scope.variables().addPath(dir) }
 
 // fail records a fault that fails the step even when its script succeeds.
 func (st *step) fail(message string) {

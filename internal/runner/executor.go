@@ -83,24 +83,26 @@ type executor struct {
 	environ  map[string]string // of the machine, with what every step is told
 	reserved map[string]string // GITHUB_* and RUNNER_* that keep their values
 	jobEnv   map[string]string
-	setEnv   map[string]string     // GITHUB_ENV of the steps so far
-	paths    []string              // GITHUB_PATH of the steps so far, the newest last
 	calls    map[*cairn.Step]*call // of the steps with uses
 	top      *scope                // of the job's steps
 	posts    []*post
-	prepared *StepContext    // of the registry's hooks; nil without them
-	deployed string          // where the job put something; see noteDeployed
-	matchers matcherSet      // problem matchers added so far
-	warned   map[string]bool // deprecated commands that a warning was given for
-	number   int             // of the last row
-	pending  []cairn.Report  // not given to the reporter yet
+	used     usedActions
+	prepared *StepContext // of the registry's hooks; nil without them
+	deployed string       // where the job put something; see noteDeployed
+	matchers matcherSet   // problem matchers added so far
+	beside   background   // steps in the background
+	number   int          // of the last row
 	wanted   JobContainers
 	started  *StartedContainers // nil without them
 	stopping bool               // Containers was asked to start something
 	hold     bool
-	failed   error // the reporter does not take any more
+
+	reports sync.Mutex
+	pending []cairn.Report // not given to the reporter yet
+	failed  error          // the reporter does not take any more
 
 	mu      sync.Mutex
+	warned  map[string]bool  // deprecated commands that a warning was given for
 	status  cairn.Conclusion // of the job so far
 	reason  string
 	running map[*running]struct{} // the steps that run now
@@ -136,10 +138,10 @@ func Execute(ctx context.Context, j Job) []cairn.Report {
 	defer stop(nil)
 	x := &executor{
 		Job: j, ctx: ctx, stop: stop, masks: NewMasks(),
-		setEnv: map[string]string{}, calls: map[*cairn.Step]*call{}, running: map[*running]struct{}{},
+		calls: map[*cairn.Step]*call{}, running: map[*running]struct{}{},
 		status: cairn.Success, hold: j.Spec.Interactive && j.Hold != nil,
 	}
-	x.top = &scope{x: x}
+	x.top = &scope{x: x, set: newVariables()}
 	x.pend(cairn.Report{Kind: cairn.ReportStarted})
 	done := make(chan struct{})
 	defer close(done)
@@ -147,8 +149,14 @@ func Execute(ctx context.Context, j Job) []cairn.Report {
 
 	if x.setUp() && x.startContainers() {
 		for i := range j.Spec.Steps {
+			if s := &j.Spec.Steps[i]; x.calls[s].has(stagePre) {
+				x.pre(s, x.calls[s], i)
+			}
+		}
+		for i := range j.Spec.Steps {
 			x.step(&j.Spec.Steps[i])
 		}
+		x.rest()
 		for i := len(x.posts) - 1; i >= 0; i-- {
 			x.post(x.posts[i])
 		}
@@ -232,6 +240,8 @@ func (x *executor) fail(reason string) {
 
 // pend adds a report to those that go out with the next flush.
 func (x *executor) pend(r cairn.Report) {
+	x.reports.Lock()
+	defer x.reports.Unlock()
 	r.At, r.Epoch = x.Now().UTC(), x.Spec.Epoch
 	x.pending = append(x.pending, r)
 }
@@ -244,6 +254,8 @@ func (x *executor) pendStep(row *cairn.StepRow) {
 // flush makes all pending reports durable. A job whose reports cannot be kept
 // must not go on: nobody would know what it did.
 func (x *executor) flush() {
+	x.reports.Lock()
+	defer x.reports.Unlock()
 	if len(x.pending) == 0 || x.failed != nil {
 		return
 	}
@@ -282,6 +294,8 @@ func (x *executor) finish() []cairn.Report {
 func (x *executor) noteDeployed(outputs map[string]string) {
 	u := outputs["url"]
 	if outputs["deployment"] != "" && (strings.HasPrefix(u, "http://") || strings.HasPrefix(u, "https://")) && len(u) <= 2000 {
+		x.mu.Lock()
+		defer x.mu.Unlock()
 		x.deployed = u
 	}
 }

@@ -26,6 +26,11 @@ type scope struct {
 	// from is where the file with these steps lies: what $/ means there.
 	from    origin
 	results []stepResult // the `steps` context
+	// set is what steps set for later ones; only of a scope without outer. A step in the
+	// background has a scope of its own, with a copy.
+	set *variables
+	// aside is the step in the background whose scope this is.
+	aside *besideStep
 
 	// own says that success() and failure() look at the action's status instead of
 	// the job's: in the main stage of a composite action.
@@ -70,6 +75,9 @@ func (sc *scope) functions(job func() cairn.Conclusion, hashFiles expr.Func) map
 
 // bad notes that a step of this level failed for good.
 func (sc *scope) bad(st *step, err error) {
+	if sc.aside != nil {
+		return // who waits for it fails
+	}
 	if sc.outer == nil {
 		sc.x.fail("step \"" + st.row.Name + "\" failed: " + st.row.Reason)
 		return
@@ -130,7 +138,7 @@ func (sc *scope) exprEnv(stepEnv map[string]string, action string) *expr.Env {
 // every process is told besides.
 func (sc *scope) shownEnv(stepEnv map[string]string) map[string]string {
 	all := map[string]string{}
-	for _, layer := range []map[string]string{sc.x.jobEnv, sc.x.setEnv, sc.env, stepEnv} {
+	for _, layer := range []map[string]string{sc.x.jobEnv, sc.variables().environ(), sc.env, stepEnv} {
 		maps.Copy(all, layer)
 	}
 	return all
@@ -138,10 +146,11 @@ func (sc *scope) shownEnv(stepEnv map[string]string) map[string]string {
 
 // processEnv is the whole environment of a step's processes.
 func (sc *scope) processEnv(stepEnv, files map[string]string) map[string]string {
+	set := sc.variables()
 	if sc.outer == nil {
-		return sc.x.processEnv(stepEnv, files)
+		return sc.x.processEnv(set, stepEnv, files)
 	}
-	return sc.x.processEnv(merged(sc.env, stepEnv), merged(sc.vars, files))
+	return sc.x.processEnv(set, merged(sc.env, stepEnv), merged(sc.vars, files))
 }
 
 // merged lays maps over each other.
@@ -151,6 +160,14 @@ func merged(layers ...map[string]string) map[string]string {
 		maps.Copy(out, l)
 	}
 	return out
+}
+
+// defaults are those of the job; steps of an action do not have them.
+func (sc *scope) defaults() cairn.RunDefaults {
+	if sc.outer != nil {
+		return cairn.RunDefaults{}
+	}
+	return sc.x.Spec.Defaults
 }
 
 func (sc *scope) stepsContext() expr.Value {

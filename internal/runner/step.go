@@ -36,6 +36,8 @@ type step struct {
 	parts   int      // steps of composite actions so far, for the names of their files
 	number  string   // of its files
 	running *running // while it can be stopped
+	// lastError is the last error that it annotated.
+	lastError string
 	// fault is what commands and environment files did wrong: it fails the step.
 	fault error
 	dir   string           // where its script ran
@@ -44,6 +46,14 @@ type step struct {
 
 // step runs one step of the file, or records why it does not run.
 func (x *executor) step(s *cairn.Step) {
+	switch {
+	case s.Control != "":
+		x.control(s)
+		return
+	case s.Background:
+		x.startBeside(s)
+		return
+	}
 	st := x.newStep(x.top, s, x.calls[s], stageMain)
 	st.row = x.newRow(s.ID, "", s.Uses)
 	st.action = actionID(s, x.number)
@@ -52,40 +62,56 @@ func (x *executor) step(s *cairn.Step) {
 
 // begin runs a step that has a row of its own, or records why it does not run.
 func (st *step) begin() {
+	if env, err, ok := st.enter(); ok {
+		st.perform(st.x.ctx, env, err)
+	}
+}
+
+// enter evaluates what decides whether the step runs; false means that it does not,
+// and that its row says why. An error is that of the step.
+func (st *step) enter() (env *expr.Env, err error, ok bool) {
 	x := st.x
 	st.number = strconv.Itoa(st.row.Number)
-	env, run, err := st.ready()
+	var run bool
+	env, run, err = st.ready()
 	if st.row.Name == "" {
 		st.row.Name = map[stage]string{stagePre: "Pre "}[st.stage] + st.title
 	}
 	if !run && err == nil {
 		st.skip(st.whyNot(env))
-		return
+		return env, nil, false
 	}
 	if x.hold && x.ctx.Err() == nil && st.stage == stageMain {
 		switch x.holdAt(st) {
 		case HoldSkip:
 			st.skip("skipped by hand")
-			return
+			return env, nil, false
 		case HoldContinue:
 			x.hold = false
 		case HoldAbort:
 			x.cancel(cairn.Cancelled, "cancelled by hand", errCancelled)
 			st.skip("cancelled by hand")
-			return
+			return env, nil, false
 		}
 		st.row.Status, st.row.StartedAt = cairn.StatusRunning, x.Now().UTC()
 	}
+	return env, err, true
+}
+
+// perform does a step that was entered. early is an error from before it could start.
+func (st *step) perform(ctx context.Context, env *expr.Env, early error) {
+	x := st.x
 	x.pendStep(st.row)
 	x.flush()
-	log, logErr := x.openLog(st.row)
-	if logErr != nil {
-		st.end(env, logErr)
+	log, err := x.openLog(st.row)
+	if err != nil {
+		st.end(env, err)
 		return
 	}
 	st.log = log
+	err = early
 	if err == nil {
-		err = st.guarded(x.ctx, env)
+		err = st.guarded(ctx, env)
 	}
 	st.end(env, err)
 }
@@ -145,6 +171,8 @@ func (st *step) guarded(ctx context.Context, env *expr.Env) error {
 			return fmt.Errorf("The action '%s' has timed out after %s.%w", st.row.Name, minutesText(timeout.Minutes()), silent{errStepTime})
 		case errors.Is(cause, errCancelled), errors.Is(cause, errJobTime), errors.Is(cause, errGrace):
 			return cause
+		case errors.Is(cause, errEnded):
+			return fmt.Errorf("%w%w", errEnded, silent{errCancelled})
 		default:
 			return errCancelled
 		}
@@ -279,8 +307,11 @@ func (st *step) name(env *expr.Env) string {
 			return st.x.masks.String(name)
 		}
 	}
-	if s.Uses != "" {
+	switch {
+	case s.Uses != "":
 		return "Run " + s.Uses
+	case s.Control != "":
+		return controlName(s)
 	}
 	text, err := expr.EvalString(s.Run, env)
 	if err != nil {

@@ -13,7 +13,9 @@ import (
 // uses runs a stage of the action that the step names.
 func (st *step) uses(ctx context.Context, env *expr.Env) error {
 	if st.call.handler == nil {
-		return cairn.Errorf(cairn.CodeInternal, "%s was not prepared", st.spec.Uses)
+		if err := st.findLocal(ctx); err != nil {
+			return err
+		}
 	}
 	return st.call.handler.run(ctx, st, env)
 }
@@ -49,7 +51,7 @@ func (st *step) context(inputs map[string]string) *StepContext {
 	x := st.x
 	c := &StepContext{
 		Spec: x.Spec, Uses: st.row.Uses, ID: st.action, Inputs: inputs,
-		Env:  st.scope.processEnv(st.env, map[string]string{"GITHUB_ACTION": st.action}),
+		Env:  st.scope.processEnv(st.env, merged(st.runtimeEnv(), map[string]string{"GITHUB_ACTION": st.action})),
 		Dirs: x.Machine.Dirs(), InContainer: x.wanted.Container != nil, Server: x.Server, State: map[string]string{},
 	}
 	st.attach(c)
@@ -92,7 +94,7 @@ func (st *step) take(c *StepContext) {
 		}
 	}
 	for _, p := range c.PathsAdded {
-		st.x.addPath(p)
+		st.addPath(p)
 	}
 	for _, a := range c.Annotations {
 		st.keep(a)

@@ -80,14 +80,20 @@ func stepSchema(composite bool) *schema[stepDraft] {
 				s.TimeoutMinutes = r.minutes(v)
 			}},
 			key[stepDraft]{name: "background", in: actionSteps, want: wantBool, set: func(r *reader, s *stepDraft, v value) { s.Background = scalar(v.node).Bool() }},
-			key[stepDraft]{name: "wait", in: waitStep, must: true, want: wantWord | wantTexts, set: func(r *reader, s *stepDraft, v value) { s.is(v) }},
+			key[stepDraft]{name: "wait", in: waitStep, must: true, want: wantWord | wantTexts, set: func(r *reader, s *stepDraft, v value) {
+				s.is(v)
+				s.Targets = words(r.texts(v.node))
+			}},
 			key[stepDraft]{name: "wait-all", in: waitAllStep, must: true, want: wantBool | wantNull, set: func(r *reader, s *stepDraft, v value) {
 				s.is(v)
 				if b := scalar(v.node); b.Kind() == expr.KindBool && !b.Bool() {
 					r.fail("value", v.node, "leave the value away", "The value of 'wait-all' must be true or omitted")
 				}
 			}},
-			key[stepDraft]{name: "cancel", in: cancelStep, must: true, want: wantWord, set: func(r *reader, s *stepDraft, v value) { s.is(v) }},
+			key[stepDraft]{name: "cancel", in: cancelStep, must: true, want: wantWord, set: func(r *reader, s *stepDraft, v value) {
+				s.is(v)
+				s.Targets = words(r.texts(v.node))
+			}},
 			key[stepDraft]{name: "parallel", in: parallelStep, must: true, want: wantList, set: func(r *reader, s *stepDraft, v value) {
 				s.is(v)
 				s.parallel = r.steps(v.node, false)
@@ -130,8 +136,12 @@ func (r *reader) steps(n *yaml.Node, composite bool) []Step {
 		if outer >= 0 {
 			r.besideOthers(&d, item)
 		}
+		for _, beside := range d.parallel {
+			beside.Background = true
+			out = append(out, beside)
+		}
+		d.Members = len(d.parallel)
 		out = append(out, d.Step)
-		out = append(out, d.parallel...)
 	}
 	if outer < 0 { // the outer list checks those inside parallel too
 		r.stepIDs(n)

@@ -127,15 +127,11 @@ type Job struct {
 	InheritSecrets bool
 }
 
-// Step is one step of a job. The fields behind cairn.Step belong to steps that
-// run beside others; what is not empty there is not built yet.
+// Step is one step of a job. The members of a block of parallel steps stand before
+// the step with the block's own Control.
 type Step struct {
 	cairn.Step
 	UsesPos    cairn.Position
-	Background bool
-	// Control is wait, wait-all, cancel or parallel for steps that only steer
-	// others, else "".
-	Control    string
 	ControlPos cairn.Position
 }
 

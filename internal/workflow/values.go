@@ -28,6 +28,15 @@ func (r *reader) texts(n *yaml.Node) []Text {
 	return out
 }
 
+// words leaves the places away.
+func words(ts []Text) []string {
+	out := make([]string, len(ts))
+	for i, t := range ts {
+		out[i] = t.Value
+	}
+	return out
+}
+
 // named reads a free map of scalars: env, with, outputs, secrets. Its values may
 // use what scope allows; v.scope holds for one expression in place of the map.
 func (r *reader) named(v value, what string, scope *expr.Scope) []cairn.NamedValue {
