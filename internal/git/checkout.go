@@ -132,18 +132,40 @@ func (g *Git) other(ctx context.Context, code cairn.CodeRef, rev string) (sha, t
 	return c.SHA, c.Tree, ref, err
 }
 
-// Sibling is another repository of the same host, with nothing of it chosen.
+// Sibling is another repository of the same host, with nothing of it chosen. Its name
+// is looked for in any case, as on GitHub, but one of the very same name comes first.
 func Sibling(code cairn.CodeRef, repo string) (cairn.CodeRef, error) {
 	if err := CheckRepo(repo); err != nil {
 		return cairn.CodeRef{}, err
 	}
-	dir := filepath.Join(filepath.Dir(filepath.Dir(code.GitDir)), filepath.FromSlash(repo)+".git")
+	dir := filepath.Dir(filepath.Dir(code.GitDir))
+	owner, name, _ := strings.Cut(repo, "/")
+	owner = sameName(dir, owner)
+	name = sameName(filepath.Join(dir, owner), name+".git")
+	dir, repo = filepath.Join(dir, owner, name), owner+"/"+strings.TrimSuffix(name, ".git")
 	head, err := os.ReadFile(filepath.Join(dir, "HEAD"))
 	if err != nil {
 		return cairn.CodeRef{}, cairn.Errorf(cairn.CodeNotFound, "there is no repository %s here", repo)
 	}
 	ref, _ := strings.CutPrefix(strings.TrimSpace(string(head)), "ref: ")
 	return cairn.CodeRef{Repository: repo, GitDir: dir, Ref: ref}, nil
+}
+
+// sameName is the entry of a folder that is called name, or so in another case.
+func sameName(dir, name string) string {
+	if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
+		return name
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return name
+	}
+	for _, e := range entries {
+		if strings.EqualFold(e.Name(), name) {
+			return e.Name()
+		}
+	}
+	return name
 }
 
 // quoteConfig writes a value of a git configuration file.

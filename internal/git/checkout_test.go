@@ -199,6 +199,9 @@ func TestSibling(t *testing.T) {
 	if err != nil || other.GitDir != code.GitDir || other.Ref != "refs/heads/main" || other.Commit != "" {
 		t.Errorf("%+v %v", other, err)
 	}
+	if other, err = git.Sibling(code, "Ana/X"); err != nil || other.GitDir != code.GitDir || other.Repository != "ana/x" {
+		t.Errorf("%+v %v", other, err)
+	}
 	_, err = git.Sibling(code, "ana/nope")
 	wantCode(t, err, cairn.CodeNotFound)
 	for _, bad := range []string{"../x", "ana", "a/b/c", "ana/x.git", "-a/b"} {

@@ -122,8 +122,9 @@ func supervise(ctx context.Context, p Process) int {
 	return host.SupervisorMain(ctx, dir, p.Stdin, host.Deps{
 		Registry: action.New(action.Deps{
 			Checkout: func(ctx context.Context, code cairn.CodeRef, dir string, o action.CheckoutOptions) (cairn.Commit, error) {
-				return g.Checkout(ctx, code, dir, git.CheckoutOptions{Ref: o.Ref, Depth: o.Depth, Tags: o.Tags, Clean: o.Clean})
+				return g.Checkout(ctx, code, dir, git.CheckoutOptions(o))
 			},
+			Other: git.Sibling,
 			Tools: tools,
 			Build: buildInJob(tools),
 		}),

@@ -2,8 +2,12 @@ package action
 
 import (
 	"context"
+	"encoding/json"
+	"math"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/cairn-ml/cairn"
@@ -12,54 +16,154 @@ import (
 
 // CheckoutOptions are what the step asks of the code.
 type CheckoutOptions struct {
-	Ref   string // other than the run's: a branch, tag or commit; "" is what the run is of
-	Depth int    // 0 is all of history
-	Tags  bool
-	Clean bool // empty the folder first
+	Ref       string // other than the run's: a branch, tag or commit; "" is what the run is of
+	Depth     int    // 0 is all of history, with all branches and tags
+	Tags      bool
+	Clean     bool // remove what is not of the commit
+	Detach    bool // no branch, as the first version
+	RemoteURL string
+	Sparse    []string // folders, or with Cone false patterns
+	Cone      bool
 }
 
-func checkoutInputs() []string {
-	return []string{"repository", "ref", "token", "ssh-key", "ssh-known-hosts", "ssh-strict", "ssh-user", "persist-credentials", "path", "clean",
-		"filter", "sparse-checkout", "sparse-checkout-cone-mode", "fetch-depth", "fetch-tags", "show-progress", "lfs", "submodules",
-		"set-safe-directory", "github-server-url"}
+// checkout is actions/checkout. Code that Cairn has comes from the hosted
+// repository, without a network; other repositories are fetched as the original
+// does.
+type checkout struct {
+	deps  Deps
+	major int
 }
 
-// checkout is actions/checkout: the run's code, from the hosted repository.
-type checkout struct{ deps Deps }
+// checkoutInput is what the step asks for.
+type checkoutInput struct {
+	CheckoutOptions
+	repository string
+	dir        string
+	submodules bool
+	nested     bool
+	lfs        bool
+	persist    bool
+	filter     string
+	server     string // github-server-url
+	token      string // as given; "" is the job's
+	ssh        sshInput
+}
+
+var fullSHA = regexp.MustCompile(`^[0-9a-fA-F]{40}$`)
 
 // Run does the step.
 func (a *checkout) Run(ctx context.Context, c *runner.StepContext) error {
-	code := c.Spec.Code
-	if repo := c.Input("repository"); repo != "" && !strings.EqualFold(repo, code.Repository) {
-		return cairn.Errorf(cairn.CodeUnsupported, "repository %q is not this one (%s)", repo, code.Repository).
-			WithHint("other repositories cannot be checked out for now; git clone in a run step can do it")
-	}
-	dir, err := inside(c.Dirs.Workspace, c.Input("path"))
+	in, err := a.read(c)
 	if err != nil {
 		return err
 	}
-	o := CheckoutOptions{Ref: c.Input("ref")}
-	if o.Clean, err = boolInput(c, "clean", true); err != nil {
+	if err := a.safe(c, in); err != nil {
 		return err
 	}
-	if o.Tags, err = boolInput(c, "fetch-tags", false); err != nil {
-		return err
-	}
-	if o.Depth, err = intInput(c, "fetch-depth", 1); err != nil {
-		return err
-	}
-	if lfs, err := boolInput(c, "lfs", false); err != nil {
-		return err
-	} else if lfs {
-		return cairn.Errorf(cairn.CodeUnsupported, "lfs: true is not built in: the files would be pointers").
-			WithHint("large files are kept as data versions: cairn data create NAME PATH")
-	}
-	if c.Input("sparse-checkout") != "" {
-		c.Warn("sparse-checkout is not built in: all files are checked out")
-	}
-	commit, err := a.deps.Checkout(ctx, code, dir, o)
+	code, here, err := a.source(ctx, c, in)
 	if err != nil {
 		return err
+	}
+	k, err := newKeys(c, in)
+	if err != nil {
+		return err
+	}
+	defer k.end(c, in.persist)
+	ref := in.Ref
+	switch {
+	case fullSHA.MatchString(ref):
+		ref = ""
+	case ref == "":
+		ref = code.Ref
+	}
+	var sha string
+	if here {
+		sha, err = a.local(ctx, c, code, in, k)
+	} else {
+		sha, ref, err = a.remote(ctx, c, in, k)
+	}
+	if err != nil {
+		return err
+	}
+	if a.major >= 4 {
+		c.SetOutput("ref", ref)
+		c.SetOutput("commit", sha)
+	}
+	if in.lfs {
+		if err := a.largeFiles(ctx, c, code, in); err != nil {
+			return err
+		}
+	}
+	return a.modules(ctx, c, code, in, k)
+}
+
+// read takes the inputs as the original reads them: a boolean that is not true is
+// false, a depth that is no number is 0.
+func (a *checkout) read(c *runner.StepContext) (in checkoutInput, err error) {
+	yes := func(name string) bool { return strings.EqualFold(c.Input(name), "true") }
+	in.repository = c.Input("repository")
+	if in.repository == "" {
+		in.repository = c.Spec.Code.Repository
+	}
+	if owner, name, ok := strings.Cut(in.repository, "/"); !ok || owner == "" || name == "" || strings.Contains(name, "/") {
+		return in, cairn.Errorf(cairn.CodeInvalid, "Invalid repository '%s'. Expected format {owner}/{repo}.", in.repository)
+	}
+	if in.dir, err = insideReally(c.Dirs.Workspace, c.Input("path")); err != nil {
+		return in, err
+	}
+	in.Ref, in.Clean, in.Tags, in.lfs = c.Input("ref"), yes("clean"), yes("fetch-tags"), yes("lfs")
+	in.Detach = a.major == 1
+	in.Depth = depth(c.Input("fetch-depth"))
+	in.Sparse, in.Cone = lines(c.Input("sparse-checkout")), yes("sparse-checkout-cone-mode")
+	in.filter, in.server = c.Input("filter"), strings.TrimRight(c.Input("github-server-url"), "/")
+	in.persist = a.major > 1 && yes("persist-credentials")
+	in.token = c.Input("token")
+	in.ssh = sshInput{key: c.Input("ssh-key"), hosts: c.Input("ssh-known-hosts"), strict: yes("ssh-strict"), user: c.Input("ssh-user")}
+	if a.major < 4 {
+		in.ssh.user = "git"
+	}
+	switch strings.ToLower(c.Input("submodules")) {
+	case "true":
+		in.submodules = true
+	case "recursive":
+		in.submodules, in.nested = true, true
+	}
+	return in, nil
+}
+
+// depth reads fetch-depth: what is not a number above 0 is everything.
+func depth(v string) int {
+	n, err := strconv.ParseFloat(v, 64)
+	if err != nil || !(n >= 1) {
+		return 0
+	}
+	return int(min(math.Floor(n), math.MaxInt32))
+}
+
+// source finds where the code comes from. here is false where Cairn does not have it.
+func (a *checkout) source(ctx context.Context, c *runner.StepContext, in checkoutInput) (code cairn.CodeRef, here bool, err error) {
+	code = c.Spec.Code
+	own := strings.EqualFold(in.repository, code.Repository)
+	if own || a.deps.Other == nil {
+		return code, own, nil
+	}
+	other, err := a.deps.Other(code, in.repository)
+	if cairn.CodeOf(err) == cairn.CodeNotFound {
+		return cairn.CodeRef{Repository: in.repository}, false, nil
+	}
+	return other, err == nil, err
+}
+
+// local makes the work tree from what Cairn has.
+func (a *checkout) local(ctx context.Context, c *runner.StepContext, code cairn.CodeRef, in checkoutInput, k *keys) (string, error) {
+	o := in.CheckoutOptions
+	if o.Ref == "" && code.Commit == "" {
+		o.Ref = code.Ref // the default branch of another repository
+	}
+	o.RemoteURL = remoteURL(c, code.Repository)
+	commit, err := a.deps.Checkout(ctx, code, in.dir, o)
+	if err != nil {
+		return "", err
 	}
 	if commit.SHA == "" {
 		c.Logf("The repository has no commit yet; the working tree's files are taken")
@@ -70,42 +174,95 @@ func (a *checkout) Run(ctx context.Context, c *runner.StepContext) error {
 	if code.Dirty && o.Ref == "" {
 		c.Logf("with the uncommitted changes of the working tree it was started from (tree %s)", short(code.TreeGit))
 	}
-	c.SetOutput("commit", commit.SHA)
-	ref := o.Ref
-	if ref == "" {
-		ref = code.Ref
+	if in.filter != "" {
+		c.Logf("filter: %s has no effect: all objects are on this machine", in.filter)
 	}
-	c.SetOutput("ref", ref)
-	return a.submodules(ctx, c, dir)
+	if in.ssh.key != "" && !in.submodules {
+		c.Logf("ssh-key is not needed: %s is here", code.Repository)
+	}
+	if in.persist && o.RemoteURL != "" {
+		if err := k.persist(c, in.dir, o.RemoteURL, a.major); err != nil {
+			return "", err
+		}
+	}
+	return commit.SHA, nil
 }
 
-// submodules fetches what is asked for with git itself; what is not asked for
-// stays empty, as on GitHub, but is said.
-func (a *checkout) submodules(ctx context.Context, c *runner.StepContext, dir string) error {
-	if _, err := os.Stat(filepath.Join(dir, ".gitmodules")); err != nil {
+// remoteURL is where the job's git reaches a repository of Cairn; "" without a
+// server: then it is a folder of this machine.
+func remoteURL(c *runner.StepContext, repository string) string {
+	base := strings.TrimRight(c.Env["CAIRN_URL"], "/")
+	if base == "" {
+		return ""
+	}
+	return base + "/git/" + repository + ".git"
+}
+
+// safe refuses what the original refuses since 2026: code of a fork in a workflow
+// that has the secrets of this repository, unless the step says that it means it.
+func (a *checkout) safe(c *runner.StepContext, in checkoutInput) error {
+	if a.major < 5 || strings.EqualFold(c.Input("allow-unsafe-pr-checkout"), "true") || c.Input("ref") == "" && strings.EqualFold(in.repository, c.Spec.Code.Repository) {
 		return nil
 	}
-	args := []string{"git", "submodule", "update", "--init", "--depth=1"}
-	switch v := strings.ToLower(c.Input("submodules")); v {
-	case "", "false":
-		c.Warn("this repository has submodules; their folders stay empty without submodules: true")
+	pr := forkOf(c.Spec.Contexts["github"])
+	if pr == nil {
 		return nil
-	case "true":
-	case "recursive":
-		args = append(args, "--recursive")
-	default:
-		return cairn.Errorf(cairn.CodeInvalid, "input 'submodules' is %q", v).WithHint("allowed are true, false and recursive")
 	}
-	code, err := c.Exec(ctx, runner.Process{Args: args, Dir: dir})
-	if err != nil {
-		return err
-	}
-	if code != 0 {
-		return cairn.Errorf(cairn.CodeFailed, "git submodule update failed with code %d", code).
-			WithHint("submodules are fetched from their own addresses; relative ones cannot be resolved here")
+	ref := strings.ToLower(in.Ref)
+	if strings.EqualFold(in.repository, pr.repository) || pr.sha != "" && ref == pr.sha || pr.merge != "" && ref == pr.merge || strings.HasPrefix(ref, "refs/pull/") {
+		return cairn.Errorf(cairn.CodeForbidden, "this checks out the code of a pull request from %s in a workflow that has this repository's secrets", pr.repository).
+			WithHint("use the event pull_request, or say that it is meant: allow-unsafe-pr-checkout: true")
 	}
 	return nil
 }
+
+// fork is the pull request of a fork that an event is about.
+type fork struct{ repository, sha, merge string }
+
+func forkOf(github json.RawMessage) *fork {
+	type side struct {
+		SHA  string `json:"sha"`
+		Repo struct {
+			FullName string `json:"full_name"`
+		} `json:"repo"`
+	}
+	var g struct {
+		EventName  string `json:"event_name"`
+		Repository string `json:"repository"`
+		Event      struct {
+			PullRequest struct {
+				Head  side   `json:"head"`
+				Merge string `json:"merge_commit_sha"`
+			} `json:"pull_request"`
+			WorkflowRun struct {
+				Event          string `json:"event"`
+				HeadSHA        string `json:"head_sha"`
+				HeadRepository struct {
+					FullName string `json:"full_name"`
+				} `json:"head_repository"`
+			} `json:"workflow_run"`
+		} `json:"event"`
+	}
+	if json.Unmarshal(github, &g) != nil {
+		return nil
+	}
+	var f fork
+	switch run := g.Event.WorkflowRun; {
+	case g.EventName == "pull_request_target":
+		f = fork{g.Event.PullRequest.Head.Repo.FullName, g.Event.PullRequest.Head.SHA, g.Event.PullRequest.Merge}
+	case g.EventName == "workflow_run" && strings.HasPrefix(run.Event, "pull_request"):
+		f = fork{run.HeadRepository.FullName, run.HeadSHA, ""}
+	default:
+		return nil
+	}
+	if f.repository == "" || strings.EqualFold(f.repository, g.Repository) {
+		return nil
+	}
+	return &f
+}
+
+// Post takes credentials away again.
+func (a *checkout) Post(_ context.Context, c *runner.StepContext) error { return dropKeys(c) }
 
 func short(sha string) string { return sha[:min(len(sha), 7)] }
 
@@ -122,6 +279,20 @@ func inside(base, rel string) (string, error) {
 	if p != base && !strings.HasPrefix(p, base+string(filepath.Separator)) {
 		return "", cairn.Errorf(cairn.CodeInvalid, "path %q is not under the workspace", rel).
 			WithHint("give a folder below %s", base)
+	}
+	return p, nil
+}
+
+// insideReally is inside for a folder that is written: no link leads out of it.
+func insideReally(base, rel string) (string, error) {
+	p, err := inside(base, rel)
+	if err != nil {
+		return "", err
+	}
+	for at := p; at != base && len(at) > len(base); at = filepath.Dir(at) {
+		if fi, err := os.Lstat(at); err == nil && fi.Mode()&os.ModeSymlink != 0 {
+			return "", cairn.Errorf(cairn.CodeInvalid, "path %q leads through the link %s", rel, at).WithHint("give a folder of its own")
+		}
 	}
 	return p, nil
 }

@@ -39,7 +39,7 @@ func (r *Registry) Complete(c *runner.StepContext) (runner.PostAction, string) {
 	if _, _, ok := python.Default(defaultLink(c)); !ok {
 		return nil, ""
 	}
-	return &defaultPython{setupPython{r.deps}}, "Record the job's packages"
+	return &defaultPython{setupPython{deps: r.deps}}, "Record the job's packages"
 }
 
 // defaultPython is the end of a job whose pip made an environment.

@@ -14,16 +14,6 @@ import (
 	"github.com/cairn-ml/cairn/internal/runner"
 )
 
-func buildPushInputs() []string {
-	return []string{"add-hosts", "allow", "annotations", "attests", "build-args", "build-contexts", "builder", "cache-from", "cache-to", "call",
-		"cgroup-parent", "context", "file", "github-token", "labels", "load", "network", "no-cache", "no-cache-filters", "outputs",
-		"platforms", "provenance", "pull", "push", "sbom", "secret-envs", "secret-files", "secrets", "shm-size", "ssh", "tags",
-		"target", "ulimit",
-		// the first version's
-		"username", "password", "registry", "repository", "tag_with_ref", "tag_with_sha", "path", "dockerfile", "always_pull",
-		"build_args", "cache_froms", "add_git_labels"}
-}
-
 // buildPush is docker/build-push-action. What is built always stays in Cairn; a
 // push sends it to the registries of its names too.
 type buildPush struct {

@@ -20,12 +20,6 @@ import (
 	"github.com/cairn-ml/cairn/internal/runner"
 )
 
-func loginInputs() []string {
-	return []string{"registry", "username", "password", "scope", "ecr", "logout", "registry-auth"}
-}
-
-func azureLoginInputs() []string { return []string{"login-server", "username", "password"} }
-
 // login is docker/login-action, and azure/docker-login: it keeps credentials in
 // the docker configuration of the job's own HOME.
 type login struct{ azure bool }

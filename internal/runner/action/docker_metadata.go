@@ -11,13 +11,6 @@ import (
 	"github.com/cairn-ml/cairn/internal/runner"
 )
 
-func metadataInputs() []string {
-	return []string{"context", "images", "tags", "flavor", "labels", "annotations", "sep-tags", "sep-labels", "sep-annotations", "bake-target", "github-token",
-		// the first version's
-		"tag-sha", "tag-edge", "tag-edge-branch", "tag-semver", "tag-match", "tag-match-group", "tag-match-latest", "tag-latest",
-		"tag-schedule", "tag-custom", "tag-custom-only", "label-custom"}
-}
-
 // metadata is docker/metadata-action: tags and labels from what the run is of.
 type metadata struct{ major int }
 

@@ -10,13 +10,6 @@ import (
 	"github.com/cairn-ml/cairn/internal/runner"
 )
 
-func buildxInputs() []string {
-	return []string{"version", "name", "driver", "driver-opts", "buildkitd-flags", "buildkitd-config", "buildkitd-config-inline", "config", "config-inline",
-		"use", "install", "endpoint", "platforms", "append", "cleanup", "keep-state", "cache-binary"}
-}
-
-func qemuInputs() []string { return []string{"image", "platforms", "cache-image"} }
-
 // hostPlatform is what images are built for here.
 func hostPlatform() string { return "linux/" + runtime.GOARCH }
 

@@ -18,6 +18,9 @@ import (
 type Deps struct {
 	// Checkout makes dir a work tree of the job's code.
 	Checkout func(ctx context.Context, code cairn.CodeRef, dir string, o CheckoutOptions) (cairn.Commit, error)
+	// Other finds another repository of the same Cairn; CodeNotFound where it has none
+	// of that name. nil: there are no others.
+	Other func(code cairn.CodeRef, name string) (cairn.CodeRef, error)
 	// Build makes an image and records it; srv is the step's server.
 	Build func(ctx context.Context, srv runner.Server, r cairn.BuildRequest, log io.Writer) (*cairn.BuildResult, error)
 	// Tools are the Pythons of this machine; Log and, per step, Environ are set here.
@@ -42,21 +45,32 @@ type Info struct {
 type definition struct {
 	Info
 	make func(d Deps, major int) runner.Action
+	// surface says more of its inputs and outputs; nil: all versions have all inputs.
+	surface *surface
 }
 
 func definitions() []definition {
 	return []definition{
-		{Info{"actions/checkout", []int{1, 2, 3, 4, 5, 6}, checkoutInputs()}, func(d Deps, _ int) runner.Action { return &checkout{d} }},
-		{Info{"actions/download-artifact", []int{3, 4, 5, 6, 7}, downloadInputs()}, func(_ Deps, major int) runner.Action { return &download{major} }},
-		{Info{"actions/setup-python", []int{1, 2, 3, 4, 5, 6}, setupPythonInputs()}, func(d Deps, _ int) runner.Action { return &setupPython{d} }},
-		{Info{"actions/upload-artifact", []int{3, 4, 5, 6, 7}, uploadInputs()}, func(_ Deps, major int) runner.Action { return &upload{major} }},
-		{Info{"azure/docker-login", []int{1, 2}, azureLoginInputs()}, func(Deps, int) runner.Action { return &login{azure: true} }},
-		{Info{"docker/build-push-action", []int{1, 2, 3, 4, 5, 6, 7}, buildPushInputs()}, func(d Deps, major int) runner.Action { return &buildPush{d, major} }},
-		{Info{"docker/login-action", []int{1, 2, 3, 4}, loginInputs()}, func(Deps, int) runner.Action { return &login{} }},
-		{Info{"docker/metadata-action", []int{1, 2, 3, 4, 5, 6}, metadataInputs()}, func(_ Deps, major int) runner.Action { return &metadata{major} }},
-		{Info{"docker/setup-buildx-action", []int{1, 2, 3, 4}, buildxInputs()}, func(Deps, int) runner.Action { return setupBuildx{} }},
-		{Info{"docker/setup-qemu-action", []int{1, 2, 3, 4}, qemuInputs()}, func(Deps, int) runner.Action { return setupQEMU{} }},
+		shown("actions/checkout", 7, checkoutSurface(), func(d Deps, major int) runner.Action { return &checkout{d, major} }),
+		{Info{"actions/download-artifact", []int{3, 4, 5, 6, 7}, downloadInputs()}, func(_ Deps, major int) runner.Action { return &download{major} }, nil},
+		shown("actions/setup-python", 7, setupPythonSurface(), func(d Deps, major int) runner.Action { return &setupPython{d, major} }),
+		{Info{"actions/upload-artifact", []int{3, 4, 5, 6, 7}, uploadInputs()}, func(_ Deps, major int) runner.Action { return &upload{major} }, nil},
+		shown("azure/docker-login", 2, azureLoginSurface(), func(Deps, int) runner.Action { return &login{azure: true} }),
+		shown("docker/build-push-action", 7, buildPushSurface(), func(d Deps, major int) runner.Action { return &buildPush{d, major} }),
+		shown("docker/login-action", 4, loginSurface(), func(Deps, int) runner.Action { return &login{} }),
+		shown("docker/metadata-action", 6, metadataSurface(), func(_ Deps, major int) runner.Action { return &metadata{major} }),
+		shown("docker/setup-buildx-action", 4, buildxSurface(), func(Deps, int) runner.Action { return setupBuildx{} }),
+		shown("docker/setup-qemu-action", 4, qemuSurface(), func(Deps, int) runner.Action { return setupQEMU{} }),
 	}
+}
+
+// shown is an action with the versions 1 to newest.
+func shown(name string, newest int, s *surface, make func(d Deps, major int) runner.Action) definition {
+	d := definition{Info: Info{Name: name, Inputs: fieldNames(s.inputs)}, make: make, surface: s}
+	for v := range newest {
+		d.Versions = append(d.Versions, v+1)
+	}
+	return d
 }
 
 // Names lists what is built in, by name.
@@ -81,7 +95,7 @@ func (r *Registry) Action(uses string) (runner.Action, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := checked{d, d.make(r.deps, major)}
+	a := checked{d, major, d.make(r.deps, major)}
 	if p, ok := a.Action.(runner.PostAction); ok {
 		return checkedPost{a, p}, nil
 	}
@@ -150,31 +164,6 @@ func versions(i Info) string {
 	return strings.Join(out, ", ")
 }
 
-// checked warns about inputs that the action does not have, as GitHub does.
-type checked struct {
-	def definition
-	runner.Action
-}
-
-// Run does the step.
-func (a checked) Run(ctx context.Context, c *runner.StepContext) error {
-	var unknown []string
-	for name := range c.Inputs {
-		if !slices.Contains(a.def.Inputs, name) {
-			unknown = append(unknown, name)
-		}
-	}
-	slices.Sort(unknown)
-	for _, name := range unknown {
-		more := "valid inputs are " + strings.Join(a.def.Inputs, ", ")
-		if near := cairn.Nearest(name, a.def.Inputs); near != "" {
-			more = "did you mean '" + near + "'?"
-		}
-		c.Warn("Unexpected input '%s' for %s: %s", name, a.def.Name, more)
-	}
-	return a.Action.Run(ctx, c)
-}
-
 // checkedPost is a checked action with something to do at the end of the job.
 type checkedPost struct {
 	checked
@@ -223,3 +212,5 @@ func lines(s string) []string {
 	}
 	return out
 }
+
+func itoa(n int) string { return strconv.Itoa(n) }

@@ -13,14 +13,12 @@ import (
 	"github.com/cairn-ml/cairn/internal/runner/python"
 )
 
-func setupPythonInputs() []string {
-	return []string{"python-version", "python-version-file", "cache", "architecture", "check-latest", "token", "cache-dependency-path",
-		"update-environment", "allow-prereleases", "freethreaded", "pip-version", "pip-install", "mirror", "mirror-token"}
-}
-
 // setupPython is actions/setup-python: an interpreter of this machine and an
 // environment of the job's own.
-type setupPython struct{ deps Deps }
+type setupPython struct {
+	deps  Deps
+	major int
+}
 
 const (
 	stateVenv   = "venv"
