@@ -34,8 +34,9 @@ const (
 	KindRelease     = "release"
 	KindDeployment  = "deployment"
 	KindPrediction  = "prediction"
-	KindStage       = "stage" // an environment of a repository: stage/owner/name:staging
-	KindPull        = "pull"  // a pull request: pull/owner/name#7
+	KindAction      = "action" // owner/name@<40 hex>
+	KindStage       = "stage"  // an environment of a repository: stage/owner/name:staging
+	KindPull        = "pull"   // a pull request: pull/owner/name#7
 )
 
 // NewRef joins kind and id.

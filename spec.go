@@ -37,6 +37,8 @@ type JobSpec struct {
 	// ActionEnv are variables that steps with uses see beside BaseEnv and run steps
 	// do not (ACTIONS_RUNTIME_URL, ACTIONS_RESULTS_URL …), as on GitHub.
 	ActionEnv map[string]string `json:"action_env,omitempty"`
+	// Originals are names of actions (owner/name) whose built-in is not to be used.
+	Originals []string `json:"originals,omitempty"`
 	// Permissions are what the job's token may do: scope -> read, write or none, as
 	// the plan says. Scopes that it does not name are none. Nil means that neither
 	// the workflow nor the job says anything: then the default holds.

@@ -119,6 +119,9 @@ func (st *step) annotate(severity, message string, props map[string]string) {
 			st.log.line("##[%s]%s", severity, strings.TrimRight(line, "\r\n"))
 		}
 	}
+	if severity == AnnotationError {
+		st.lastError = message
+	}
 	st.keep(annotationOf(severity, message, props))
 }
 
@@ -205,4 +208,5 @@ func (st *step) addMask(v string) {
 	case st.echo:
 		st.log.line("::add-mask::***")
 	}
+	st.x.noteMask(v)
 }

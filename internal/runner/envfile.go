@@ -29,11 +29,16 @@ const (
 // envFiles lists the files in the order in which they are processed.
 func envFiles() []string { return []string{filePath, fileEnv, fileSummary, fileState, fileOutput} }
 
+// openPlain opens a file for reading. A step may have put a FIFO there, whose
+// opening would wait for a writer.
+func openPlain(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+}
+
 // readEnvFile reads at most limit bytes. A step may remove its files: then they
 // are empty.
 func readEnvFile(path string, limit int64) ([]byte, error) {
-	// A step may have put a FIFO there, whose opening would wait for a writer.
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	f, err := openPlain(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}

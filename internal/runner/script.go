@@ -29,7 +29,7 @@ func (st *step) script(ctx context.Context, env *expr.Env) error {
 	if err != nil {
 		return evalFailed("run", st.spec.Run, err)
 	}
-	name, err := firstGiven(env, "shell", st.spec.Shell, x.Spec.Defaults.Shell)
+	name, err := firstGiven(env, "shell", st.spec.Shell, st.scope.defaults().Shell)
 	if err != nil {
 		return err
 	}
@@ -133,7 +133,7 @@ func headOf(value string) string {
 func (st *step) workingDirectory(env *expr.Env) (string, error) {
 	x := st.x
 	root := x.Machine.Dirs().Workspace
-	wd, err := firstGiven(env, "working-directory", st.spec.WorkingDirectory, x.Spec.Defaults.WorkingDirectory)
+	wd, err := firstGiven(env, "working-directory", st.spec.WorkingDirectory, st.scope.defaults().WorkingDirectory)
 	if err != nil || wd == "" {
 		return root, err
 	}

@@ -1,8 +1,6 @@
 package runner
 
 import (
-	"errors"
-
 	"github.com/cairn-ml/cairn"
 )
 
@@ -48,7 +46,7 @@ func (x *executor) prepare(log *stepLog) error {
 		}
 		log.line("Commit: %s%s", x.Spec.Code.Commit, dirty)
 	}
-	if err := x.findActions(); err != nil {
+	if err := x.findActions(log); err != nil {
 		return err
 	}
 	if err := x.prepareContexts(); err != nil {
@@ -87,31 +85,6 @@ func (x *executor) complete() {
 		c := &call{spec: &cairn.Step{}, handler: native{a}, native: x.prepared}
 		x.postAs(c, name, "")
 	}
-}
-
-// findActions finds what the steps use. All that is missing is told at once.
-func (x *executor) findActions() error {
-	var missing []error
-	for i := range x.Spec.Steps {
-		s := &x.Spec.Steps[i]
-		if s.Uses == "" {
-			continue
-		}
-		a, err := x.findAction(s.Uses)
-		if err != nil {
-			missing = append(missing, err)
-			continue
-		}
-		x.calls[s] = &call{spec: s, handler: native{a}}
-	}
-	return errors.Join(missing...)
-}
-
-func (x *executor) findAction(uses string) (Action, error) {
-	if x.Registry == nil {
-		return nil, cairn.Errorf(cairn.CodeUnsupported, "the action %q is not built in", uses)
-	}
-	return x.Registry.Action(uses)
 }
 
 // addMasks hides all secrets and returns the names of those too short for it.
