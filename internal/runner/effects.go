@@ -208,5 +208,4 @@ func (st *step) addMask(v string) {
 	case st.echo:
 		st.log.line("::add-mask::***")
 	}
-	st.x.noteMask(v)
 }
