@@ -28,11 +28,12 @@ func main() {
 	cairn := flag.String("cairn", "bin/cairn", "the binary to measure")
 	cold := flag.Bool("cold", false, "also build with an empty build cache")
 	repeat := flag.Int("repeat", 3, "how often each thing is done; the median counts")
+	act := flag.Bool("act", false, "build nektos/act from its Go module and measure it too")
 	only := flag.String("only", "", "jobs, delivery or gateway: only these figures")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *cairn, *cold, *repeat, *only); err != nil {
+	if err := run(ctx, *cairn, *cold, *act, *repeat, *only); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -45,6 +46,7 @@ type bench struct {
 	dir    string
 	env    []string
 	repeat int
+	act    bool // build act for the comparison
 }
 
 func (b *bench) home() string { return filepath.Join(b.dir, "home") }
@@ -108,7 +110,7 @@ func ms(d time.Duration) string {
 	return fmt.Sprintf("%d ms", d.Milliseconds())
 }
 
-func run(ctx context.Context, cairn string, cold bool, repeat int, only string) (err error) {
+func run(ctx context.Context, cairn string, cold, act bool, repeat int, only string) (err error) {
 	cairn, err = filepath.Abs(cairn)
 	if err != nil {
 		return err
@@ -118,7 +120,7 @@ func run(ctx context.Context, cairn string, cold bool, repeat int, only string) 
 		return err
 	}
 	defer os.RemoveAll(dir)
-	b := &bench{ctx: ctx, cairn: cairn, dir: dir, repeat: repeat}
+	b := &bench{ctx: ctx, cairn: cairn, dir: dir, repeat: repeat, act: act}
 	// Jobs call cairn too, and a server, token or tracking address of the caller's
 	// has no part in this.
 	for _, kv := range os.Environ() {
