@@ -27,7 +27,7 @@ const dialTime = 5 * time.Second
 func Main(args []string, stderr io.Writer) int {
 	err := errors.New("it is called by Cairn alone")
 	switch {
-	case len(args) == 2 && args[0] == "serve":
+	case len(args) >= 2 && args[0] == "serve":
 		err = serve(args[1])
 	case len(args) == 2 && args[0] == "own":
 		var o Own
@@ -208,6 +208,10 @@ func (a *agent) reap() {
 		if c != nil {
 			delete(a.children, pid)
 			delete(a.running, c.request)
+			if c.tree != nil {
+				// It was asked to end: what it left ends with it.
+				c.tree.Kill()
+			}
 		}
 		a.mu.Unlock()
 		if errors.Is(err, syscall.EINTR) {
