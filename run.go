@@ -192,10 +192,18 @@ type StepRow struct {
 	Outputs     map[string]string `json:"outputs,omitempty"`
 	Summary     string            `json:"summary,omitempty"` // GITHUB_STEP_SUMMARY, at most 1 MiB
 	Annotations []Annotation      `json:"annotations,omitempty"`
+	Subjects    []Subject         `json:"subjects,omitempty"` // of GITHUB_ARTIFACTS
 	LogSize     int64             `json:"log_size"`
 	LogDigest   Digest            `json:"log_digest,omitempty"` // once sealed into the CAS
 	StartedAt   time.Time         `json:"started_at,omitzero"`
 	FinishedAt  time.Time         `json:"finished_at,omitzero"`
+}
+
+// Subject is something that a step says it made: a file or an image, by its digest.
+type Subject struct {
+	Name   string `json:"name"`
+	Digest string `json:"digest"` // sha256:…; of images sha384 and sha512, too
+	Kind   string `json:"kind"`   // file, oci
 }
 
 // Annotation is a notice, warning or error that a step raised.

@@ -50,6 +50,9 @@ func (st *step) takeFile(name string) error {
 		}
 		return nil
 	}
+	if name == fileMade {
+		return st.takeSubjects(string(text))
+	}
 	vars, err := ParseEnvFile(string(text))
 	// What stands before a mistake holds, as on GitHub.
 	for _, v := range vars {
@@ -208,4 +211,5 @@ func (st *step) addMask(v string) {
 	case st.echo:
 		st.log.line("::add-mask::***")
 	}
+	st.x.noteMask(v)
 }

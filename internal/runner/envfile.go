@@ -21,13 +21,17 @@ const (
 	filePath    = "GITHUB_PATH"
 	fileState   = "GITHUB_STATE"
 	fileSummary = "GITHUB_STEP_SUMMARY"
+	fileMade    = "GITHUB_ARTIFACTS"
+	fileAllMade = "GITHUB_ARTIFACTS_LIST" // only read by steps
 
 	maxSummary = 1 << 20 // bytes; what is longer is left out, as on GitHub
 	maxEnvFile = 1 << 20 // bytes of each other file
 )
 
 // envFiles lists the files in the order in which they are processed.
-func envFiles() []string { return []string{filePath, fileEnv, fileSummary, fileState, fileOutput} }
+func envFiles() []string {
+	return []string{filePath, fileEnv, fileSummary, fileState, fileOutput, fileMade}
+}
 
 // openPlain opens a file for reading. A step may have put a FIFO there, whose
 // opening would wait for a writer.

@@ -37,6 +37,10 @@ type Job struct {
 	Cancel <-chan struct{}
 	// CancelGrace bounds what runs after a cancel; 0 means five minutes.
 	CancelGrace time.Duration
+	// Leave is given what a failed job leaves for one that goes on in its workspace,
+	// which Left then is for that one; see Spec.Resume. nil: nothing is kept.
+	Leave func(state []byte)
+	Left  []byte
 	// MaxLog bounds the log of one step; 0 means DefaultMaxLog.
 	MaxLog int64
 }
@@ -96,16 +100,19 @@ type executor struct {
 	started  *StartedContainers // nil without them
 	stopping bool               // Containers was asked to start something
 	hold     bool
+	ledger   ledger // see resume.go
 
 	reports sync.Mutex
 	pending []cairn.Report // not given to the reporter yet
 	failed  error          // the reporter does not take any more
 
-	mu      sync.Mutex
-	warned  map[string]bool  // deprecated commands that a warning was given for
-	status  cairn.Conclusion // of the job so far
-	reason  string
-	running map[*running]struct{} // the steps that run now
+	mu     sync.Mutex
+	warned map[string]bool // deprecated commands that a warning was given for
+	// subjects are what steps said they made.
+	subjects []cairn.Subject
+	status   cairn.Conclusion // of the job so far
+	reason   string
+	running  map[*running]struct{} // the steps that run now
 }
 
 // stepResult is what the `steps` context shows of one step with an id.
@@ -128,6 +135,9 @@ type running struct {
 // the caller can add what only it knows (Killed). When ctx ends, everything
 // stops at once.
 func Execute(ctx context.Context, j Job) []cairn.Report {
+	if m := j.Spec.CancelTimeoutMinutes; m > 0 {
+		j.CancelGrace = time.Duration(min(m, maxJobTimeout) * float64(time.Minute))
+	}
 	if j.CancelGrace == 0 {
 		j.CancelGrace = defaultCancelGrace
 	}
@@ -149,11 +159,12 @@ func Execute(ctx context.Context, j Job) []cairn.Report {
 
 	if x.setUp() && x.startContainers() {
 		for i := range j.Spec.Steps {
-			if s := &j.Spec.Steps[i]; x.calls[s].has(stagePre) {
+			if s := &j.Spec.Steps[i]; i >= x.ledger.first && x.calls[s].has(stagePre) {
 				x.pre(s, x.calls[s], i)
 			}
 		}
-		for i := range j.Spec.Steps {
+		x.takeSteps()
+		for i := x.ledger.first; i < len(j.Spec.Steps); i++ {
 			x.step(&j.Spec.Steps[i])
 		}
 		x.rest()
@@ -161,6 +172,7 @@ func Execute(ctx context.Context, j Job) []cairn.Report {
 			x.post(x.posts[i])
 		}
 		x.complete()
+		x.leave()
 	}
 	x.stopContainers()
 	return x.finish()

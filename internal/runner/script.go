@@ -209,6 +209,14 @@ func (st *step) makeEnvFiles(dir string) error {
 		f.Close()
 		files[name] = path
 	}
+	list, err := st.x.subjectList()
+	if err != nil {
+		return err
+	}
+	files[fileAllMade] = filepath.Join(dir, strings.ToLower(strings.TrimPrefix(fileAllMade, "GITHUB_")))
+	if err := os.WriteFile(files[fileAllMade], list, 0o600); err != nil {
+		return fmt.Errorf("the step's files cannot be made: %w", err)
+	}
 	files["GITHUB_ACTION"] = st.action
 	st.files = files
 	return nil
