@@ -99,6 +99,7 @@ func (a *API) peopleRoutes() {
 			return people.RevokeToken(ctx, in.ID)
 		})
 	a.environmentRoutes()
+	a.oidcRoutes()
 }
 
 func (a *API) environmentRoutes() {

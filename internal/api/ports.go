@@ -115,6 +115,8 @@ type Options struct {
 	Predictions Predictions
 	Differ      Differ
 	StageLogs   StageLogs
+	// IDTokens makes identity tokens for jobs.
+	IDTokens IDTokens
 	// Leaving is closed when the owner begins to leave: streams are cut, and their
 	// clients take them up again with the next owner.
 	Leaving <-chan struct{}

@@ -20,7 +20,9 @@ type Facts struct {
 	// Rules and Approvals by environment name in lower case.
 	Rules     map[string]cairn.Environment
 	Approvals map[string]cairn.Approval
-	Pools     []Pool
+	// Permissions are those of a job of which nobody says anything; nil: Cairn's.
+	Permissions cairn.Permissions
+	Pools       []Pool
 	// Groups lists which other runs, and jobs of them, are in a concurrency group,
 	// by GroupKey. What this run holds itself is read from Run and Jobs.
 	Groups map[string][]Member
@@ -63,6 +65,7 @@ type (
 		ContinueOnError  bool
 		TimeoutMinutes   float64
 		CancelTimeout    float64
+		Permissions      cairn.Permissions
 		If               *cairn.Condition
 	}
 	// AskGroup notes down when a job asks for its concurrency groups.

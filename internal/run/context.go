@@ -75,7 +75,8 @@ func githubContext(run *cairn.Run, server, api string) expr.Value {
 	fields = append(fields, expr.Field{Name: "event", Value: event})
 	text("server_url", server)
 	text("api_url", api)
-	text("graphql_url", strings.TrimSuffix(api, "/")+"/graphql")
+	// As on a GitHub server of one's own: /api/v3 and /api/graphql.
+	text("graphql_url", strings.TrimSuffix(strings.TrimSuffix(api, "/"), "/v3")+"/graphql")
 	text("ref_name", refName(run.Ref))
 	fields = append(fields, expr.Field{Name: "ref_protected", Value: expr.Bool(false)})
 	text("ref_type", refType)

@@ -17,9 +17,11 @@ type Options struct {
 	Store    Store
 	Backend  Backend
 	Resolver Resolver
-	Gates    Gates            // nil: an environment with a condition takes nothing
-	Log      *slog.Logger     // nil: silent
-	Now      func() time.Time // nil: time.Now
+	Gates    Gates // nil: an environment with a condition takes nothing
+	// Permissions are those of jobs of which nobody says anything; nil: Cairn's.
+	Permissions cairn.Permissions
+	Log         *slog.Logger     // nil: silent
+	Now         func() time.Time // nil: time.Now
 	// Effects handles effects of other rooms by kind; the engine does its own.
 	Effects map[string]func(context.Context, cairn.Effect) error
 	// Poll is how often it looks although nobody signalled; 0: 2 seconds.
@@ -148,7 +150,7 @@ func (e *Engine) reconcile(ctx context.Context, a *active, look looks) error {
 func (e *Engine) decide(ctx context.Context, a *active, now time.Time) ([]start, error) {
 	f := Facts{
 		Now: now, Run: a.state.Run, Attempt: a.state.Attempt, Jobs: a.state.Jobs, Contexts: a.contexts,
-		Rules: a.state.Rules, Approvals: a.state.Approvals, Pools: e.pools(), Groups: e.groups(a),
+		Rules: a.state.Rules, Approvals: a.state.Approvals, Permissions: e.o.Permissions, Pools: e.pools(), Groups: e.groups(a),
 	}
 	d := newDecider(a.plan, stateOf(slices.Collect(maps.Values(a.state.Expansions)), &f), &f)
 	d.decide()

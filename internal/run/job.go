@@ -135,7 +135,7 @@ func minutes(m float64) time.Duration {
 func (d *decider) prepare(sc *scope, s *nodeState, l *leg) (Ready, string) {
 	n := s.node
 	env := d.env(sc, s, l)
-	a := Ready{Path: l.path, TimeoutMinutes: defaultTimeout}
+	a := Ready{Path: l.path, TimeoutMinutes: defaultTimeout, Permissions: d.permissions(sc, n)}
 	var err error
 	if a.Name, err = d.shownName(sc, s, l, env); err != nil {
 		return a, d.fault(n, "name", n.Name, err)

@@ -117,7 +117,7 @@ func (e *Engine) restart(ctx context.Context, j jobEffect) (*start, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := Facts{Now: e.now(), Run: st.Run, Attempt: st.Attempt, Jobs: st.Jobs, Contexts: contexts, Rules: st.Rules, Approvals: st.Approvals}
+	f := Facts{Now: e.now(), Run: st.Run, Attempt: st.Attempt, Jobs: st.Jobs, Contexts: contexts, Rules: st.Rules, Approvals: st.Approvals, Permissions: e.o.Permissions}
 	// Deciding without any slot starts nothing; what it says is thrown away.
 	d := newDecider(p, stateOf(snap.Expansions, &f), &f)
 	d.decide()
@@ -160,7 +160,7 @@ func (e *Engine) assemble(ctx context.Context, s *start) (spec cairn.JobSpec, se
 		Container: n.Container, Services: n.Services, BaseEnv: baseEnv, Code: code,
 		Debug: run.Debug, AllowSudo: run.AllowSudo, Interactive: run.Interactive,
 	}
-	spec.CancelTimeoutMinutes, spec.Permissions = job.CancelTimeoutMinutes, permissions(s.plan, s.at.scope, n)
+	spec.CancelTimeoutMinutes, spec.Permissions = job.CancelTimeoutMinutes, job.Permissions
 	spec.Debug = spec.Debug || job.Attempt == s.attempt.Number && s.attempt.Debug || debugAsked(vars)
 	if n.Environment != nil && !n.Environment.NoDeployment {
 		spec.EnvironmentURL = n.Environment.URL

@@ -127,6 +127,7 @@ func (s *State) Fold(a Action, now time.Time) {
 			j.Name, j.Labels, j.Environment = a.Name, a.Labels, a.Environment
 			j.Group, j.CancelInProgress, j.Queue, j.Called = a.Group, a.CancelInProgress, a.Queue, a.Called
 			j.ContinueOnError, j.TimeoutMinutes, j.CancelTimeoutMinutes = a.ContinueOnError, a.TimeoutMinutes, a.CancelTimeout
+			j.Permissions, j.Untrusted = a.Permissions, s.Run.Untrusted
 			if a.If != nil {
 				j.If = a.If
 			}

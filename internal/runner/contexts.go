@@ -101,6 +101,9 @@ func (x *executor) prepareEnviron() {
 	if x.Secrets.Token != "" {
 		x.environ["CAIRN_TOKEN"] = x.Secrets.Token
 		x.environ["MLFLOW_TRACKING_TOKEN"] = x.Secrets.Token
+		if x.environ["ACTIONS_ID_TOKEN_REQUEST_URL"] != "" {
+			x.environ["ACTIONS_ID_TOKEN_REQUEST_TOKEN"] = x.Secrets.Token
+		}
 	}
 }
 

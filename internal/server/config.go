@@ -39,6 +39,19 @@ type Config struct {
 	StagePort int `yaml:"stage_port"`
 	// Serving says how services run: auto, container, root or host.
 	Serving string `yaml:"serving"`
+	// OIDC is the issuer of identity tokens.
+	OIDC struct {
+		// Issuer is the name of this server for those who check tokens, where that is
+		// not its address: https://ci.example.com.
+		Issuer string `yaml:"issuer"`
+	} `yaml:"oidc"`
+	// Permissions are those of jobs of which no workflow says anything: restricted
+	// (contents and packages to read), read (all), write (all); else what Cairn's own
+	// work needs.
+	Permissions string `yaml:"permissions"`
+	// Untrusted are patterns of branches whose code gets no secrets and a token that
+	// only reads, beside that of forks.
+	Untrusted []string `yaml:"untrusted"`
 }
 
 // LoadConfig reads a configuration file; one that is not there is empty.
@@ -61,7 +74,7 @@ func LoadConfig(path string) (Config, error) {
 }
 
 // settings are the keys of the configuration.
-var settings = [...]string{"listen", "hosts", "slots", "labels", "keep_workspaces", "serving", "stage_port"}
+var settings = [...]string{"listen", "hosts", "slots", "labels", "keep_workspaces", "serving", "stage_port", "oidc", "permissions", "untrusted"}
 
 // configError says in words what the reader of YAML does not like.
 func configError(path string, err error) error {
@@ -99,6 +112,9 @@ func (c *Config) check(path string) error {
 	}
 	if c.StagePort != 0 && (c.StagePort < 1024 || c.StagePort > 65000) {
 		return cairn.Errorf(cairn.CodeInvalid, "%s: stage_port is %d; it may be 1024 to 65000", path, c.StagePort)
+	}
+	if err := c.checkAccess(path); err != nil {
+		return err
 	}
 	if c.Listen != "" {
 		return checkListen(c.Listen)

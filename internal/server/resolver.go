@@ -2,9 +2,12 @@ package server
 
 import (
 	"context"
+	"net/url"
 	"strings"
 
 	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/api"
+	"github.com/cairn-ml/cairn/internal/auth"
 )
 
 // resolver answers what a job needs beyond its plan.
@@ -14,11 +17,27 @@ func (r *resolver) Vars(ctx context.Context, run *cairn.Run, environment string)
 	return r.s.people.RunVariables(ctx, run, environment)
 }
 
+// Secrets are none for untrusted code. Where its environment keeps some, the job
+// fails: it was written to have them.
 func (r *resolver) Secrets(ctx context.Context, run *cairn.Run, environment string) (map[string]string, error) {
-	return r.s.people.RunSecrets(ctx, run, environment)
+	if !run.Untrusted {
+		return r.s.people.RunSecrets(ctx, run, environment)
+	}
+	if environment == "" {
+		return nil, nil
+	}
+	kept, err := r.s.people.Secrets(ctx, auth.EnvironmentScope(run.Repository, environment))
+	if err != nil || len(kept) == 0 {
+		return nil, err
+	}
+	return nil, cairn.Errorf(cairn.CodeForbidden, "environment %s keeps secrets, and the code of this run is not trusted", environment).
+		WithHint("somebody who may write here can start the workflow on a branch of this repository")
 }
 
 func (r *resolver) EnvFile(ctx context.Context, run *cairn.Run) (map[string]string, error) {
+	if run.Untrusted {
+		return nil, nil
+	}
 	return r.s.people.EnvFile(ctx, run.ID)
 }
 
@@ -28,7 +47,7 @@ func (r *resolver) JobToken(_ context.Context, _ *cairn.Run, job *cairn.Job) (st
 
 // JobEnv says where the owner is. Programs that are behind a proxy must not ask
 // it for this machine.
-func (r *resolver) JobEnv(context.Context, *cairn.Run, *cairn.Job) (map[string]string, error) {
+func (r *resolver) JobEnv(_ context.Context, _ *cairn.Run, job *cairn.Job) (map[string]string, error) {
 	env := map[string]string{"CAIRN_URL": r.s.url, "CAIRN_REGISTRY": r.s.registry(), "MLFLOW_TRACKING_URI": r.s.url}
 	direct := lookup(r.s.o.Env, "NO_PROXY")
 	if direct == "" {
@@ -40,6 +59,10 @@ func (r *resolver) JobEnv(context.Context, *cairn.Run, *cairn.Job) (map[string]s
 		}
 	}
 	env["NO_PROXY"], env["no_proxy"] = direct, direct
+	if job.Permissions.Allows("id-token", cairn.PermissionWrite) {
+		// The runner adds the token, which is a secret: ACTIONS_ID_TOKEN_REQUEST_TOKEN.
+		env["ACTIONS_ID_TOKEN_REQUEST_URL"] = r.s.url + api.Prefix + api.IDTokenPath
+	}
 	return env, nil
 }
 
@@ -51,7 +74,17 @@ func (r *resolver) Code(_ context.Context, run *cairn.Run) (cairn.CodeRef, error
 	}, err
 }
 
-func (r *resolver) Addresses() (server, api string) { return r.s.url, r.s.url + "/api/v1" }
+// Addresses are those that clients of GitHub are told. The first one is a name that
+// they take for GitHub's own service, not for one without its artifact service;
+// nothing dials it. What is dialled is an IP, since that name does not resolve
+// everywhere.
+func (r *resolver) Addresses() (server, api string) {
+	server = r.s.url
+	if u, err := url.Parse(r.s.url); err == nil && u.Port() != "" {
+		server = "http://cairn.localhost:" + u.Port()
+	}
+	return server, r.s.url + "/api/v3"
+}
 
 // lookup reads a variable of an environment; the last one counts.
 func lookup(env []string, name string) string {

@@ -216,7 +216,9 @@ func (s *Server) wire(ctx context.Context) error {
 		return err
 	}
 	s.openLineage()
-	s.engine = run.New(run.Options{Store: s.store, Backend: s.backend, Resolver: &resolver{s}, Log: s.log})
+	s.engine = run.New(run.Options{
+		Store: s.store, Backend: s.backend, Resolver: &resolver{s}, Gates: newGates(s), Permissions: s.config.defaultPermissions(), Log: s.log,
+	})
 	s.pushes = s.host.Server(git.HandlerOptions{
 		Refs: s.store, Principal: func(ctx context.Context) string { return auth.Actor(ctx).Name },
 		Allow: allowGit, Create: s.createRepository, OnPush: s.onPush, Message: s.message,
@@ -229,17 +231,19 @@ func (s *Server) wire(ctx context.Context) error {
 }
 
 func (s *Server) guard() *auth.Guard {
-	return &auth.Guard{Service: s.people, Local: s.local, Hosts: s.config.Hosts,
+	return &auth.Guard{Service: s.people, Local: s.local, Hosts: s.hosts(),
 		Fail: failRequest}
 }
 
 func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
+	tokens := &idTokens{auth.NewIssuer(s.store, s.people.Key(), s.issuerURL, nil), s}
 	mux.Handle(api.Prefix+"/", api.New(api.Options{
 		Version: s.o.Version, Workspace: Workspace, Rows: s.store, Control: s, Logs: s, Assets: s.assets, Blobs: s.blobs,
 		Tracer: s.tracer, Tracking: s.track, Images: s.images, People: s.people, System: s, Deploys: s.deploys, DeployRows: s.store, Pending: s, Leaving: s.leaving, Explain: store.Explain, Log: s.log,
-		Predictions: s.reports, Differ: s.differ, StageLogs: &stageLogs{s},
+		Predictions: s.reports, Differ: s.differ, StageLogs: &stageLogs{s}, IDTokens: tokens,
 	}))
+	mux.Handle("/.well-known/", api.WellKnown(tokens))
 	ml := mlflow.New(mlflow.Options{Track: s.track, Principal: auth.From, Log: s.log})
 	for _, p := range mlflow.Patterns() {
 		mux.Handle(p, ml)
