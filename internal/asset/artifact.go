@@ -13,6 +13,15 @@ import (
 // badArtifactName matches what GitHub forbids in the name of an artifact.
 var badArtifactName = regexp.MustCompile(`[":<>|*?\r\n\\/\x00-\x1f]`)
 
+// CheckArtifactName refuses what cannot be the name of an artifact.
+func CheckArtifactName(name string) error {
+	if name == "" || len(name) > 255 || badArtifactName.MatchString(name) {
+		return cairn.Errorf(cairn.CodeInvalid, "%q is not the name of an artifact", clip(name)).
+			WithHint(`1 to 255 bytes without " : < > | * ? \ / and line feeds`)
+	}
+	return nil
+}
+
 // CreateArtifact records a tree under a name. A job's token says whose it is:
 // Run, Attempt and Job of a are then taken from it.
 func (s *Service) CreateArtifact(ctx context.Context, a cairn.Artifact, overwrite bool, actor cairn.Principal) (*cairn.Artifact, error) {
@@ -22,9 +31,8 @@ func (s *Service) CreateArtifact(ctx context.Context, a cairn.Artifact, overwrit
 	if a.Run == 0 || a.Attempt == 0 || a.Job == 0 {
 		return nil, cairn.Errorf(cairn.CodeInvalid, "an artifact belongs to a job of a run")
 	}
-	if a.Name == "" || len(a.Name) > 255 || badArtifactName.MatchString(a.Name) {
-		return nil, cairn.Errorf(cairn.CodeInvalid, "%q is not the name of an artifact", clip(a.Name)).
-			WithHint(`1 to 255 bytes without " : < > | * ? \ / and line feeds`)
+	if err := CheckArtifactName(a.Name); err != nil {
+		return nil, err
 	}
 	if _, err := cairn.ParseDigest(string(a.Digest)); err != nil {
 		return nil, err

@@ -41,6 +41,9 @@ type Place struct {
 	// Scopes are the refs whose entries the job finds, its own first: that is the
 	// one that it writes to. A job without one (of a detached head) has no caches.
 	Scopes []string
+	// ReadOnly says that the job may not write: code of strangers could put something
+	// in the way of others.
+	ReadOnly bool
 }
 
 // Limits bound what a repository keeps. Zero fields mean the defaults.

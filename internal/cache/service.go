@@ -147,10 +147,20 @@ func (s *Service) use(ctx context.Context, e cairn.CacheEntry) (ok bool, err err
 	return err == nil, err
 }
 
+// writable is place for a job that is about to write.
+func (s *Service) writable(ctx context.Context, job cairn.Principal) (Place, error) {
+	p, err := s.place(ctx, job)
+	if err == nil && p.ReadOnly {
+		// The clients know the beginning of this message.
+		err = cairn.Errorf(cairn.CodeForbidden, "cache write denied: the run is of code that is not trusted here, and %s is read by others", p.Scopes[0])
+	}
+	return p, err
+}
+
 // Check says whether a job may keep something under a key: an error where the key is
 // taken, or none.
 func (s *Service) Check(ctx context.Context, job cairn.Principal, key, version string) error {
-	p, err := s.place(ctx, job)
+	p, err := s.writable(ctx, job)
 	if err != nil {
 		return err
 	}
@@ -172,7 +182,7 @@ func (s *Service) Check(ctx context.Context, job cairn.Principal, key, version s
 
 // Save keeps stored bytes under a key of the job's own scope.
 func (s *Service) Save(ctx context.Context, job cairn.Principal, key, version string, d cairn.Digest) (*cairn.CacheEntry, error) {
-	p, err := s.place(ctx, job)
+	p, err := s.writable(ctx, job)
 	if err != nil {
 		return nil, err
 	}

@@ -61,6 +61,14 @@ type Backend interface {
 	Slots() []cairn.Slot
 }
 
+// ActionResolver is what a Resolver may know besides: what steps with uses are told
+// of the services that artifacts and caches go through.
+type ActionResolver interface {
+	// ActionEnv are the variables, and the job's right in the form of
+	// ACTIONS_RUNTIME_TOKEN.
+	ActionEnv(ctx context.Context, run *cairn.Run, job *cairn.Job) (env map[string]string, token string, err error)
+}
+
 // Resolver answers what a job needs beyond the plan; the server plugs it in.
 type Resolver interface {
 	// Vars are the configuration variables (vars.*) of a run, with those of the

@@ -168,6 +168,12 @@ func (e *Engine) assemble(ctx context.Context, s *start) (spec cairn.JobSpec, se
 	if secrets.Token, err = res.JobToken(ctx, run, job); err != nil {
 		return spec, secrets, err
 	}
+	if r, ok := res.(ActionResolver); ok {
+		if spec.ActionEnv, secrets.Runtime, err = r.ActionEnv(ctx, run, job); err != nil {
+			return spec, secrets, err
+		}
+		secrets.Masks = append(secrets.Masks, secrets.Runtime)
+	}
 	if secrets.Secrets, err = e.secrets(ctx, s, secrets.Token); err != nil {
 		return spec, secrets, err
 	}

@@ -125,6 +125,9 @@ func (st *step) runtimeEnv() map[string]string {
 	}
 	if env["ACTIONS_RUNTIME_URL"] != "" || env["ACTIONS_RESULTS_URL"] != "" {
 		env["ACTIONS_RUNTIME_TOKEN"] = x.Secrets.Token
+		if x.Secrets.Runtime != "" {
+			env["ACTIONS_RUNTIME_TOKEN"] = x.Secrets.Runtime // the form that they can read
+		}
 	}
 	if env["ACTIONS_ID_TOKEN_REQUEST_URL"] != "" {
 		env["ACTIONS_ID_TOKEN_REQUEST_TOKEN"] = x.Secrets.Token

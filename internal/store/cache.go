@@ -130,3 +130,8 @@ func (s *Store) DeleteCache(ctx context.Context, id int64, since time.Time, chan
 	})
 	return ok && err == nil, err
 }
+
+// CachesAfter lists all entries by number, behind one of them.
+func (s *Store) CachesAfter(ctx context.Context, after int64, limit int) ([]cairn.CacheEntry, error) {
+	return bodies[cairn.CacheEntry](ctx, poolReader{s.reads}, `SELECT body FROM caches WHERE id > ? ORDER BY id LIMIT ?`, after, limit)
+}
