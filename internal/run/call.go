@@ -105,7 +105,11 @@ func (d *decider) body(outer *scope, s *nodeState, p *part, x *cairn.Expansion, 
 	p.done, p.result = true, merged.result()
 	fields, fault := d.callOutputs(sc, s, x, i)
 	if gate != nil && gate.Status != cairn.StatusCompleted && fault == "" {
-		d.do(Finish{Path: p.path, Conclusion: p.result, Reason: gate.Reason})
+		reason := gate.Reason
+		if p.result == cairn.Skipped && reason == "" {
+			reason = "every job below it was skipped"
+		}
+		d.do(Finish{Path: p.path, Conclusion: p.result, Reason: reason})
 	}
 	if fault != "" {
 		if gate == nil {

@@ -177,26 +177,26 @@ func (d *decider) cancelReason() string { return "cancelled by " + d.f.Run.Cance
 
 // conclusion says how the run ended; all of its jobs are completed.
 func (d *decider) conclusion() (cairn.Conclusion, string) {
-	var failed, cancelled, ran bool
+	var broken, cancelled, ran bool
 	gaveWay := "" // a job that was replaced in its concurrency group
 	for _, path := range slices.Sorted(maps.Keys(d.st.Jobs)) {
 		j := d.st.Jobs[path]
 		if strings.HasPrefix(j.Reason, "concurrency group ") && j.Conclusion == cairn.Cancelled && gaveWay == "" {
 			gaveWay = clip(j.Path+": "+j.Reason, maxReason)
 		}
-		switch r := result(j); r {
-		case cairn.Failure:
-			failed = true
-		case cairn.Cancelled:
+		switch r := result(j); {
+		case failed(j):
+			broken = true
+		case r == cairn.Cancelled:
 			cancelled = true
-		case cairn.Success:
+		case r == cairn.Success:
 			ran = true
 		}
 	}
 	switch {
 	case cancelled && d.f.Run.CancelBy != "":
 		return cairn.Cancelled, d.cancelReason()
-	case failed:
+	case broken:
 		return cairn.Failure, ""
 	case cancelled:
 		return cairn.Cancelled, gaveWay
@@ -207,13 +207,20 @@ func (d *decider) conclusion() (cairn.Conclusion, string) {
 	}
 }
 
-// result is what a completed job counts as, for needs and for the run.
+// result is what a completed job counts as for needs. One that timed out was
+// cancelled, as on GitHub: failure() does not hold behind it.
 func result(j *cairn.Job) cairn.Conclusion {
-	if j.Tolerated {
+	switch {
+	case j.Tolerated:
 		return cairn.Success
+	case j.Conclusion == cairn.TimedOut:
+		return cairn.Cancelled
 	}
 	return cairn.Conclusion(j.Conclusion.Result())
 }
+
+// failed reports whether a job makes its run, and with fail-fast its siblings, fail.
+func failed(j *cairn.Job) bool { return !j.Tolerated && j.Conclusion.Bad() }
 
 // topScope is the plan itself, limited to the jobs asked for and their needs.
 func (d *decider) topScope() *scope {

@@ -269,7 +269,7 @@ func failFast(x *cairn.Expansion, rows []*cairn.Job) string {
 		return ""
 	}
 	for _, j := range rows {
-		if j != nil && j.Status == cairn.StatusCompleted && result(j) == cairn.Failure {
+		if j != nil && j.Status == cairn.StatusCompleted && failed(j) {
 			return "fail-fast: " + j.Name + " failed"
 		}
 	}

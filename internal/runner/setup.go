@@ -12,6 +12,9 @@ func (x *executor) setUp() bool {
 	if err == nil {
 		err = x.prepare(log)
 	}
+	if err == nil {
+		err = x.takeOver(log)
+	}
 	if err != nil {
 		if log != nil {
 			logError(log, err)

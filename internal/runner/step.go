@@ -77,6 +77,7 @@ func (st *step) enter() (env *expr.Env, err error, ok bool) {
 	if st.row.Name == "" {
 		st.row.Name = map[stage]string{stagePre: "Pre "}[st.stage] + st.title
 	}
+	st.row.If = st.conditionSeen(env, run)
 	if !run && err == nil {
 		st.skip(st.whyNot(env))
 		return env, nil, false
@@ -255,6 +256,7 @@ func (st *step) record() {
 	if st.spec.ID != "" && st.stage == stageMain {
 		st.scope.results = append(st.scope.results, stepResult{id: st.spec.ID, row: st.row, outputs: st.outputs})
 	}
+	st.x.note(st)
 	if st.scope.outer == nil {
 		st.x.pendStep(st.row)
 	}
