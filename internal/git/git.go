@@ -83,6 +83,8 @@ type call struct {
 	limit int64
 	// own leaves the user's configuration out.
 	own bool
+	// remote is the address that it talks to; "" for none.
+	remote string
 }
 
 // maxOutput bounds what is kept of one process.
@@ -183,6 +185,11 @@ func (g *Git) explain(ctx context.Context, c call, err error, stderr string) err
 		return cairn.Errorf(cairn.CodeUnavailable, "git could not be run: %w", err)
 	}
 	ee := &exitError{exit.ExitCode(), stderr}
+	if c.remote != "" {
+		if e := remoteTrouble(c.remote, stderr, ee); e != nil {
+			return e
+		}
+	}
 	if e := known(stderr, ee); e != nil {
 		return e
 	}

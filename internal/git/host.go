@@ -19,6 +19,8 @@ type Host struct {
 	dir string
 	// create keeps two callers from making the same repository at once.
 	create sync.Mutex
+	// fetchLimit bounds a fetch from a remote; 0: MaxFetchBytes.
+	fetchLimit int64
 }
 
 // OpenHost opens the folder of hosted repositories, which is made when the first

@@ -28,6 +28,9 @@ type HandlerOptions struct {
 	// OnPush is called for each ref that moved, before the move is recorded: after
 	// a crash it is called again with the same ID.
 	OnPush func(ctx context.Context, p Push) error
+	// Elsewhere tells of repositories that only mirror another one: their moves are
+	// nobody's pushes. Nil: there are none.
+	Elsewhere func(ctx context.Context, repo string) (bool, error)
 	// Message is shown to who pushed, line by line behind "remote: "; may be nil.
 	Message func(ctx context.Context, pushes []Push) string
 	// MaxBytes bounds what one request may send, unpacked; 0: 4 GiB.
@@ -165,6 +168,10 @@ func (s *Server) service(r *http.Request, dir, service string, more ...string) c
 	args := append([]string{strings.TrimPrefix(service, "git-"), "--stateless-rpc"}, more...)
 	c := hosted(dir, append(args, dir)...)
 	c.args = append([]string{"-c", fmt.Sprintf("receive.maxInputSize=%d", s.o.MaxBytes)}, c.args...)
+	if service == "git-receive-pack" {
+		// Clients see the refs of pull requests and cannot move them.
+		c.args = append([]string{"-c", "receive.hideRefs=refs/pull"}, c.args...)
+	}
 	// These find the repository by the argument; GIT_DIR would be in their way.
 	c.env = nil
 	if p := r.Header.Get("Git-Protocol"); len(p) <= 100 && protocolHeader.MatchString(p) {

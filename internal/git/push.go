@@ -51,6 +51,15 @@ func (s *Server) Reconcile(ctx context.Context) error {
 	}
 	var errs []error
 	for _, repo := range repos {
+		if s.o.Elsewhere != nil {
+			elsewhere, err := s.o.Elsewhere(ctx, repo)
+			if err != nil {
+				errs = append(errs, fmt.Errorf("%s: %w", repo, err))
+			}
+			if err != nil || elsewhere {
+				continue
+			}
+		}
 		if _, err := s.seen(ctx, repo); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", repo, err))
 		}
