@@ -34,8 +34,14 @@ type Options struct {
 	// at least two.
 	Count int
 	// Keep leaves workspaces after their jobs.
-	Keep   bool
-	Grace  Grace
+	Keep bool
+	// Keeping bounds the workspaces of failed jobs that stay, so that they can be gone
+	// on with; the zero value keeps none.
+	Keeping Keeping
+	Grace   Grace
+	Now     func() time.Time // nil: time.Now
+	// Sweep removes what a job has left at a container engine. nil: nothing does.
+	Sweep  func(ctx context.Context, job string) error
 	Logger *slog.Logger
 }
 
@@ -74,6 +80,11 @@ type Backend struct {
 
 	mu    sync.Mutex
 	known map[layout]*supervised
+
+	sweeping sync.Mutex
+	tidy     *time.Ticker
+	closed   chan struct{}
+	closing  sync.Once
 }
 
 // supervised is what the backend remembers of a supervisor; all of it can be
@@ -115,17 +126,41 @@ func New(o Options) (*Backend, error) {
 	if err := os.MkdirAll(filepath.Join(o.Home, "jobs"), 0o700); err != nil {
 		return nil, diskError(err)
 	}
-	b := &Backend{o: o, changed: make(chan struct{}, 1), known: map[layout]*supervised{}}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	b := &Backend{
+		o: o, changed: make(chan struct{}, 1), known: map[layout]*supervised{},
+		tidy: time.NewTicker(time.Hour), closed: make(chan struct{}),
+	}
 	w, err := newWatcher(b.signal)
 	if err != nil {
 		return nil, err
 	}
 	b.watch = w
+	go b.tidyUp()
+	go b.sweepLost()
 	return b, nil
 }
 
+// tidyUp sweeps kept workspaces now and then: their age counts too.
+func (b *Backend) tidyUp() {
+	defer b.tidy.Stop()
+	for {
+		b.sweepKept()
+		select {
+		case <-b.tidy.C:
+		case <-b.closed:
+			return
+		}
+	}
+}
+
 // Close stops watching. Jobs go on.
-func (b *Backend) Close() error { return b.watch.close() }
+func (b *Backend) Close() error {
+	b.closing.Do(func() { close(b.closed) })
+	return b.watch.close()
+}
 
 // Changed receives when some job may have new reports or some supervisor ended.
 func (b *Backend) Changed() <-chan struct{} { return b.changed }
@@ -185,10 +220,15 @@ func (b *Backend) launch(ctx context.Context, l layout, spec cairn.JobSpec, secr
 	if err := writeFile(l.spec(), text); err != nil {
 		return nil, diskError(err)
 	}
+	if spec.Resume != nil {
+		if err := l.takeKept(spec.Resume); err != nil {
+			return nil, err
+		}
+	}
 	b.watch.add(l)
 	userHome, _ := os.UserHomeDir()
 	h, err := json.Marshal(handover{
-		Secrets: secrets, Home: b.o.Home, UserHome: userHome, Keep: b.o.Keep, Grace: b.o.Grace,
+		Secrets: secrets, Home: b.o.Home, UserHome: userHome, Keep: b.o.Keep, KeepFailed: b.o.Keep || b.o.Keeping.Count > 0, Grace: b.o.Grace,
 	})
 	if err != nil {
 		return nil, err
@@ -216,6 +256,10 @@ func (b *Backend) follow(l layout, s *supervised, id *identity) {
 		}
 		b.sweep(l, s, id)
 		b.signal()
+		go b.sweepContainers(l)
+		if l.isKept() {
+			b.sweepKept()
+		}
 		b.mu.Lock()
 		clean := s.clean
 		b.mu.Unlock()
@@ -336,12 +380,12 @@ func (b *Backend) remove(l layout) error {
 	if b.o.Keep {
 		return nil
 	}
-	return removeScratch(l)
+	return l.drop()
 }
 
-func removeScratch(l layout) error {
+func removeScratch(dirs []string) error {
 	var errs []error
-	for _, d := range l.scratch() {
+	for _, d := range dirs {
 		if err := removeAll(d); err != nil {
 			errs = append(errs, err)
 		}

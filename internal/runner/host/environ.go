@@ -1,6 +1,8 @@
 package host
 
 import (
+	"errors"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -82,8 +84,8 @@ func jobEnviron(l layout, inherited []string, h handover, mark string) map[strin
 		env["PATH"] = defaultPath
 	}
 	env["PATH"] = l.file("bin") + string(os.PathListSeparator) + env["PATH"]
-	env["HOME"] = l.file("home")
-	env["TMPDIR"] = l.file("tmp")
+	env["HOME"] = l.base().file("home")
+	env["TMPDIR"] = l.base().file("tmp")
 	env[markVariable] = mark
 	if env["LANG"] == "" && env["LC_ALL"] == "" {
 		env["LANG"] = "C.UTF-8"
@@ -130,7 +132,8 @@ func linkConfig(l layout, userHome string) error {
 		if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
 			return err
 		}
-		if err := os.Symlink(from, to); err != nil {
+		// In a workspace that is gone on with it stands already.
+		if err := os.Symlink(from, to); err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
 		}
 	}

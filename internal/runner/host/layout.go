@@ -37,6 +37,9 @@ func (l layout) control() string { return l.file("control") }
 func (l layout) env() string     { return l.file("env.sh") }
 func (l layout) output() string  { return l.file("supervisor.log") }
 
+// containers is there as long as the job may have something at a container engine.
+func (l layout) containers() string { return l.file("containers") }
+
 func (l layout) log(step int) string {
 	return filepath.Join(string(l), "logs", strconv.Itoa(step)+".log")
 }
@@ -116,5 +119,7 @@ type handover struct {
 	// UserHome is the home of the user, whose package tools' configuration is used.
 	UserHome string `json:"user_home"`
 	Keep     bool   `json:"keep"`
-	Grace    Grace  `json:"grace"`
+	// KeepFailed leaves the workspace of a job that fails; see kept.go.
+	KeepFailed bool  `json:"keep_failed,omitempty"`
+	Grace      Grace `json:"grace"`
 }

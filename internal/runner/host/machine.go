@@ -27,6 +27,8 @@ type machine struct {
 	grace Grace
 	// force, once closed, ends processes without grace.
 	force <-chan struct{}
+	// containers runs actions that are images; nil: there are none.
+	containers runner.Containers
 	// active counts processes that somebody waits for.
 	active atomic.Int32
 }
@@ -39,10 +41,11 @@ func makeMachine(l layout, spec *cairn.JobSpec, h handover, environ []string, ma
 	if _, name, ok := strings.Cut(spec.Code.Repository, "/"); ok && filepath.IsLocal(name) && !strings.Contains(name, "/") {
 		repo = name
 	}
+	at := l.base() // where an earlier job of which this one goes on worked
 	m := &machine{
 		dirs: runner.Dirs{
-			Workspace: filepath.Join(l.file("work"), repo, repo),
-			Home:      l.file("home"), Temp: l.file("temp"), Files: l.file("files"),
+			Workspace: filepath.Join(at.file("work"), repo, repo),
+			Home:      at.file("home"), Temp: at.file("temp"), Files: l.file("files"),
 			ToolCache: filepath.Join(h.Home, "cache", "tools"),
 			Cache:     filepath.Join(h.Home, "cache"),
 		},
@@ -52,7 +55,7 @@ func makeMachine(l layout, spec *cairn.JobSpec, h handover, environ []string, ma
 		m.dirs.ToolCache = t
 	}
 	m.name, _ = os.Hostname()
-	for _, d := range []string{m.dirs.Workspace, m.dirs.Home, m.dirs.Temp, m.dirs.Files, m.dirs.ToolCache, l.file("tmp"), l.file("bin")} {
+	for _, d := range []string{m.dirs.Workspace, m.dirs.Home, m.dirs.Temp, m.dirs.Files, m.dirs.ToolCache, at.file("tmp"), l.file("bin"), l.file("lines")} {
 		if err := os.MkdirAll(d, 0o700); err != nil {
 			return nil, err
 		}
@@ -67,7 +70,7 @@ func makeMachine(l layout, spec *cairn.JobSpec, h handover, environ []string, ma
 			return nil, err
 		}
 	}
-	return m, linkConfig(l, h.UserHome)
+	return m, linkConfig(at, h.UserHome)
 }
 
 func (m *machine) Dirs() runner.Dirs          { return m.dirs }
@@ -113,6 +116,24 @@ func executable(p string) error {
 	}
 	return nil
 }
+
+// RunContainer runs the container of an action.
+func (m *machine) RunContainer(ctx context.Context, p runner.ContainerProcess) (int, error) {
+	if m.containers == nil {
+		return 0, errNoContainers
+	}
+	return m.containers.RunContainer(ctx, p)
+}
+
+// BuildImage builds the image of an action.
+func (m *machine) BuildImage(ctx context.Context, b runner.BuildContainer) (string, error) {
+	if m.containers == nil {
+		return "", errNoContainers
+	}
+	return m.containers.BuildImage(ctx, b)
+}
+
+var errNoContainers = cairn.Errorf(cairn.CodeUnsupported, "this runner starts no containers")
 
 // Exec runs a process in a group of its own, its input empty.
 func (m *machine) Exec(ctx context.Context, p runner.Process) (int, error) {

@@ -27,6 +27,9 @@ type Deps struct {
 	// NewServer reaches the owner under the address and token of the job; "" for
 	// both means that there is none.
 	NewServer func(url, token string) runner.Server
+	// Containers makes what runs the containers of a job. It must cost nothing before
+	// it is used. nil: there are none.
+	Containers func(ContainerJob) runner.Containers
 	// Ended is called once the job's end is on the disk: it may start an owner
 	// where there is none. nil: nothing is done.
 	Ended  func(ctx context.Context)
@@ -79,6 +82,7 @@ type supervisor struct {
 	spec cairn.JobSpec
 	h    handover
 	id   identity
+	left []byte // for a job that goes on in the workspace; nil: it does not stay
 }
 
 // begin makes this process the job's supervisor. Nothing has run when it returns.
@@ -144,6 +148,12 @@ func (s *supervisor) run(ctx context.Context, signals <-chan os.Signal) int {
 	end := &last[len(last)-1]
 	end.Killed = killRest(&s.id)
 	end.At = s.Now().UTC()
+	if s.left != nil && end.Conclusion.Bad() {
+		// Before the last report: whoever reads of the failure may go on at once.
+		if err := s.l.keep(s.left, s.h.Secrets.StateKey, end.At); err != nil {
+			s.Logger.Warn("the workspace is not kept", "err", err)
+		}
+	}
 	if err := rep.Report(last...); err != nil {
 		// A last report without the rest is better than a lost job.
 		s.Logger.Error("reports cannot be written", "err", err)
@@ -163,7 +173,7 @@ func (s *supervisor) run(ctx context.Context, signals <-chan os.Signal) int {
 		s.Ended(context.WithoutCancel(ctx))
 	}
 	if !s.h.Keep {
-		if err := removeScratch(s.l); err != nil {
+		if err := s.l.drop(); err != nil {
 			s.Logger.Warn("folders of the job are left", "err", err)
 		}
 	}
@@ -215,10 +225,36 @@ func (s *supervisor) execute(ctx context.Context, rep *reporter, cancel, force <
 		Ignored: func(path string) bool { return gitIgnores(ctx, s.spec.Code.WorkDir, path) },
 		Hold:    s.hold,
 	}
+	if s.h.KeepFailed && len(s.h.Secrets.StateKey) > 0 {
+		j.Leave = func(state []byte) { s.left = state }
+	}
+	if s.spec.Resume != nil {
+		if j.Left, err = s.readLeft(); err != nil {
+			return []cairn.Report{{
+				At: s.Now().UTC(), Kind: cairn.ReportFinished, Epoch: s.spec.Epoch, Conclusion: cairn.Failure,
+				Reason: fmt.Sprintf("what job %d left cannot be read: %v; run the whole job again", s.spec.Resume.Job, err),
+			}}
+		}
+	}
+	if s.Containers != nil {
+		m.containers = s.Containers(s.containerJob(m, secrets.Token, force))
+		j.Containers = m.containers
+	}
 	if s.NewServer != nil {
 		j.Server = s.NewServer(s.spec.BaseEnv["CAIRN_URL"], secrets.Token)
 	}
-	return runner.Execute(ctx, j)
+	last := runner.Execute(ctx, j)
+	s.stopContainers(ctx, m)
+	return last
+}
+
+// readLeft reads what the job left in whose workspace this one goes on.
+func (s *supervisor) readLeft() ([]byte, error) {
+	sealed, err := os.ReadFile(jobLayout(s.l.home(), s.spec.Resume.Job, s.spec.Resume.Epoch).state())
+	if err != nil {
+		return nil, err
+	}
+	return unseal(sealed, s.h.Secrets.ResumeKey)
 }
 
 // gitIgnores asks git about a path of the user's working tree.
