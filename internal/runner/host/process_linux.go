@@ -38,13 +38,14 @@ func reapOrphans() (children bool) {
 func killRest(id *identity) int {
 	killed := map[int]int64{}
 	for range 100 {
-		alone := !reapOrphans()
-		var rest []proc.Proc
-		ps := proc.All()
-		if !alone {
-			rest = proc.Descendants(ps, os.Getpid())
+		if !reapOrphans() {
+			// Whatever comes from this process and lives has a living parent up to it, since
+			// orphans become its children: without a child there is nobody. So most jobs need
+			// no look at all processes of the machine.
+			return len(killed)
 		}
-		rest = append(rest, marked(ps, id)...)
+		ps := proc.All()
+		rest := append(proc.Descendants(ps, os.Getpid()), marked(ps, id)...)
 		if len(rest) == 0 {
 			return len(killed)
 		}
