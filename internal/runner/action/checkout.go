@@ -147,6 +147,9 @@ func (a *checkout) source(ctx context.Context, c *runner.StepContext, in checkou
 	if own || a.deps.Other == nil {
 		return code, own, nil
 	}
+	if foreign(c) {
+		return cairn.CodeRef{Repository: in.repository}, false, nil // code of a fork sees no other repository here
+	}
 	other, err := a.deps.Other(code, in.repository)
 	if cairn.CodeOf(err) == cairn.CodeNotFound {
 		return cairn.CodeRef{Repository: in.repository}, false, nil
@@ -205,7 +208,7 @@ func (a *checkout) safe(c *runner.StepContext, in checkoutInput) error {
 		return nil
 	}
 	pr := forkOf(c.Spec.Contexts["github"])
-	if pr == nil {
+	if pr == nil || pr.untrusted {
 		return nil
 	}
 	ref := strings.ToLower(in.Ref)
@@ -217,7 +220,10 @@ func (a *checkout) safe(c *runner.StepContext, in checkoutInput) error {
 }
 
 // fork is the pull request of a fork that an event is about.
-type fork struct{ repository, sha, merge string }
+type fork struct {
+	repository, sha, merge string
+	untrusted              bool // its code runs: the event is pull_request
+}
 
 func forkOf(github json.RawMessage) *fork {
 	type side struct {
@@ -248,10 +254,10 @@ func forkOf(github json.RawMessage) *fork {
 	}
 	var f fork
 	switch run := g.Event.WorkflowRun; {
-	case g.EventName == "pull_request_target":
-		f = fork{g.Event.PullRequest.Head.Repo.FullName, g.Event.PullRequest.Head.SHA, g.Event.PullRequest.Merge}
+	case g.EventName == "pull_request_target" || g.EventName == "pull_request":
+		f = fork{g.Event.PullRequest.Head.Repo.FullName, g.Event.PullRequest.Head.SHA, g.Event.PullRequest.Merge, g.EventName == "pull_request"}
 	case g.EventName == "workflow_run" && strings.HasPrefix(run.Event, "pull_request"):
-		f = fork{run.HeadRepository.FullName, run.HeadSHA, ""}
+		f = fork{run.HeadRepository.FullName, run.HeadSHA, "", false}
 	default:
 		return nil
 	}
@@ -259,6 +265,12 @@ func forkOf(github json.RawMessage) *fork {
 		return nil
 	}
 	return &f
+}
+
+// foreign reports whether the job runs the code of a fork.
+func foreign(c *runner.StepContext) bool {
+	pr := forkOf(c.Spec.Contexts["github"])
+	return pr != nil && pr.untrusted
 }
 
 // Post takes credentials away again.

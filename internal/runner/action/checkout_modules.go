@@ -27,7 +27,7 @@ func (a *checkout) modules(ctx context.Context, c *runner.StepContext, code cair
 		return nil
 	}
 	work := code.WorkDir
-	if !c.Spec.Container.IsZero() {
+	if c.InContainer {
 		work = "" // the user's folders are not in the container
 	}
 	if err := a.modulesIn(ctx, c, code, in, k, in.dir, work, 0); err != nil {
@@ -139,6 +139,9 @@ func (a *checkout) moduleSource(c *runner.StepContext, code cairn.CodeRef, m sub
 		if _, err := os.Stat(filepath.Join(work, m.path, ".git")); err == nil {
 			return filepath.Join(work, m.path)
 		}
+	}
+	if foreign(c) {
+		return "" // code of a fork sees no other repository here
 	}
 	name, relative := moduleName(code.Repository, m.url)
 	if name != "" && a.deps.Other != nil && (!relative || level == 0) {

@@ -53,6 +53,8 @@ func definitions() []definition {
 	return []definition{
 		shown("actions/checkout", 7, checkoutSurface(), func(d Deps, major int) runner.Action { return &checkout{d, major} }),
 		{Info{"actions/download-artifact", []int{3, 4, 5, 6, 7}, downloadInputs()}, func(_ Deps, major int) runner.Action { return &download{major} }, nil},
+		shown("actions/github-script", 9, githubScriptSurface(), func(d Deps, major int) runner.Action { return &githubScript{d, major} }),
+		shown("actions/setup-node", 7, setupNodeSurface(), func(d Deps, major int) runner.Action { return &setupNode{d, major} }),
 		shown("actions/setup-python", 7, setupPythonSurface(), func(d Deps, major int) runner.Action { return &setupPython{d, major} }),
 		{Info{"actions/upload-artifact", []int{3, 4, 5, 6, 7}, uploadInputs()}, func(_ Deps, major int) runner.Action { return &upload{major} }, nil},
 		shown("azure/docker-login", 2, azureLoginSurface(), func(Deps, int) runner.Action { return &login{azure: true} }),
