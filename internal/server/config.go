@@ -39,6 +39,12 @@ type Config struct {
 	StagePort int `yaml:"stage_port"`
 	// Serving says how services run: auto, container, root or host.
 	Serving string `yaml:"serving"`
+	// Artifacts and Caches say how long, and how much, is kept of what jobs leave.
+	Artifacts ArtifactConfig `yaml:"artifacts"`
+	Caches    CacheConfig    `yaml:"caches"`
+	// MaxUpload bounds one artifact or cache that a client of GitHub's services
+	// uploads, packed and unpacked; 0: 64 GiB.
+	MaxUpload Bytes `yaml:"max_upload"`
 	// OIDC is the issuer of identity tokens.
 	OIDC struct {
 		// Issuer is the name of this server for those who check tokens, where that is
@@ -74,7 +80,7 @@ func LoadConfig(path string) (Config, error) {
 }
 
 // settings are the keys of the configuration.
-var settings = [...]string{"listen", "hosts", "slots", "labels", "keep_workspaces", "serving", "stage_port", "oidc", "permissions", "untrusted"}
+var settings = [...]string{"listen", "hosts", "slots", "labels", "keep_workspaces", "serving", "stage_port", "artifacts", "caches", "max_upload", "oidc", "permissions", "untrusted"}
 
 // configError says in words what the reader of YAML does not like.
 func configError(path string, err error) error {
@@ -114,6 +120,9 @@ func (c *Config) check(path string) error {
 		return cairn.Errorf(cairn.CodeInvalid, "%s: stage_port is %d; it may be 1024 to 65000", path, c.StagePort)
 	}
 	if err := c.checkAccess(path); err != nil {
+		return err
+	}
+	if err := c.checkResults(path); err != nil {
 		return err
 	}
 	if c.Listen != "" {

@@ -156,7 +156,7 @@ func (s *Server) roots(ctx context.Context, out *client.FsckReport) iter.Seq2[ca
 				f.After = next
 			}
 		}
-		if s.imageRoots(ctx, yield) && s.reportRoots(ctx, yield) {
+		if s.actionRoots(ctx, yield) && s.imageRoots(ctx, yield) && s.reportRoots(ctx, yield) && s.cacheRoots(ctx, yield) {
 			s.runRoots(ctx, yield)
 		}
 	}
@@ -180,7 +180,7 @@ func (s *Server) runRoots(ctx context.Context, yield func(cas.Root, error) bool)
 				return
 			}
 			for _, a := range as {
-				if !yield(cas.Root{Digest: a.Digest, Tree: true, Name: string(cairn.ArtifactRef(a.Run, a.Attempt, a.Name))}, nil) {
+				if !yieldArtifact(&a, yield) {
 					return
 				}
 			}

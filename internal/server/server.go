@@ -17,10 +17,12 @@ import (
 
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/api"
+	"github.com/cairn-ml/cairn/internal/api/actions"
 	"github.com/cairn-ml/cairn/internal/api/client"
 	"github.com/cairn-ml/cairn/internal/api/mlflow"
 	"github.com/cairn-ml/cairn/internal/asset"
 	"github.com/cairn-ml/cairn/internal/auth"
+	"github.com/cairn-ml/cairn/internal/cache"
 	"github.com/cairn-ml/cairn/internal/cas"
 	"github.com/cairn-ml/cairn/internal/deploy"
 	"github.com/cairn-ml/cairn/internal/git"
@@ -63,6 +65,8 @@ type Server struct {
 	images  *oci.Service
 	deploys *deploy.Service
 	oci     *registry.Registry
+	caches  *cache.Service
+	results *actions.Service
 	pushes  *git.Server
 	tools   python.Tools
 	notes   pushNotes
@@ -201,11 +205,15 @@ func (s *Server) wire(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	s.assets = asset.New(asset.Options{Store: s.store, Trees: s.blobs, Workspace: Workspace, Log: s.log, JobInfo: s.jobInfo})
+	s.assets = asset.New(asset.Options{Store: s.store, Trees: s.blobs, Workspace: Workspace, Log: s.log, JobInfo: s.jobInfo,
+		Retention: s.retention})
 	s.track = track.New(track.Options{
 		Store: s.store, Blobs: s.blobs, Models: &models{s.assets}, Jobs: &trackJobs{s}, Principal: auth.From, Log: s.log,
 	})
 	if err := s.track.Start(ctx); err != nil {
+		return err
+	}
+	if err := s.openResults(); err != nil {
 		return err
 	}
 	s.openImages()
@@ -249,6 +257,9 @@ func (s *Server) handler() http.Handler {
 		mux.Handle(p, ml)
 	}
 	mux.Handle(registry.Prefix, s.oci)
+	for _, p := range actions.Patterns() {
+		mux.Handle(p, s.results)
+	}
 	mux.Handle("/git/", http.StripPrefix("/git", s.pushes))
 	mux.HandleFunc("GET /health", api.Health)
 	mux.HandleFunc("GET /version", func(w http.ResponseWriter, _ *http.Request) {
@@ -300,6 +311,7 @@ func (s *Server) serve() {
 		}
 	})
 	s.background(func() { s.cleanUploads(ctx) })
+	s.background(func() { s.sweepForever(ctx) })
 	for _, l := range s.listeners {
 		s.background(func() {
 			if err := s.http.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {

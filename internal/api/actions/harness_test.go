@@ -108,7 +108,9 @@ func newWorld(t testing.TB, change ...func(*actions.Options)) *world {
 	w.api, err = actions.New(o)
 	check()
 	g := &auth.Guard{Service: w.people, Local: cairn.Principal{Name: "ana", Role: cairn.RoleAdmin},
-		Fail: func(rw http.ResponseWriter, _ *http.Request, err error) { http.Error(rw, err.Error(), http.StatusForbidden) }}
+		Fail: func(rw http.ResponseWriter, _ *http.Request, err error) {
+			http.Error(rw, err.Error(), http.StatusForbidden)
+		}}
 	w.Server = httptest.NewServer(g.Wrap(w.api))
 	t.Cleanup(w.Close)
 	w.job = w.addJob(42, 1)
