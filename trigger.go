@@ -32,7 +32,7 @@ type TriggerEvent struct {
 	By     string            `json:"by"`
 	// Changed are the files for path filters. Nil means that whoever takes the
 	// event in compares the commits; AllFiles that no path filter is asked.
-	Changed  []string `json:"changed,omitempty"`
+	Changed  []string `json:"changed,omitzero"`
 	AllFiles bool     `json:"all_files,omitempty"`
 	// Beside are refs that moved at the same time as that of a push.
 	Beside []string `json:"-"`

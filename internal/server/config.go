@@ -204,6 +204,8 @@ type Options struct {
 	Env []string
 	// Exe is the cairn program, which supervisors are started from; empty: this one.
 	Exe string
+	// Now is the clock of schedules; nil: time.Now.
+	Now func() time.Time
 	// Log takes lines for people at the terminal; the log file is in the home.
 	Stderr *os.File
 }

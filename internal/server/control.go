@@ -83,6 +83,9 @@ func (s *Server) start(ctx context.Context, c *code, w *candidate, p *planned, r
 		req.HeadRef, req.BaseRef, req.Untrusted, req.Chain, req.TitleNote = runHead(e), e.BaseRef, e.Untrusted, e.Chain, e.Reason
 	}
 	req.Untrusted = req.Untrusted || s.config.untrusted(req.Ref, req.HeadRef)
+	if e := c.event; e != nil {
+		req.HeadRef, req.BaseRef, req.Untrusted, req.Chain, req.TitleNote = runHead(e), e.BaseRef, e.Untrusted, e.Chain, e.Reason
+	}
 	if c.snap.Dirty {
 		// A clean tree is named by its commit; of a dirty one nothing else is left.
 		if req.TreeDigest, err = s.host.ToTree(ctx, c.repo.Name, c.snap.TreeGit, s.blobs); err != nil {

@@ -12,20 +12,6 @@ import (
 	"github.com/cairn-ml/cairn/internal/git"
 )
 
-// allowGit decides who may fetch and push. A push is asked who it is from even
-// where the connection is trusted: the run is that person's. The user of this
-// machine may answer with an empty name and password.
-func allowGit(ctx context.Context, _ string, write bool) error {
-	if !write {
-		return auth.Check(ctx, auth.Need{Role: cairn.RoleReader, Jobs: true})
-	}
-	if !auth.Asked(ctx) {
-		return cairn.Errorf(cairn.CodeUnauthenticated, "a push needs a token").
-			WithHint("make one with: cairn token create; any user name, the token as the password")
-	}
-	return auth.Check(ctx, auth.Need{Role: cairn.RoleWriter})
-}
-
 // pushNotes keeps what a push started until it is told to who pushed.
 type pushNotes struct {
 	mu sync.Mutex
@@ -90,7 +76,14 @@ func (s *Server) onPush(ctx context.Context, p git.Push) error {
 		}
 		errs = append(errs, err)
 	}
-	return errors.Join(errs...)
+	if p.Ref == "refs/heads/"+repo.DefaultBranch {
+		s.lookAtClock()
+	}
+	notes, err := s.pushedPulls(ctx, p)
+	for _, n := range notes {
+		s.notes.add(p.ID, n)
+	}
+	return errors.Join(append(errs, err)...)
 }
 
 // manyTags is how many tags may move at once and still be events, as on GitHub.

@@ -71,6 +71,8 @@ type Server struct {
 	tools   python.Tools
 	notes   pushNotes
 	submits keyLocks
+	clock   clock
+	starts  starts
 
 	url       string
 	http      *http.Server
@@ -93,7 +95,7 @@ type Server struct {
 // Start takes the home and answers on its socket and address. The caller ends
 // it with Close; jobs go on.
 func Start(ctx context.Context, o Options) (_ *Server, err error) {
-	s := &Server{o: o, started: time.Now(), leaving: make(chan struct{})}
+	s := &Server{o: o, started: time.Now(), leaving: make(chan struct{}), clock: clock{look: make(chan struct{}, 1)}}
 	if err := client.MakeHome(o.Home); err != nil {
 		return nil, err
 	}
@@ -310,6 +312,8 @@ func (s *Server) serve() {
 			s.log.Error("looking for pushes that were cut short", "error", err)
 		}
 	})
+	s.background(func() { s.takeEvents(ctx) })
+	s.background(func() { s.keepTime(ctx) })
 	s.background(func() { s.cleanUploads(ctx) })
 	s.background(func() { s.sweepForever(ctx) })
 	for _, l := range s.listeners {

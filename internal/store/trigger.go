@@ -68,11 +68,16 @@ func (s *Store) TriggerDone(ctx context.Context, key string, outcome cairn.Trigg
 	})
 }
 
-// TriggerRetry puts an event off until after, and tells how often it was tried.
-func (s *Store) TriggerRetry(ctx context.Context, key string, after time.Time) (tries int, err error) {
+// TriggerRetry puts an event off, longer with each try, and tells how often it was
+// tried.
+func (s *Store) TriggerRetry(ctx context.Context, key string, pause, most time.Duration) (tries int, err error) {
 	err = s.write(ctx, func(tx *Tx) error {
-		err := tx.Row(`UPDATE trigger_events SET tries = tries + 1, after = ? WHERE key = ? RETURNING tries`, Micros(after), key).Scan(&tries)
-		return notFound(err, "there is no event %s", key)
+		if err := tx.Row(`UPDATE trigger_events SET tries = tries + 1 WHERE key = ? RETURNING tries`, key).Scan(&tries); err != nil {
+			return notFound(err, "there is no event %s", key)
+		}
+		after := min(pause<<min(tries-1, 12), most)
+		_, err := tx.Exec(`UPDATE trigger_events SET after = ? WHERE key = ?`, Micros(tx.now().Add(after)), key)
+		return err
 	})
 	return tries, err
 }
@@ -129,6 +134,12 @@ func (s *Store) RunMoves(ctx context.Context, after int64, limit int) (moves []R
 		return rows.Err()
 	})
 	return moves, next, err
+}
+
+// LastEvent is the position of the newest event of the home.
+func (s *Store) LastEvent(ctx context.Context) (id int64, err error) {
+	err = s.reads.QueryRowContext(ctx, `SELECT COALESCE(MAX(id), 0) FROM events`).Scan(&id)
+	return id, err
 }
 
 // Cursor is how far a reader is; ok is false for one that never wrote.

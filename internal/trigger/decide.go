@@ -65,7 +65,10 @@ func filterRef(e *cairn.TriggerEvent) string {
 // the two events that do. Without it a workflow that pushes would start itself for
 // ever.
 func OwnToken(event string) string {
-	if event == "workflow_dispatch" || event == "repository_dispatch" {
+	switch event {
+	case "workflow_dispatch", "repository_dispatch":
+		return ""
+	case "workflow_run", "schedule": // no token causes these, whoever began what they are about
 		return ""
 	}
 	return "a job's own token caused it: that starts no runs, save by workflow_dispatch and repository_dispatch"

@@ -19,9 +19,9 @@ var cronFields = [5]cronField{
 	{"month", 1, 12, "jan feb mar apr may jun jul aug sep oct nov dec"}, {"day of week", 0, 6, "sun mon tue wed thu fri sat"},
 }
 
-// cronReason says why a time table is refused; "" when it is one. The rules are
+// CronReason says why a time table is refused; "" when it is one. The rules are
 // GitHub's: no names such as @daily, no ?, and 7 is not Sunday.
-func cronReason(table string) string {
+func CronReason(table string) string {
 	parts := strings.Split(table, " ")
 	parts = slices.DeleteFunc(parts, func(p string) bool { return p == "" })
 	if len(parts) != len(cronFields) || strings.HasPrefix(table, " ") || strings.HasSuffix(table, " ") {

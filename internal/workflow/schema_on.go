@@ -245,7 +245,7 @@ func (r *reader) schedule(n *yaml.Node, e *Event) {
 		readMap(r, item, "a schedule", &schema[Cron]{keys: []key[Cron]{
 			{name: "cron", want: wantWord, must: true, set: func(r *reader, c *Cron, v value) {
 				c.Expr = r.text(v.node)
-				if reason := cronReason(c.Expr.Value); reason != "" {
+				if reason := CronReason(c.Expr.Value); reason != "" {
 					r.fail("cron", v.node, reason+"; five fields: minute (0-59) hour (0-23) day of month (1-31) month (1-12) day of week (0-6), for example '30 5 * * 1-5'",
 						"Invalid cron expression. Expected format: '* * * * *' (minute hour day month weekday)")
 				}
@@ -256,7 +256,5 @@ func (r *reader) schedule(n *yaml.Node, e *Event) {
 	}
 	if len(n.Content) == 0 {
 		r.fail("missing-key", n, "add - cron: '30 5 * * *'", "schedule has no time table")
-		return
 	}
-	r.report(cairn.SeverityWarning, "not-built", e.Pos, "start the workflow by hand or by a push", "schedule is read, but not built yet: nothing starts this workflow by the clock")
 }
