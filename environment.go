@@ -1,6 +1,7 @@
 package cairn
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -64,6 +65,40 @@ func Needed(reviewers []string, required int) int {
 		return 0
 	}
 	return max(required, 1)
+}
+
+// Awaited says whose approval is waited for; starters are those who may not give it
+// because they started what waits.
+func Awaited(reviewers []string, needed int, votes []Vote, starters []string) string {
+	in := func(names []string, name string) bool {
+		return slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, name) })
+	}
+	var have, left []string
+	for _, v := range votes {
+		if v.Approve {
+			have = append(have, v.By)
+		}
+	}
+	for _, r := range reviewers {
+		if !in(have, r) && !in(starters, r) {
+			left = append(left, r)
+		}
+	}
+	more := needed - len(have)
+	text := "the approval of " + strings.Join(reviewers, " or ")
+	if needed > 1 {
+		text = fmt.Sprintf("%d more of %d approvals", more, needed)
+		if len(left) > 0 {
+			text += ": " + strings.Join(left, " or ")
+		}
+	}
+	if len(have) > 0 {
+		text += "; approved by " + strings.Join(have, ", ")
+	}
+	if len(left) < more {
+		text += "; too few of its reviewers may approve: who started it may not"
+	}
+	return text
 }
 
 // RefAllowed reports whether rules take a ref. A pattern is one of branches or of

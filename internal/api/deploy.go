@@ -47,7 +47,7 @@ func (d DeploymentPath) deployment() cairn.DeploymentID { return cairn.Deploymen
 
 func (a *API) deployRoutes() {
 	d := a.o.Deploys
-	route(a, op{method: "POST", path: "/deployments", id: "deploy", summary: "Put an image or a release on a stage", need: makers},
+	route(a, op{method: "POST", path: "/deployments", id: "deploy", summary: "Put an image or a release on a stage", need: makers, permit: deploys},
 		func(ctx context.Context, in *struct{ Body client.DeployRequest }) (*cairn.Deployment, error) {
 			b := in.Body
 			return d.Deploy(ctx, deploy.Request{
@@ -128,7 +128,7 @@ func (a *API) releaseRoutes() {
 		}) (*cairn.Release, error) {
 			return d.FindRelease(ctx, in.Repository, in.Ref)
 		})
-	route(a, op{method: "POST", path: "/releases/tag", id: "tag-release", summary: "Give a release a further name, for good", need: makers},
+	route(a, op{method: "POST", path: "/releases/tag", id: "tag-release", summary: "Give a release a further name, for good", need: makers, permit: deploys},
 		func(ctx context.Context, in *struct {
 			Body struct {
 				Repository string `json:"repository,omitempty" maxLength:"255"`

@@ -2,11 +2,15 @@ package api
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/api/client"
 	"github.com/cairn-ml/cairn/internal/auth"
+	"github.com/cairn-ml/cairn/internal/stages"
 )
 
 type scopeQuery struct {
@@ -117,6 +121,9 @@ func (a *API) environmentRoutes() {
 				Reviewers  []string      `json:"reviewers,omitempty" maxItems:"50"`
 				Wait       time.Duration `json:"wait,omitempty" minimum:"0" doc:"nanoseconds"`
 				Branches   []string      `json:"branches,omitempty" maxItems:"100"`
+				Required   int           `json:"required,omitempty" minimum:"0" maximum:"50" doc:"how many of the reviewers must approve; 0: one"`
+				Tags       []string      `json:"tags,omitempty" maxItems:"100"`
+				Gate       string        `json:"gate,omitempty" maxLength:"4000" doc:"a condition in CEL"`
 				AllowDirty bool          `json:"allow_dirty,omitempty"`
 				NoSelf     bool          `json:"no_self_review,omitempty"`
 				From       string        `json:"from,omitempty" enum:"file" doc:"file: the next run takes the rules of .cairn/stages.yml"`
@@ -127,8 +134,11 @@ func (a *API) environmentRoutes() {
 				return nil, cairn.Errorf(cairn.CodeInvalid, "%q is not a repository", b.Repository).WithHint("write owner/name")
 			}
 			e := cairn.Environment{
-				Repository: b.Repository, Name: b.Name, Reviewers: b.Reviewers, Wait: b.Wait, Branches: b.Branches,
-				AllowDirty: b.AllowDirty, NoSelfReview: b.NoSelf, From: b.From, CreatedAt: time.Now().UTC(),
+				Repository: b.Repository, Name: b.Name, Reviewers: b.Reviewers, Required: b.Required, Wait: b.Wait, Branches: b.Branches,
+				Tags: b.Tags, AllowDirty: b.AllowDirty, NoSelfReview: b.NoSelf, Gate: strings.TrimSpace(b.Gate), From: b.From, CreatedAt: time.Now().UTC(),
+			}
+			if err := checkRules(&e); err != nil {
+				return nil, err
 			}
 			if err := a.o.Rows.PutEnvironment(ctx, e, cairn.Change{By: auth.Actor(ctx).Name}); err != nil {
 				return nil, err
@@ -146,6 +156,31 @@ func (a *API) environmentRoutes() {
 			}
 			return a.o.People.DropScope(ctx, auth.EnvironmentScope(in.Repository, in.Name))
 		})
+}
+
+// checkRules refuses rules that nothing and nobody could fulfil.
+func checkRules(e *cairn.Environment) error {
+	if err := cairn.CheckReviewers(e.Reviewers, e.Required); err != nil {
+		return err
+	}
+	for i, r := range e.Reviewers {
+		if slices.ContainsFunc(e.Reviewers[:i], func(have string) bool { return strings.EqualFold(have, r) }) {
+			return cairn.Errorf(cairn.CodeInvalid, "the reviewer %s is named twice", r)
+		}
+	}
+	for _, p := range slices.Concat(e.Branches, e.Tags) {
+		if p == "" || len(p) > 255 || strings.HasPrefix(p, "!") || strings.ContainsFunc(p, unicode.IsControl) {
+			return cairn.Errorf(cairn.CodeInvalid, "%q is no pattern of branches or tags", p).WithHint("write main, release/* or v*; patterns only allow")
+		}
+	}
+	if e.Gate == "" {
+		return nil
+	}
+	g, err := stages.NewGate()
+	if err != nil {
+		return err
+	}
+	return g.Validate(e.Gate)
 }
 
 func (a *API) environments(ctx context.Context, repository string) ([]cairn.Environment, error) {

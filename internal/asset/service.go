@@ -83,6 +83,9 @@ type NewVersion struct {
 // same again gets the same. What is there under the version with other content
 // is a conflict.
 func (s *Service) Create(ctx context.Context, n NewVersion, actor cairn.Principal) (*cairn.AssetVersion, error) {
+	if err := trusted(actor, n.Kind); err != nil {
+		return nil, err
+	}
 	if err := n.check(); err != nil {
 		return nil, err
 	}

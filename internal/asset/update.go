@@ -77,6 +77,9 @@ func (u *Update) tags(old map[string]string) (map[string]string, error) {
 
 // UpdateVersion changes what may change of a version.
 func (s *Service) UpdateVersion(ctx context.Context, kind cairn.AssetKind, name, version string, u Update, actor cairn.Principal) (*cairn.AssetVersion, error) {
+	if err := trusted(actor, kind); err != nil {
+		return nil, err
+	}
 	if err := u.check(); err != nil {
 		return nil, err
 	}
@@ -98,6 +101,9 @@ func (s *Service) UpdateVersion(ctx context.Context, kind cairn.AssetKind, name,
 // DeleteVersion marks a version as deleted: it is not found any more, its number
 // is not used again, and what used it can still be told.
 func (s *Service) DeleteVersion(ctx context.Context, kind cairn.AssetKind, name, version string, actor cairn.Principal) error {
+	if err := trusted(actor, kind); err != nil {
+		return err
+	}
 	ls, err := s.o.Store.AssetLabels(ctx, s.o.Workspace, kind, name)
 	if err != nil {
 		return err
@@ -141,6 +147,9 @@ func (s *Service) changeVersion(ctx context.Context, kind cairn.AssetKind, name,
 
 // CreateName makes a name without versions; one that exists is a conflict.
 func (s *Service) CreateName(ctx context.Context, a cairn.Asset, actor cairn.Principal) (*cairn.Asset, error) {
+	if err := trusted(actor, a.Kind); err != nil {
+		return nil, err
+	}
 	if err := CheckName(a.Kind, a.Name); err != nil {
 		return nil, err
 	}
@@ -188,6 +197,9 @@ func (s *Service) Names(ctx context.Context, f cairn.AssetFilter) (as []cairn.As
 
 // UpdateName changes description, tags and archived of a name.
 func (s *Service) UpdateName(ctx context.Context, kind cairn.AssetKind, name string, u Update, actor cairn.Principal) (*cairn.Asset, error) {
+	if err := trusted(actor, kind); err != nil {
+		return nil, err
+	}
 	if err := u.check(); err != nil {
 		return nil, err
 	}
@@ -218,6 +230,9 @@ func (s *Service) UpdateName(ctx context.Context, kind cairn.AssetKind, name str
 
 // DeleteName removes a name with its labels and marks its versions as deleted.
 func (s *Service) DeleteName(ctx context.Context, kind cairn.AssetKind, name string, actor cairn.Principal) error {
+	if err := trusted(actor, kind); err != nil {
+		return err
+	}
 	if err := CheckName(kind, name); err != nil {
 		return err
 	}
@@ -231,6 +246,9 @@ func (s *Service) DeleteName(ctx context.Context, kind cairn.AssetKind, name str
 
 // SetLabel moves a label to a version.
 func (s *Service) SetLabel(ctx context.Context, kind cairn.AssetKind, name, label, version string, actor cairn.Principal) (*cairn.Label, error) {
+	if err := trusted(actor, kind); err != nil {
+		return nil, err
+	}
 	if err := CheckName(kind, name); err != nil {
 		return nil, err
 	}
@@ -251,6 +269,9 @@ func (s *Service) SetLabel(ctx context.Context, kind cairn.AssetKind, name, labe
 
 // DeleteLabel removes a label; the versions stay.
 func (s *Service) DeleteLabel(ctx context.Context, kind cairn.AssetKind, name, label string, actor cairn.Principal) error {
+	if err := trusted(actor, kind); err != nil {
+		return err
+	}
 	l := cairn.Label{Workspace: s.o.Workspace, Kind: kind, Name: name, Label: label, By: actor.Name, At: s.o.Now().UTC()}
 	return s.o.Store.DeleteAssetLabel(ctx, s.o.Workspace, kind, name, label, cairn.Change{By: actor.Name,
 		Events: []cairn.Event{event(cairn.EvLabelMoved, nameRef(kind, name), actor, l)}})

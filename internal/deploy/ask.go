@@ -54,7 +54,7 @@ func (s *Service) Deploy(ctx context.Context, r Request, actor cairn.Principal) 
 	}
 	d := cairn.Deployment{
 		Workspace: s.o.Workspace, Repository: p.repository, Stage: st.Name, StageID: st.ID, Release: p.release.ID,
-		Status: cairn.DeployWaiting, Checks: results, Reviewers: g.reviewers, ApprovedBy: g.approvedBy, NotBefore: g.notBefore,
+		Status: cairn.DeployWaiting, Checks: results, Reviewers: g.reviewers, Required: g.required, ApprovedBy: g.approvedBy, Votes: g.votes, NotBefore: g.notBefore,
 		Comment: clip(r.Comment, maxComment), URL: st.URL, By: actor.Name, CreatedAt: s.now(),
 	}
 	if a.run != nil {
@@ -65,7 +65,7 @@ func (s *Service) Deploy(ctx context.Context, r Request, actor cairn.Principal) 
 	} else if w, ok := gated(&d, d.CreatedAt); ok {
 		d.Reason = w.Reason
 	}
-	return s.create(ctx, d, r.Key, p.config, g.comment)
+	return s.create(ctx, d, r.Key, p.config)
 }
 
 // maxComment bounds what people write.
@@ -86,7 +86,7 @@ func (s *Service) again(ctx context.Context, actor cairn.Principal, key string) 
 }
 
 // create writes a deployment with its links.
-func (s *Service) create(ctx context.Context, d cairn.Deployment, key string, c cairn.StageConfig, approval string) (*cairn.Deployment, error) {
+func (s *Service) create(ctx context.Context, d cairn.Deployment, key string, c cairn.StageConfig) (*cairn.Deployment, error) {
 	config, digest, err := c.Encode()
 	if err != nil {
 		return nil, err
@@ -102,8 +102,8 @@ func (s *Service) create(ctx context.Context, d cairn.Deployment, key string, c 
 		if d.Job != 0 {
 			ch.Links = append(ch.Links, cairn.Link{From: d.Ref(), Relation: cairn.RelPartOf, To: cairn.JobRef(d.Job)})
 		}
-		if d.ApprovedBy != "" {
-			ch.Links = append(ch.Links, approved(&d, d.ApprovedBy, approval))
+		for _, v := range d.Votes {
+			ch.Links = append(ch.Links, voteLink(&d, &v))
 		}
 		return ch
 	})
@@ -114,8 +114,12 @@ func (s *Service) create(ctx context.Context, d cairn.Deployment, key string, c 
 	return &made, nil
 }
 
-func approved(d *cairn.Deployment, by, comment string) cairn.Link {
-	return cairn.Link{From: d.Ref(), Relation: cairn.RelApproved, To: cairn.NewRef(cairn.KindUser, by), Note: comment, By: by}
+func voteLink(d *cairn.Deployment, v *cairn.Vote) cairn.Link {
+	relation := cairn.RelApproved
+	if !v.Approve {
+		relation = cairn.RelRejected
+	}
+	return cairn.Link{From: d.Ref(), Relation: relation, To: cairn.NewRef(cairn.KindUser, v.By), Note: v.Comment, By: v.By}
 }
 
 // chosen is what a request means.

@@ -8,8 +8,8 @@ import (
 	"github.com/cairn-ml/cairn"
 )
 
-// Decide approves or rejects a deployment that waits for it. Only its reviewers
-// may, and only once.
+// Decide is what a reviewer says of a deployment that waits for it. It goes on once
+// as many as its stage asks for have approved; one who rejects it ends it.
 func (s *Service) Decide(ctx context.Context, id cairn.DeploymentID, approve bool, comment string, actor cairn.Principal) (*cairn.Deployment, error) {
 	for {
 		d, err := s.o.Store.Deployment(ctx, id)
@@ -23,11 +23,17 @@ func (s *Service) Decide(ctx context.Context, id cairn.DeploymentID, approve boo
 		if comment != "" {
 			d.Comment = comment
 		}
-		ch := cairn.Change{By: actor.Name}
-		if approve {
-			d.ApprovedBy, d.Reason = actor.Name, ""
-			ch.Links = []cairn.Link{approved(&d, actor.Name, comment)}
-		} else {
+		v := cairn.Vote{By: actor.Name, Approve: approve, Comment: comment, At: s.now()}
+		d.Votes = append(slices.Clone(d.Votes), v)
+		ch := cairn.Change{By: actor.Name, Links: []cairn.Link{voteLink(&d, &v)}}
+		needed := cairn.Needed(d.Reviewers, d.Required)
+		switch {
+		case approve && len(d.Votes) >= needed:
+			d.ApprovedBy, d.Reason = voters(d.Votes), ""
+		case approve:
+			w, _ := gated(&d, s.now())
+			d.Reason = w.Reason
+		default:
 			d.Status, d.RejectedBy, d.EndedAt = cairn.DeployRejected, actor.Name, s.now()
 			d.Reason = "rejected by " + actor.Name
 			if comment != "" {
@@ -62,6 +68,9 @@ func (s *Service) mayDecide(ctx context.Context, d *cairn.Deployment, approve bo
 	switch {
 	case err != nil:
 		return err
+	case approve && slices.ContainsFunc(d.Votes, func(v cairn.Vote) bool { return strings.EqualFold(v.By, actor.Name) }):
+		return cairn.Errorf(cairn.CodeConflict, "%s approved deployment %d already", actor.Name, d.ID).
+			WithHint("it waits for %s", cairn.Awaited(d.Reviewers, cairn.Needed(d.Reviewers, d.Required), d.Votes, nil))
 	case isIn(may, actor.Name), !approve && isIn(d.Reviewers, actor.Name): // anybody of them may stop it
 		return nil
 	case isIn(d.Reviewers, actor.Name):
@@ -102,6 +111,17 @@ func (s *Service) approvers(ctx context.Context, d *cairn.Deployment) ([]string,
 	return slices.DeleteFunc(slices.Clone(d.Reviewers), func(r string) bool { return isIn(starters, r) }), nil
 }
 
+// voters names those who approved, in their order.
+func voters(votes []cairn.Vote) string {
+	var out []string
+	for _, v := range votes {
+		if v.Approve {
+			out = append(out, v.By)
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
 func isIn(names []string, name string) bool {
 	return slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, name) })
 }
@@ -137,7 +157,8 @@ func (s *Service) Pending(ctx context.Context, actor cairn.Principal) ([]cairn.P
 		}
 		out = append(out, cairn.PendingApproval{
 			What: d.Ref(), Repository: d.Repository, Environment: d.Stage, Title: Describe(&r), Reviewers: d.Reviewers,
-			Since: d.CreatedAt, By: d.By, Mine: actor.Job == 0 && isIn(may, actor.Name),
+			Since: d.CreatedAt, By: d.By, Required: d.Required, Votes: d.Votes,
+			Mine: actor.Job == 0 && isIn(may, actor.Name) && !slices.ContainsFunc(d.Votes, func(v cairn.Vote) bool { return strings.EqualFold(v.By, actor.Name) }),
 		})
 	}
 	return out, nil

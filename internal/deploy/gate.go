@@ -46,8 +46,9 @@ func sameName(a, b string) bool { return strings.ToLower(a) == strings.ToLower(b
 // gate is what a deployment must wait for.
 type gate struct {
 	reviewers  []string
+	required   int
 	approvedBy string // by the gate of the job's environment
-	comment    string
+	votes      []cairn.Vote
 	notBefore  time.Time
 }
 
@@ -73,7 +74,8 @@ func (s *Service) rules(ctx context.Context, repository string, c *cairn.StageCo
 		// What only a workflow named has no rules of its own.
 		if sameName(e.Name, c.Name) && e.From != cairn.EnvironmentFromDefault {
 			c.Rules.Reviewers, c.Rules.NoSelfReview, c.Rules.Wait = e.Reviewers, e.NoSelfReview, cairn.Milliseconds(e.Wait.Milliseconds())
-			c.Rules.Branches, c.Rules.AllowDirty = e.Branches, e.AllowDirty
+			c.Rules.Required, c.Rules.Branches, c.Rules.Tags, c.Rules.AllowDirty = e.Required, e.Branches, e.Tags, e.AllowDirty
+			c.Rules.Gate = e.Gate
 		}
 	}
 	return nil
@@ -83,10 +85,13 @@ func (s *Service) rules(ctx context.Context, repository string, c *cairn.StageCo
 // beyond them.
 func under(lead, own cairn.StageRules) cairn.StageRules {
 	if len(lead.Reviewers) == 0 {
-		lead.Reviewers, lead.NoSelfReview = own.Reviewers, own.NoSelfReview
+		lead.Reviewers, lead.Required, lead.NoSelfReview = own.Reviewers, own.Required, own.NoSelfReview
 	}
-	if len(lead.Branches) == 0 {
-		lead.Branches = own.Branches
+	if len(lead.Branches)+len(lead.Tags) == 0 {
+		lead.Branches, lead.Tags = own.Branches, own.Tags
+	}
+	if lead.Gate == "" {
+		lead.Gate = own.Gate
 	}
 	if lead.After == "" {
 		lead.After = own.After
@@ -115,19 +120,20 @@ func (s *Service) gate(ctx context.Context, a *asker, repository string, r *cair
 		return gate{}, err
 	}
 	if a.passed(c.Name) {
+		c.Rules.Gate = "" // it held when the job began, and is not asked again
 		return s.decided(ctx, a, c.Name)
 	}
-	g := gate{reviewers: c.Rules.Reviewers}
+	g := gate{reviewers: c.Rules.Reviewers, required: c.Rules.Required}
 	if c.Rules.Wait > 0 {
 		g.notBefore = s.now().Add(c.Rules.Wait.Duration())
 	}
 	return g, nil
 }
 
-// branch refuses what was made from another branch than those that may go there;
-// they are branches of the stage's own repository.
+// branch refuses what was made from another branch or tag than those that may go
+// there; they are those of the stage's own repository.
 func (s *Service) branch(ctx context.Context, repository string, r *cairn.Release, c *cairn.StageConfig) error {
-	if len(c.Rules.Branches) == 0 {
+	if len(c.Rules.Branches)+len(c.Rules.Tags) == 0 {
 		return nil
 	}
 	from := "an image that no run made"
@@ -137,7 +143,7 @@ func (s *Service) branch(ctx context.Context, repository string, r *cairn.Releas
 			return err
 		}
 		own := strings.EqualFold(run.Repository, repository)
-		if own && slices.ContainsFunc(c.Rules.Branches, func(p string) bool { return s.o.MatchRef(p, run.Ref) }) {
+		if own && cairn.RefAllowed(s.o.MatchRef, c.Rules.Branches, c.Rules.Tags, run.Ref) {
 			return nil
 		}
 		if from = strings.TrimPrefix(strings.TrimPrefix(run.Ref, "refs/heads/"), "refs/tags/"); from == "" {
@@ -147,7 +153,7 @@ func (s *Service) branch(ctx context.Context, repository string, r *cairn.Releas
 			from += " of " + run.Repository
 		}
 	}
-	return cairn.Errorf(cairn.CodeForbidden, "stage %s does not take %s; allowed: %s", c.Name, from, strings.Join(c.Rules.Branches, ", "))
+	return cairn.Errorf(cairn.CodeForbidden, "stage %s does not take %s; allowed: %s", c.Name, from, cairn.AllowedRefs(c.Rules.Branches, c.Rules.Tags))
 }
 
 // after refuses a release that was not live on the stage before.
@@ -169,9 +175,12 @@ func (s *Service) after(ctx context.Context, repository string, r *cairn.Release
 func (s *Service) decided(ctx context.Context, a *asker, stage string) (gate, error) {
 	all, err := s.o.Store.Approvals(ctx, a.run.ID)
 	for _, x := range all {
-		if x.Attempt == a.job.Attempt && sameName(x.Environment, stage) && x.By != "" {
-			return gate{approvedBy: x.By, comment: x.Comment}, err
+		if x.Attempt != a.job.Attempt || !sameName(x.Environment, stage) {
+			continue
 		}
+		g := gate{votes: x.Approvers()}
+		g.approvedBy = voters(g.votes)
+		return g, err
 	}
 	return gate{}, err
 }
@@ -179,13 +188,13 @@ func (s *Service) decided(ctx context.Context, a *asker, stage string) (gate, er
 // check evaluates the fixed checks of a stage against what is live there now, and
 // says what the first that failed is about.
 func (s *Service) check(ctx context.Context, r *cairn.Release, st *cairn.Stage, c *cairn.StageConfig) ([]cairn.CheckResult, string, error) {
-	if len(c.Rules.Checks) == 0 {
-		return nil, "", nil
+	gated, failed, err := s.gateCheck(ctx, r, c)
+	if len(c.Rules.Checks) == 0 || failed != "" || err != nil {
+		return gated, failed, err
 	}
 	f := stages.Facts{Stage: c.Name, Tests: map[string]string{}, Release: stages.ReleaseFacts{
 		Service: r.Service, Name: r.Name, Commit: r.Commit, Dirty: r.Dirty, Image: string(r.Image), Model: string(modelOf(r)),
 	}}
-	var err error
 	if f.Metrics, err = s.metrics(ctx, r); err != nil {
 		return nil, "", err
 	}
@@ -229,7 +238,7 @@ func (s *Service) check(ctx context.Context, r *cairn.Release, st *cairn.Stage, 
 	if err != nil {
 		return nil, "", err
 	}
-	results := checker.Check(ctx, c.Rules.Checks, f)
+	results := append(gated, checker.Check(ctx, c.Rules.Checks, f)...)
 	if err := ctx.Err(); err != nil {
 		return nil, "", err
 	}
@@ -239,6 +248,26 @@ func (s *Service) check(ctx context.Context, r *cairn.Release, st *cairn.Stage, 
 		}
 	}
 	return results, "", nil
+}
+
+// gateCheck evaluates the condition of the stage's environment for what goes there
+// by hand; a job's was evaluated before it began.
+func (s *Service) gateCheck(ctx context.Context, r *cairn.Release, c *cairn.StageConfig) ([]cairn.CheckResult, string, error) {
+	if c.Rules.Gate == "" {
+		return nil, "", nil
+	}
+	if s.o.Gates == nil {
+		return nil, "", cairn.Errorf(cairn.CodeUnsupported, "stage %s has a gate, and none are evaluated here", c.Name)
+	}
+	g, err := s.o.Gates.CheckRelease(ctx, r, modelOf(r), c.Name, c.Rules.Gate)
+	if err != nil {
+		return nil, "", err
+	}
+	x := cairn.CheckResult{Name: "gate", Expr: g.Expr, Passed: g.State == cairn.GatePassed, Detail: g.Detail}
+	if x.Passed {
+		return []cairn.CheckResult{x}, "", nil
+	}
+	return []cairn.CheckResult{x}, "the gate of stage " + c.Name + " does not hold: " + g.Detail, nil
 }
 
 // metrics are those of the run that made the model of a release; never nil.

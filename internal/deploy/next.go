@@ -2,7 +2,7 @@ package deploy
 
 import (
 	"fmt"
-	"strings"
+
 	"time"
 
 	"github.com/cairn-ml/cairn"
@@ -77,7 +77,8 @@ func Next(d *cairn.Deployment, f Facts) Action {
 // gated reports whether a deployment waits for a person or for a time.
 func gated(d *cairn.Deployment, now time.Time) (Action, bool) {
 	if len(d.Reviewers) > 0 && d.ApprovedBy == "" {
-		return Action{Kind: Wait, Reason: fmt.Sprintf("stage %s waits for the approval of %s", d.Stage, strings.Join(d.Reviewers, " or "))}, true
+		needed := cairn.Needed(d.Reviewers, d.Required)
+		return Action{Kind: Wait, Reason: fmt.Sprintf("stage %s waits for %s", d.Stage, cairn.Awaited(d.Reviewers, needed, d.Votes, nil))}, true
 	}
 	if d.NotBefore.After(now) {
 		return Action{Kind: Wait, At: d.NotBefore, Reason: fmt.Sprintf("stage %s waits until %s", d.Stage, d.NotBefore.UTC().Format(time.RFC3339))}, true

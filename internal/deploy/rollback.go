@@ -48,7 +48,7 @@ func (s *Service) Rollback(ctx context.Context, r RollbackRequest, actor cairn.P
 		Workspace: s.o.Workspace, Repository: st.Repository, Stage: st.Name, StageID: st.ID, Release: target.Release,
 		Status: cairn.DeployWaiting, Rollback: true, Of: target.ID, Comment: clip(r.Comment, maxComment), URL: st.URL,
 		By: actor.Name, CreatedAt: s.now(),
-	}, r.Key, c, "")
+	}, r.Key, c)
 }
 
 // historyPages bounds how far back a stage is looked through.

@@ -66,6 +66,12 @@ type Code interface {
 	Commit(ctx context.Context, repository, sha string) (cairn.Commit, error)
 }
 
+// Gates evaluates the condition of an environment for a release, which holds a model
+// or none ("").
+type Gates interface {
+	CheckRelease(ctx context.Context, r *cairn.Release, model cairn.Ref, stage, expr string) (cairn.GateCheck, error)
+}
+
 // Options plug a Service together.
 type Options struct {
 	Store     Store
@@ -76,6 +82,8 @@ type Options struct {
 	// MatchRef says whether a pattern of branches takes a ref: that of the engine, so
 	// that both gates mean the same.
 	MatchRef func(pattern, ref string) bool
+	// Gates evaluates the conditions of environments; nil: a stage with one takes nothing.
+	Gates Gates
 	// FirstPort is where the ports of stages begin; 0: 7080.
 	FirstPort int
 	// Free says whether a port can be had on loopback; nil: it is tried.

@@ -37,7 +37,7 @@ func (e *Engine) Approve(ctx context.Context, id cairn.RunID, environment string
 		needed := cairn.Needed(rule.Reviewers, rule.Required)
 		if approve && slices.ContainsFunc(a.Approvers(), func(v cairn.Vote) bool { return strings.EqualFold(v.By, by) }) {
 			return b, ch, cairn.Errorf(cairn.CodeConflict, "%s approved environment %s of run %d already", by, a.Environment, id).
-				WithHint("it waits for %s", awaited(rule.Reviewers, needed, a.Approvers(), nil))
+				WithHint("it waits for %s", cairn.Awaited(rule.Reviewers, needed, a.Approvers(), nil))
 		}
 		v := cairn.Vote{By: by, Approve: approve, Comment: clip(comment, 2000), At: e.now().UTC()}
 		a.Votes = append(slices.Clone(a.Votes), v)

@@ -130,37 +130,8 @@ func (d *decider) approved(l leg, rule *cairn.Environment) bool {
 	if rule.NoSelfReview {
 		starters = []string{d.f.Run.Actor, d.f.Attempt.By}
 	}
-	d.wait(d.st.Jobs[l.path], fmt.Sprintf("environment %s waits for %s", rule.Name, awaited(rule.Reviewers, needed, a.Approvers(), starters)))
+	d.wait(d.st.Jobs[l.path], fmt.Sprintf("environment %s waits for %s", rule.Name, cairn.Awaited(rule.Reviewers, needed, a.Approvers(), starters)))
 	return false
-}
-
-// awaited says whose approval is waited for; those who started the run are not
-// asked where the rules say so.
-func awaited(reviewers []string, needed int, votes []cairn.Vote, starters []string) string {
-	var have, left []string
-	for _, v := range votes {
-		have = append(have, v.By)
-	}
-	for _, r := range reviewers {
-		if !isIn(have, r) && !isIn(starters, r) {
-			left = append(left, r)
-		}
-	}
-	more := needed - len(have)
-	text := "the approval of " + strings.Join(reviewers, " or ")
-	if needed > 1 {
-		text = fmt.Sprintf("%d more of %d approvals", more, needed)
-		if len(left) > 0 {
-			text += ": " + strings.Join(left, " or ")
-		}
-	}
-	if len(have) > 0 {
-		text += "; approved by " + strings.Join(have, ", ")
-	}
-	if len(left) < more {
-		text += "; too few of its reviewers may approve: who started the run may not"
-	}
-	return text
 }
 
 func isIn(names []string, name string) bool {

@@ -17,7 +17,7 @@ func (s *Server) openDeploys(exe string) error {
 		return err
 	}
 	s.deploys = deploy.New(deploy.Options{
-		Store: s.store, Images: s.images, Code: &deployCode{s}, Target: target, Workspace: Workspace, MatchRef: run.MatchRef,
+		Store: s.store, Images: s.images, Code: &deployCode{s}, Target: target, Workspace: Workspace, MatchRef: run.MatchRef, Gates: newGates(s),
 		FirstPort: s.config.StagePort, Log: s.log,
 	})
 	return nil
@@ -114,12 +114,16 @@ func (s *Server) pendingOfRun(ctx context.Context, r *cairn.Run, actor cairn.Pri
 			return nil, err
 		}
 		mine := slices.ContainsFunc(e.Reviewers, func(n string) bool { return strings.EqualFold(n, actor.Name) })
-		if e.NoSelfReview && started {
+		voted := slices.ContainsFunc(a.Votes, func(v cairn.Vote) bool { return strings.EqualFold(v.By, actor.Name) })
+		if e.NoSelfReview && started || voted {
 			mine = false
+		}
+		if len(e.Reviewers) > 0 && len(a.Approvers()) >= cairn.Needed(e.Reviewers, e.Required) {
+			continue // fewer are asked for since
 		}
 		out = append(out, cairn.PendingApproval{
 			What: cairn.RunRef(r.ID), Repository: r.Repository, Environment: a.Environment, Title: r.Title,
-			Reviewers: e.Reviewers, Since: a.AskedAt, By: r.Actor, Mine: mine,
+			Reviewers: e.Reviewers, Required: e.Required, Votes: a.Votes, Since: a.AskedAt, By: r.Actor, Mine: mine,
 		})
 	}
 	return out, nil

@@ -36,9 +36,9 @@ func (s *Server) openRegistry() error {
 func checkRegistry(ctx context.Context, a registry.Access) error {
 	switch a {
 	case registry.Read:
-		return auth.Check(ctx, auth.Need{Role: cairn.RoleReader, Jobs: true})
+		return auth.Permit(ctx, "packages", cairn.PermissionRead)
 	case registry.Write:
-		return auth.Check(ctx, auth.Need{Role: cairn.RoleWriter, Jobs: true})
+		return auth.Permit(ctx, "packages", cairn.PermissionWrite)
 	}
 	return auth.Check(ctx, auth.Need{Role: cairn.RoleWriter})
 }

@@ -74,9 +74,9 @@ func (s *Server) stageRules(ctx context.Context, c *code) ([]string, error) {
 			return nil, err
 		}
 		switch {
-		case changed && old >= 0 && !sameRules(&before[old], &e):
+		case changed && old >= 0 && !before[old].SameRules(&e):
 			notes = append(notes, fmt.Sprintf("the rules of environment %s are now those of %s", name, stages.Path))
-		case changed, old < 0, sameRules(&before[old], &e):
+		case changed, old < 0, before[old].SameRules(&e):
 		case before[old].From == cairn.EnvironmentFromHand:
 			notes = append(notes, fmt.Sprintf("environment %s keeps the rules that were set by hand, not those of %s", name, stages.Path))
 		case c.snap.Dirty:
@@ -89,8 +89,8 @@ func (s *Server) stageRules(ctx context.Context, c *code) ([]string, error) {
 	return append(notes, missing...), err
 }
 
-// missingReviewers names environments that nobody could approve: none of their
-// reviewers is a user.
+// missingReviewers names environments that could not be approved: too few of their
+// reviewers are users.
 func (s *Server) missingReviewers(ctx context.Context, repository string) ([]string, error) {
 	es, err := s.store.Environments(ctx, repository)
 	if err != nil {
@@ -98,17 +98,26 @@ func (s *Server) missingReviewers(ctx context.Context, repository string) ([]str
 	}
 	var notes []string
 	for _, e := range es {
-		there := len(e.Reviewers) == 0
+		there := 0
+		var missing []string
 		for _, name := range e.Reviewers {
 			_, err := s.store.Principal(ctx, name)
-			if err != nil && cairn.CodeOf(err) != cairn.CodeNotFound {
+			switch {
+			case err == nil:
+				there++
+			case cairn.CodeOf(err) != cairn.CodeNotFound:
 				return nil, err
+			default:
+				missing = append(missing, name)
 			}
-			there = there || err == nil
 		}
-		if !there {
-			notes = append(notes, fmt.Sprintf("nobody can approve environment %s yet: there is no user %s (cairn user create %s)",
-				e.Name, strings.Join(e.Reviewers, " or "), e.Reviewers[0]))
+		if there < cairn.Needed(e.Reviewers, e.Required) {
+			who := "nobody"
+			if there > 0 {
+				who = "too few"
+			}
+			notes = append(notes, fmt.Sprintf("%s can approve environment %s yet: there is no user %s (cairn user create %s)",
+				who, e.Name, strings.Join(missing, " or "), missing[0]))
 		}
 	}
 	return notes, nil
@@ -122,13 +131,9 @@ func (s *Server) stageProblems(ctx context.Context, c *code) ([]cairn.Problem, e
 
 func environmentOf(repository string, c *cairn.StageConfig) cairn.Environment {
 	return cairn.Environment{
-		Repository: repository, Name: c.Name, Reviewers: c.Rules.Reviewers, Wait: c.Rules.Wait.Duration(),
-		Branches: c.Rules.Branches, AllowDirty: c.Rules.AllowDirty, NoSelfReview: c.Rules.NoSelfReview,
+		Repository: repository, Name: c.Name, Reviewers: c.Rules.Reviewers, Required: c.Rules.Required, Wait: c.Rules.Wait.Duration(),
+		Branches: c.Rules.Branches, Tags: c.Rules.Tags, AllowDirty: c.Rules.AllowDirty, NoSelfReview: c.Rules.NoSelfReview,
+		Gate: c.Rules.Gate,
 		From: cairn.EnvironmentFromFile, CreatedAt: time.Now().UTC(),
 	}
-}
-
-func sameRules(a, b *cairn.Environment) bool {
-	return slices.Equal(a.Reviewers, b.Reviewers) && slices.Equal(a.Branches, b.Branches) &&
-		a.Wait == b.Wait && a.AllowDirty == b.AllowDirty && a.NoSelfReview == b.NoSelfReview
 }

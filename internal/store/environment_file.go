@@ -28,7 +28,7 @@ func (s *Store) PutFileEnvironment(ctx context.Context, e cairn.Environment, rep
 				return nil
 			}
 			e.CreatedAt, e.Name = old.CreatedAt, old.Name // the name stays as it was first written
-			if sameEnvironment(&old, &e) {
+			if old.SameRules(&e) && old.From == e.From && old.File == e.File {
 				return nil
 			}
 		case !errors.Is(err, sql.ErrNoRows):
@@ -48,9 +48,4 @@ func (s *Store) PutFileEnvironment(ctx context.Context, e cairn.Environment, rep
 		return tx.Change(ch)
 	})
 	return changed, err
-}
-
-func sameEnvironment(a, b *cairn.Environment) bool {
-	return slices.Equal(a.Reviewers, b.Reviewers) && slices.Equal(a.Branches, b.Branches) && a.Wait == b.Wait &&
-		a.AllowDirty == b.AllowDirty && a.NoSelfReview == b.NoSelfReview && a.From == b.From && a.File == b.File
 }

@@ -94,7 +94,8 @@ func (c *Client) Environments(ctx context.Context, repository string) ([]cairn.E
 func (c *Client) PutEnvironment(ctx context.Context, e cairn.Environment) (*cairn.Environment, error) {
 	body := map[string]any{
 		"repository": e.Repository, "name": e.Name, "reviewers": e.Reviewers, "wait": e.Wait,
-		"branches": e.Branches, "allow_dirty": e.AllowDirty, "no_self_review": e.NoSelfReview}
+		"branches": e.Branches, "tags": e.Tags, "required": e.Required, "gate": e.Gate,
+		"allow_dirty": e.AllowDirty, "no_self_review": e.NoSelfReview}
 	if e.From == cairn.EnvironmentFromFile {
 		body["from"] = e.From
 	}

@@ -23,8 +23,9 @@ cairn environment show production`,
 }
 
 func environmentSet(k *kit.Kit) *cobra.Command {
-	var name string
-	var reviewers, branches []string
+	var name, gate string
+	var reviewers, branches, tags []string
+	var required int
 	var wait time.Duration
 	var dirty, noSelf, fromFile bool
 	cmd := &cobra.Command{
@@ -32,18 +33,27 @@ func environmentSet(k *kit.Kit) *cobra.Command {
 		Short: "Create or change an environment; flags that are left out change nothing",
 		Long: `Create or change an environment; flags that are left out change nothing.
 
+Where branches or tags are named, no other ref may deploy: with --branch alone no tag may. A
+job that may not have its environment fails. The gate is a condition in CEL over run, model,
+models, release, tests and environment; docs/reference/stages.md lists their fields.
+
 Rules that were set here are not changed by .cairn/stages.yml, until --from-file gives them
 back to it.`,
 		Example: `cairn environment set staging --allow-dirty
 cairn environment set production --reviewer ana --reviewer ben --branch main --wait 10m
-cairn environment set production --reviewer ''
+cairn environment set production --reviewer ana --reviewer ben --reviewer eva --required 2
+cairn environment set production --gate 'run.actor != "bot" && model.metrics.accuracy >= 0.9'
+cairn environment set production --reviewer '' --gate ''
 cairn environment set production --from-file`,
 		Args: kit.Args(1, 1, "NAME"),
 	}
 	f := cmd.Flags()
 	f.StringVar(&name, "repo", "", "of this repository, `owner/name` (default: the one the command is typed in)")
 	f.StringArrayVar(&reviewers, "reviewer", nil, "a `user` who may approve, repeatable; '' for nobody")
-	f.StringArrayVar(&branches, "branch", nil, "a `pattern` of branches that may deploy, repeatable; '' for all")
+	f.IntVar(&required, "required", 0, "how `many` of the reviewers must approve (default 1)")
+	f.StringArrayVar(&branches, "branch", nil, "a `pattern` of branches that may deploy, repeatable; '' for none")
+	f.StringArrayVar(&tags, "tag", nil, "a `pattern` of tags that may deploy, repeatable; '' for none")
+	f.StringVar(&gate, "gate", "", "a `condition` in CEL that must hold; '' for none")
 	f.DurationVar(&wait, "wait", 0, "how `long` to wait after the approval")
 	f.BoolVar(&dirty, "allow-dirty", false, "take runs of uncommitted code too")
 	f.BoolVar(&noSelf, "no-self-review", false, "who started a run may not approve it")
@@ -69,7 +79,18 @@ cairn environment set production --from-file`,
 			}
 		}
 		if c.Flags().Changed("reviewer") {
-			e.Reviewers = nonEmpty(reviewers)
+			if e.Reviewers = nonEmpty(reviewers); len(e.Reviewers) == 0 {
+				e.Required = 0
+			}
+		}
+		if c.Flags().Changed("required") {
+			e.Required = required
+		}
+		if c.Flags().Changed("tag") {
+			e.Tags = nonEmpty(tags)
+		}
+		if c.Flags().Changed("gate") {
+			e.Gate = gate
 		}
 		if c.Flags().Changed("branch") {
 			e.Branches = nonEmpty(branches)
@@ -114,13 +135,16 @@ func nonEmpty(list []string) []string {
 func rules(e *cairn.Environment) string {
 	parts := []string{"nobody need approve"}
 	if len(e.Reviewers) > 0 {
-		parts[0] = "approved by " + strings.Join(e.Reviewers, " or ")
+		parts[0] = "approved by " + approvers(e)
 	}
 	if e.NoSelfReview && len(e.Reviewers) > 0 {
 		parts[0] += ", not by who started it"
 	}
-	if len(e.Branches) > 0 {
-		parts = append(parts, "from "+strings.Join(e.Branches, ", "))
+	if allowed := cairn.AllowedRefs(e.Branches, e.Tags); allowed != "" {
+		parts = append(parts, "from "+allowed)
+	}
+	if e.Gate != "" {
+		parts = append(parts, "if "+term.Clip(e.Gate, 80))
 	}
 	if e.Wait > 0 {
 		parts = append(parts, "after "+e.Wait.String())
@@ -129,6 +153,14 @@ func rules(e *cairn.Environment) string {
 		parts = append(parts, "uncommitted code allowed")
 	}
 	return term.Clean(strings.Join(parts, "; "))
+}
+
+// approvers is "ana or ben", or "2 of ana, ben, eva".
+func approvers(e *cairn.Environment) string {
+	if n := cairn.Needed(e.Reviewers, e.Required); n > 1 {
+		return fmt.Sprintf("%d of %s", n, strings.Join(e.Reviewers, ", "))
+	}
+	return strings.Join(e.Reviewers, " or ")
 }
 
 func environmentList(k *kit.Kit) *cobra.Command {
@@ -240,7 +272,18 @@ func showEnvironment(k *kit.Kit, e *cairn.Environment) error {
 	if e.NoSelfReview {
 		row("self-review", "no: who started a run may not approve it")
 	}
-	row("branches", or(e.Branches, "all"))
+	if n := cairn.Needed(e.Reviewers, e.Required); n > 1 {
+		row("required", fmt.Sprintf("%d of them must approve", n))
+	}
+	none := "all"
+	if len(e.Branches)+len(e.Tags) > 0 {
+		none = "none"
+	}
+	row("branches", or(e.Branches, none))
+	row("tags", or(e.Tags, none))
+	if e.Gate != "" {
+		row("gate", e.Gate)
+	}
 	if e.Wait > 0 {
 		row("wait", e.Wait.String())
 	}

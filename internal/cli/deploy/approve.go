@@ -69,6 +69,9 @@ they are listed.`, strings.ToUpper(verb[:1]), verb[1:]),
 				return err
 			}
 			fmt.Fprintf(k.Term.Err, "%s deployment %d: %s to %s of %s\n", past, d.ID, named(ctx, cl, d), term.Clean(d.Stage), term.Clean(d.Repository))
+			if approve && d.ApprovedBy == "" {
+				fmt.Fprintf(k.Term.Err, "  %s\n", term.Clean(d.Reason))
+			}
 			return nil
 		}
 		if env == "" {
@@ -79,10 +82,27 @@ they are listed.`, strings.ToUpper(verb[:1]), verb[1:]),
 		if err := cl.Approve(ctx, cairn.RunID(id), env, past, comment); err != nil {
 			return err
 		}
-		fmt.Fprintf(k.Term.Err, "%s %s for run %d\n", past, term.Clean(env), id)
+		fmt.Fprintf(k.Term.Err, "%s %s for run %d%s\n", past, term.Clean(env), id, more(ctx, cl, cairn.RunID(id), env))
 		return nil
 	}
 	return cmd
+}
+
+// more says that an approval alone was not enough.
+func more(ctx context.Context, cl *kit.Client, id cairn.RunID, env string) string {
+	all, err := cl.Approvals(ctx, id)
+	if err != nil {
+		return "" // the vote is kept; this is only a word about it
+	}
+	for i := len(all) - 1; i >= 0; i-- {
+		if a := &all[i]; strings.EqualFold(a.Environment, env) {
+			if a.State == "pending" {
+				return "; it waits for more"
+			}
+			break
+		}
+	}
+	return ""
 }
 
 // parseWhat reads 42, run/42 or deployment/7.

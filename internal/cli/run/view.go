@@ -126,14 +126,7 @@ func writeView(k *kit.Kit, m *live.Model, arts []cairn.Artifact, approvals []cai
 		fmt.Fprintf(&b, "input     %s = %s\n", term.Clean(in.Name), term.Clean(string(in.Value)))
 	}
 	for _, a := range approvals {
-		line := fmt.Sprintf("approval  %s: %s", term.Clean(a.Environment), a.State)
-		if a.By != "" {
-			line += " by " + term.Clean(a.By)
-		}
-		if a.Comment != "" {
-			line += fmt.Sprintf(" (%s)", term.Clean(a.Comment))
-		}
-		b.WriteString(line + "\n")
+		b.WriteString(approvalLines(&a))
 	}
 	for _, j := range m.Jobs() {
 		if j.EnvironmentURL != "" {

@@ -121,6 +121,12 @@ func approval(b *strings.Builder, k *kit.Kit, a cairn.PendingApproval) {
 	if len(a.Reviewers) > 0 {
 		text += "; " + strings.Join(a.Reviewers, " or ") + " may decide"
 	}
+	if n := cairn.Needed(a.Reviewers, a.Required); n > 1 {
+		text += fmt.Sprintf(", %d of them must approve", n)
+	}
+	for _, v := range a.Votes {
+		text += "; approved by " + v.By
+	}
 	fmt.Fprintf(b, "%-9s %s\n", "approval", term.Clean(text))
 	if a.Title != "" {
 		fmt.Fprintf(b, "%-9s %s\n", "", term.Clean(a.Title))
