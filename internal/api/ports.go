@@ -105,6 +105,7 @@ type Options struct {
 	Tracer    Tracer
 	Tracking  Tracking
 	Images    Images
+	Actions   Actions
 	People    *auth.Service
 	System    System
 	// Deploys, DeployRows and Pending are stages and what waits for somebody there.

@@ -3,6 +3,7 @@ package cli
 import (
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/cli/access"
+	"github.com/cairn-ml/cairn/internal/cli/action"
 	"github.com/cairn-ml/cairn/internal/cli/apicmd"
 	"github.com/cairn-ml/cairn/internal/cli/asset"
 	"github.com/cairn-ml/cairn/internal/cli/deploy"
@@ -80,6 +81,7 @@ cairn trace model/digits:1`,
 		asset.New(k, cairn.AssetData),
 		asset.New(k, cairn.AssetModel),
 		asset.NewArtifact(k),
+		action.New(k),
 		image.New(k, o.Image),
 		release.New(k),
 		prediction.New(k),

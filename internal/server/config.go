@@ -39,6 +39,8 @@ type Config struct {
 	StagePort int `yaml:"stage_port"`
 	// Serving says how services run: auto, container, root or host.
 	Serving string `yaml:"serving"`
+	// Actions says where actions come from that are not built in.
+	Actions ActionsConfig `yaml:"actions"`
 	// Artifacts and Caches say how long, and how much, is kept of what jobs leave.
 	Artifacts ArtifactConfig `yaml:"artifacts"`
 	Caches    CacheConfig    `yaml:"caches"`
@@ -80,7 +82,7 @@ func LoadConfig(path string) (Config, error) {
 }
 
 // settings are the keys of the configuration.
-var settings = [...]string{"listen", "hosts", "slots", "labels", "keep_workspaces", "serving", "stage_port", "artifacts", "caches", "max_upload", "oidc", "permissions", "untrusted"}
+var settings = [...]string{"listen", "hosts", "slots", "labels", "keep_workspaces", "serving", "stage_port", "actions", "artifacts", "caches", "max_upload", "oidc", "permissions", "untrusted"}
 
 // configError says in words what the reader of YAML does not like.
 func configError(path string, err error) error {
@@ -112,6 +114,9 @@ func (c *Config) check(path string) error {
 			hint = "did you mean " + near + "? " + hint
 		}
 		return cairn.Errorf(cairn.CodeInvalid, "%s: serving is %q", path, c.Serving).WithHint("%s", hint)
+	}
+	if err := c.Actions.check(path); err != nil {
+		return err
 	}
 	if c.Slots < 0 || c.Slots > 1024 {
 		return cairn.Errorf(cairn.CodeInvalid, "%s: slots is %d; it may be 1 to 1024", path, c.Slots)

@@ -9,7 +9,6 @@ import (
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/api/client"
 	"github.com/cairn-ml/cairn/internal/plan"
-	"github.com/cairn-ml/cairn/internal/runner/action"
 	"github.com/cairn-ml/cairn/internal/runner/python"
 )
 
@@ -104,8 +103,13 @@ func unconditional(p *cairn.Plan) map[string]bool {
 func (s *Server) needs(ctx context.Context, c *code, p *cairn.Plan, r client.RunRequest) []cairn.Problem {
 	q := plan.Requirements(p)
 	n := &need{always: unconditional(p)}
+	uses := make([]string, len(q.Actions))
+	for i, u := range q.Actions {
+		uses[i] = u.Ref
+	}
+	problems := s.actionProblems(ctx, uses)
 	for _, u := range q.Actions {
-		if err := action.Supported(u.Ref); err != nil && !strings.HasPrefix(u.Ref, "docker://") {
+		if err := problems[u.Ref]; err != nil {
 			e := cairn.AsError(err)
 			n.add(u.Node, u.Pos, "preflight.action", e.Hint, e.Message)
 		}

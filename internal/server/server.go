@@ -71,6 +71,8 @@ type Server struct {
 	tools   python.Tools
 	notes   pushNotes
 	submits keyLocks
+	fetches keyLocks // of actions, by repository
+	quiet   quiet
 	clock   clock
 	starts  starts
 
@@ -227,7 +229,7 @@ func (s *Server) wire(ctx context.Context) error {
 	}
 	s.openLineage()
 	s.engine = run.New(run.Options{
-		Store: s.store, Backend: s.backend, Resolver: &resolver{s}, Gates: newGates(s), Permissions: s.config.defaultPermissions(), Log: s.log,
+		Store: s.store, Backend: &originals{s.backend, s.config.Actions.Original}, Resolver: &resolver{s}, Gates: newGates(s), Permissions: s.config.defaultPermissions(), Log: s.log,
 	})
 	s.pushes = s.host.Server(git.HandlerOptions{
 		Refs: s.store, Principal: func(ctx context.Context) string { return auth.Actor(ctx).Name },
@@ -250,7 +252,7 @@ func (s *Server) handler() http.Handler {
 	tokens := &idTokens{auth.NewIssuer(s.store, s.people.Key(), s.issuerURL, nil), s}
 	mux.Handle(api.Prefix+"/", api.New(api.Options{
 		Version: s.o.Version, Workspace: Workspace, Rows: s.store, Control: s, Logs: s, Assets: s.assets, Blobs: s.blobs,
-		Tracer: s.tracer, Tracking: s.track, Images: s.images, People: s.people, System: s, Deploys: s.deploys, DeployRows: s.store, Pending: s, Leaving: s.leaving, Explain: store.Explain, Log: s.log,
+		Tracer: s.tracer, Tracking: s.track, Images: s.images, Actions: s, People: s.people, System: s, Deploys: s.deploys, DeployRows: s.store, Pending: s, Leaving: s.leaving, Explain: store.Explain, Log: s.log,
 		Predictions: s.reports, Differ: s.differ, StageLogs: &stageLogs{s}, IDTokens: tokens,
 	}))
 	mux.Handle("/.well-known/", api.WellKnown(tokens))

@@ -218,6 +218,8 @@ func (w *walk) title(ref cairn.Ref) string {
 		return "commit " + short(ref.ID())
 	case cairn.KindUser:
 		return ref.ID() + " by hand"
+	case cairn.KindAction:
+		return actionTitle(ref)
 	case cairn.KindArtifact:
 		if run, _, name, ok := artifactRef(ref); ok {
 			return fmt.Sprintf("artifact %s of run %d", name, run)

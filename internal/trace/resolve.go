@@ -77,7 +77,7 @@ func (t *Tracer) Resolve(ctx context.Context, repository, asked string) ([]Found
 
 func known(kind string) bool {
 	switch kind {
-	case cairn.KindCommit, cairn.KindTree, cairn.KindRun, cairn.KindJob, cairn.KindArtifact, cairn.KindMLRun, cairn.KindUser, cairn.KindFile,
+	case cairn.KindCommit, cairn.KindTree, cairn.KindRun, cairn.KindJob, cairn.KindArtifact, cairn.KindMLRun, cairn.KindUser, cairn.KindFile, cairn.KindAction,
 		cairn.KindImage, cairn.KindRelease, cairn.KindDeployment, cairn.KindPrediction, cairn.KindStage:
 		return true
 	}

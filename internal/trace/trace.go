@@ -137,6 +137,8 @@ func (w *walk) node(ref cairn.Ref, via *cairn.Link, from cairn.Ref, depth int) (
 		}
 	case cairn.KindImage, cairn.KindRelease, cairn.KindDeployment, cairn.KindPrediction, cairn.KindStage:
 		next, err = w.served(n, via != nil && !n.Inverse && (via.Relation == cairn.RelPacked || via.Relation == cairn.RelUsed))
+	case cairn.KindAction:
+		next, err = w.action(n)
 	case cairn.KindTree, cairn.KindFile:
 		n.Digest = cairn.Digest(ref.ID())
 		next, err = w.plain(n)

@@ -42,7 +42,7 @@ func parseID(arg string) (cairn.RunID, error) {
 
 func newView(k *kit.Kit) *cobra.Command {
 	var attempt int
-	var exitStatus bool
+	var exitStatus, verbose bool
 	cmd := &cobra.Command{
 		Use:   "view [RUN]",
 		Short: "Show a run: jobs, steps, artifacts, what failed",
@@ -54,6 +54,7 @@ With --exit-status the exit code says how it ended: 0 success, 1 failed, 8 still
 		ValidArgsFunction: completeRuns(k),
 	}
 	cmd.Flags().IntVar(&attempt, "attempt", 0, "an earlier `attempt`")
+	cmd.Flags().BoolVar(&verbose, "verbose", false, "also the actions that were used, with their commits")
 	cmd.Flags().BoolVar(&exitStatus, "exit-status", false, "exit with 1 when it failed, 8 while it goes on")
 	out := k.JSONFlags(cmd, View{})
 	cmd.RunE = func(c *cobra.Command, args []string) error {
@@ -96,6 +97,11 @@ With --exit-status the exit code says how it ended: 0 success, 1 failed, 8 still
 		if err := writeView(k, m, arts, approvals); err != nil {
 			return err
 		}
+		if verbose {
+			if err := writeActions(ctx, k, cl, id, attempt, jobs); err != nil {
+				return err
+			}
+		}
 		return status(exitStatus, r)
 	}
 	return cmd
@@ -126,7 +132,14 @@ func writeView(k *kit.Kit, m *live.Model, arts []cairn.Artifact, approvals []cai
 		fmt.Fprintf(&b, "input     %s = %s\n", term.Clean(in.Name), term.Clean(string(in.Value)))
 	}
 	for _, a := range approvals {
-		b.WriteString(approvalLines(&a))
+		line := fmt.Sprintf("approval  %s: %s", term.Clean(a.Environment), a.State)
+		if a.By != "" {
+			line += " by " + term.Clean(a.By)
+		}
+		if a.Comment != "" {
+			line += fmt.Sprintf(" (%s)", term.Clean(a.Comment))
+		}
+		b.WriteString(line + "\n")
 	}
 	for _, j := range m.Jobs() {
 		if j.EnvironmentURL != "" {
