@@ -40,6 +40,8 @@ type Options struct {
 	Keeping Keeping
 	Grace   Grace
 	Now     func() time.Time // nil: time.Now
+	// Idle is how long a supervisor without a job stays for the next one; default: 5 s.
+	Idle time.Duration
 	// Sweep removes what a job has left at a container engine. nil: nothing does.
 	Sweep  func(ctx context.Context, job string) error
 	Logger *slog.Logger
@@ -77,6 +79,7 @@ type Backend struct {
 	o       Options
 	changed chan struct{}
 	watch   *watcher
+	workers workers
 
 	mu    sync.Mutex
 	known map[layout]*supervised
@@ -129,9 +132,12 @@ func New(o Options) (*Backend, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Idle == 0 {
+		o.Idle = defaultIdle
+	}
 	b := &Backend{
 		o: o, changed: make(chan struct{}, 1), known: map[layout]*supervised{},
-		tidy: time.NewTicker(time.Hour), closed: make(chan struct{}),
+		tidy: time.NewTicker(time.Hour), closed: make(chan struct{}), workers: workers{idle: o.Idle},
 	}
 	w, err := newWatcher(b.signal)
 	if err != nil {
@@ -159,6 +165,7 @@ func (b *Backend) tidyUp() {
 // Close stops watching. Jobs go on.
 func (b *Backend) Close() error {
 	b.closing.Do(func() { close(b.closed) })
+	b.workers.close()
 	return b.watch.close()
 }
 
@@ -233,11 +240,72 @@ func (b *Backend) launch(ctx context.Context, l layout, spec cairn.JobSpec, secr
 	if err != nil {
 		return nil, err
 	}
-	id, err := spawn(ctx, l, b.o.Command, inherited(b.o.Environ), h, b.signal)
-	if err != nil {
-		return nil, err
+	return b.handOver(ctx, l, h)
+}
+
+// handOver gives a job to a supervisor that has none, or to a new one.
+func (b *Backend) handOver(ctx context.Context, l layout, h []byte) (*identity, error) {
+	for w := b.workers.take(); w != nil; w = b.workers.take() {
+		id, mine, err := w.assign(ctx, l, h)
+		switch {
+		case errors.Is(err, errGone): // then by another one: nothing has run
+			continue
+		case err != nil || !mine: // it leaves by itself
+			w.line.Close()
+		default:
+			b.attend(w)
+		}
+		return id, err
 	}
-	return id, nil
+	w, id, err := spawn(ctx, l, b.o.Command, inherited(b.o.Environ), h, b.signal)
+	if w != nil {
+		b.attend(w)
+		go func() {
+			<-w.end
+			b.workers.gone(w)
+		}()
+	}
+	return id, err
+}
+
+// attend waits beside for the end of a worker's job.
+func (b *Backend) attend(w *worker) {
+	b.workers.busy(w)
+	go func() {
+		again := w.attend()
+		if again {
+			b.workers.rest(w)
+		} else {
+			w.line.Close()
+		}
+		b.signal()
+	}()
+}
+
+// supervises reports whether the process of id is alive and has the job of l: one of
+// our own may have gone on to another job.
+func (b *Backend) supervises(l layout, id *identity) bool {
+	if !id.Alive() {
+		return false
+	}
+	if w := b.workers.find(id.Identity); w != nil {
+		_, ok := w.has(l)
+		return ok
+	}
+	return true
+}
+
+// awaitEnd returns when the process of id has not the job of l any more.
+func (b *Backend) awaitEnd(l layout, id *identity) {
+	if w := b.workers.find(id.Identity); w != nil {
+		if done, ok := w.has(l); ok {
+			<-done
+		}
+		return
+	}
+	if id.Alive() {
+		proc.WaitExit(id.PID, id.Start)
+	}
 }
 
 // follow makes sure that somebody hears of the supervisor's reports and end.
@@ -251,9 +319,7 @@ func (b *Backend) follow(l layout, s *supervised, id *identity) {
 	}
 	b.watch.add(l)
 	go func() {
-		if id.Alive() {
-			proc.WaitExit(id.PID, id.Start)
-		}
+		b.awaitEnd(l, id)
 		b.sweep(l, s, id)
 		b.signal()
 		go b.sweepContainers(l)
@@ -293,7 +359,7 @@ func (b *Backend) Alive(job cairn.Job) bool {
 	if err != nil || id == nil {
 		return false
 	}
-	if id.Alive() {
+	if b.supervises(l, id) {
 		b.follow(l, s, id)
 		return true
 	}
@@ -321,12 +387,20 @@ func (b *Backend) Cancel(_ context.Context, job cairn.Job, force bool) error {
 	if err := writeFile(l.cancel(), []byte(how)); err != nil && !force {
 		return diskError(err)
 	}
-	return terminate(id)
+	return b.terminate(l, id)
 }
 
 // terminate makes a supervisor look at its cancel file. One that has ended is no
 // error.
-func terminate(id *identity) error {
+func (b *Backend) terminate(l layout, id *identity) error {
+	if w := b.workers.find(id.Identity); w != nil {
+		// Until the signal is out, the worker takes no other job.
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.job != l {
+			return nil
+		}
+	}
 	if !id.Alive() {
 		return nil
 	}
@@ -345,7 +419,7 @@ func (b *Backend) Cleanup(_ context.Context, job cairn.Job) error {
 	if err != nil {
 		return err
 	}
-	if id != nil && id.Alive() {
+	if id != nil && b.supervises(l, id) {
 		// It is about to end, and removes its folders itself; what it leaves goes then.
 		// One without a result was given up: it may not have heard of that, such as
 		// one that took so long to start that its job was over. To one that has written
@@ -354,7 +428,7 @@ func (b *Backend) Cleanup(_ context.Context, job cairn.Job) error {
 			if err := writeFile(l.cancel(), []byte("force\n")); err != nil {
 				return diskError(err)
 			}
-			if err := terminate(id); err != nil {
+			if err := b.terminate(l, id); err != nil {
 				return err
 			}
 		}

@@ -43,6 +43,7 @@ func open(t testing.TB, home string, change ...func(*Options)) *Backend {
 	o := Options{
 		Home: home, Environ: os.Environ(), Logger: slog.New(slog.DiscardHandler),
 		Grace: Grace{Interrupt: 500 * time.Millisecond, Terminate: 500 * time.Millisecond, Cancel: 20 * time.Second},
+		Idle:  time.Millisecond,
 	}
 	for _, c := range change {
 		c(&o)

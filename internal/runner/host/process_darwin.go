@@ -3,6 +3,8 @@ package host
 import (
 	"os"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // markVariable is in the environment of every process of a job.
@@ -45,3 +47,6 @@ func (w *watcher) close() error {
 	close(w.stop)
 	return nil
 }
+
+// dup2 makes to another number of from.
+func dup2(from, to int) error { return unix.Dup2(from, to) }

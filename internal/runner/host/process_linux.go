@@ -104,3 +104,6 @@ func marked(ps []proc.Proc, id *identity) []proc.Proc {
 
 // allocate reserves room on the disk.
 func allocate(f *os.File, size int64) error { return unix.Fallocate(int(f.Fd()), 0, 0, size) }
+
+// dup2 makes to another number of from.
+func dup2(from, to int) error { return unix.Dup3(from, to, 0) }

@@ -2,7 +2,6 @@ package host
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,58 +14,66 @@ import (
 	"github.com/cairn-ml/cairn"
 )
 
-const (
-	// ackVariable tells a supervisor which of its files takes its answer.
-	ackVariable = "CAIRN_JOB_ACK"
-	startTime   = 30 * time.Second // for a supervisor to answer
-)
+const startTime = 30 * time.Second // for a supervisor to answer
 
-// spawn starts a supervisor and waits until it owns the job: its pid file is on
-// the disk and nothing has run yet. ended is called when a supervisor that this
-// process started has been waited for.
-func spawn(ctx context.Context, l layout, command, environ []string, h []byte, ended func()) (*identity, error) {
+// spawn starts a supervisor for a job and waits until it owns the job: its pid file
+// is on the disk and nothing has run yet. ended is called when the process has been
+// waited for. Without a worker another supervisor has the job.
+func spawn(ctx context.Context, l layout, command, environ []string, h []byte, ended func()) (*worker, *identity, error) {
 	out, err := os.OpenFile(l.output(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
-		return nil, diskError(err)
+		return nil, nil, diskError(err)
 	}
 	defer out.Close()
-	ackR, ackW, err := os.Pipe()
+	ours, theirs, err := socketPair()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	defer ackR.Close()
 	cmd := exec.Command(command[0], append(command[1:len(command):len(command)], string(l))...)
 	cmd.Dir = string(l)
-	cmd.Env = append(environ, ackVariable+"=3")
-	cmd.Stdin = bytes.NewReader(h)
+	cmd.Env = append(environ, lineVariable+"=yes")
 	cmd.Stdout, cmd.Stderr = out, out
-	cmd.ExtraFiles = []*os.File{ackW}
+	cmd.ExtraFiles = []*os.File{theirs}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := cmd.Start(); err != nil {
-		ackW.Close()
-		return nil, cairn.Errorf(cairn.CodeUnavailable, "the supervisor of the job cannot be started: %w", err)
+	err = cmd.Start()
+	theirs.Close()
+	if err != nil {
+		ours.Close()
+		return nil, nil, cairn.Errorf(cairn.CodeUnavailable, "the supervisor of the job cannot be started: %w", err)
 	}
-	ackW.Close()
+	w := &worker{line: ours, in: bufio.NewReader(ours), end: make(chan struct{}), kill: func() { _ = cmd.Process.Kill() }}
 	go func() {
 		_ = cmd.Wait()
+		close(w.end)
 		ended()
 	}()
-	deadline := time.Now().Add(startTime)
-	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
-		deadline = d
+	id, mine, err := w.assign(ctx, l, h)
+	if errors.Is(err, errGone) {
+		err = startFailed("it ended without an answer" + lastLine(l.output()))
 	}
-	_ = ackR.SetReadDeadline(deadline)
-	answer, _ := bufio.NewReader(ackR).ReadString('\n')
-	answer = strings.TrimSpace(answer)
-	if answer == "ok" || answer == "busy" {
-		return awaitIdentity(l, deadline)
+	if err != nil || !mine {
+		ours.Close() // without a job it ends
+		return nil, id, err
 	}
-	if answer == "" {
-		// It died, or does not answer: nothing has run. Make sure that nothing will.
-		_ = cmd.Process.Kill()
-		answer = "it ended without an answer" + lastLine(l.output())
+	return w, id, nil
+}
+
+// socketPair is a line between two processes.
+func socketPair() (ours, theirs *os.File, err error) {
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		return nil, nil, os.NewSyscallError("socketpair", err)
 	}
-	return nil, startFailed(answer)
+	for _, fd := range fds {
+		syscall.CloseOnExec(fd)
+	}
+	// Ours is waited for with deadlines.
+	if err := syscall.SetNonblock(fds[0], true); err != nil {
+		syscall.Close(fds[0])
+		syscall.Close(fds[1])
+		return nil, nil, err
+	}
+	return os.NewFile(uintptr(fds[0]), "line"), os.NewFile(uintptr(fds[1]), "line"), nil
 }
 
 func startFailed(answer string) error {
@@ -101,20 +108,6 @@ func lastLine(path string) string {
 		return fmt.Sprintf(": %.300s", last)
 	}
 	return ""
-}
-
-// ack answers the owner and closes the line to it. A dead owner is no error.
-func ack(format string, args ...any) {
-	if os.Getenv(ackVariable) != "3" {
-		return
-	}
-	f := os.NewFile(3, "ack")
-	if f == nil {
-		return
-	}
-	defer f.Close()
-	_, _ = fmt.Fprintf(f, format+"\n", args...)
-	os.Unsetenv(ackVariable)
 }
 
 // takeLock makes this process the job's only supervisor, as long as it lives.

@@ -39,10 +39,11 @@ type Deps struct {
 
 const maxHandover = 16 << 20
 
-// SupervisorMain is the main function of `cairn _job <folder>`: it supervises
-// one job to its end and returns the exit code of the process. stdin brings the
-// secrets. The end of ctx ends the job by force; SIGTERM, which asks for an
-// orderly end, is heard here and must not end ctx.
+// SupervisorMain is the main function of `cairn _job <folder>`: it supervises a job
+// to its end, and then those that its owner has for it, and returns the exit code of
+// the process. Without a line to an owner stdin brings the secrets of the one job.
+// The end of ctx ends the job by force; SIGTERM, which asks for an orderly end, is
+// heard here and must not end ctx.
 func SupervisorMain(ctx context.Context, dir string, stdin io.Reader, d Deps) int {
 	if d.Now == nil {
 		d.Now = time.Now
@@ -50,6 +51,7 @@ func SupervisorMain(ctx context.Context, dir string, stdin io.Reader, d Deps) in
 	if d.Logger == nil {
 		d.Logger = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	}
+	o := callOwner()
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM)
 	defer signal.Stop(signals)
@@ -59,19 +61,50 @@ func SupervisorMain(ctx context.Context, dir string, stdin io.Reader, d Deps) in
 	signal.Notify(dropped, syscall.SIGHUP, syscall.SIGINT)
 	defer signal.Stop(dropped)
 
-	s := &supervisor{Deps: d, l: layout(dir)}
-	lock, err := s.begin(stdin)
+	if o.line == nil {
+		return superviseOne(ctx, layout(dir), stdin, o, d, signals)
+	}
+	for ctx.Err() == nil {
+		l, h, ok := o.next()
+		if !ok {
+			return 0
+		}
+		if string(l) != dir {
+			if err := moveTo(l); err != nil {
+				o.tell("%s", oneLine(err))
+				return 1
+			}
+			dir = string(l)
+		}
+		if code := superviseOne(ctx, l, h, o, d, signals); code != 0 {
+			return code
+		}
+		// One that came late was for the job before.
+		for len(signals) > 0 {
+			<-signals
+		}
+		o.tell(wordIdle)
+	}
+	return 0
+}
+
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", " ") }
+
+// superviseOne does one job.
+func superviseOne(ctx context.Context, l layout, h io.Reader, o owner, d Deps, signals <-chan os.Signal) int {
+	s := &supervisor{Deps: d, l: l}
+	lock, err := s.begin(h)
 	switch {
 	case errors.Is(err, errBusy):
-		ack("busy")
-		return 0
+		o.tell(wordBusy)
+		return 1
 	case err != nil:
-		ack("%s", strings.ReplaceAll(err.Error(), "\n", " "))
-		d.Logger.Error("the job was not started", "folder", dir, "err", err)
+		o.tell("%s", oneLine(err))
+		d.Logger.Error("the job was not started", "folder", string(l), "err", err)
 		return 1
 	}
 	defer lock.Close()
-	ack("ok")
+	o.tell(wordOK)
 	return s.run(ctx, signals)
 }
 
@@ -164,10 +197,15 @@ func (s *supervisor) run(ctx context.Context, signals <-chan os.Signal) int {
 		}
 		*end = short
 	}
-	if text, err := json.Marshal(end); err == nil {
-		if err := writeFile(s.l.result(), text); err != nil {
-			s.Logger.Error("the result cannot be written", "err", err)
-		}
+	code := 0
+	text, err := json.Marshal(end)
+	if err == nil {
+		err = writeFile(s.l.result(), text)
+	}
+	if err != nil {
+		// Without it the end of the process is what tells that the job is over.
+		s.Logger.Error("the result cannot be written", "err", err)
+		code = 1
 	}
 	if s.Ended != nil {
 		s.Ended(context.WithoutCancel(ctx))
@@ -177,7 +215,7 @@ func (s *supervisor) run(ctx context.Context, signals <-chan os.Signal) int {
 			s.Logger.Warn("folders of the job are left", "err", err)
 		}
 	}
-	return 0
+	return code
 }
 
 // listen turns signals and the cancel file into a cancel in order or by force.
