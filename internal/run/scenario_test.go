@@ -40,6 +40,13 @@ type setup struct {
 	}
 	Rules     []cairn.Environment
 	Approvals map[string]string // what is answered when it is asked
+	// Votes are what reviewers say, one each time somebody looks; Gates what the
+	// condition of an environment comes to each time it is asked.
+	Votes map[string][]cairn.Vote
+	Gates map[string][]cairn.GateCheck
+	// Untrusted is that of the run; Permissions shows what each job's token may do.
+	Untrusted   bool
+	Permissions bool
 }
 
 // Each file of testdata/scenarios is a workflow (and those that it calls), how
@@ -117,7 +124,7 @@ func scenario(t *testing.T, file string) {
 func play(t *testing.T, p *cairn.Plan, set *setup) string {
 	s := newSim(t, p)
 	s.state.Run.Ref, s.state.Run.Dirty, s.state.Run.Only, s.vars = set.Ref, set.Dirty, set.Only, set.Vars
-	s.state.Run.Group = set.Group
+	s.state.Run.Group, s.state.Run.Untrusted = set.Group, set.Untrusted
 	for _, r := range set.Rules {
 		s.state.Rules[strings.ToLower(r.Name)] = r
 	}
@@ -162,11 +169,19 @@ func play(t *testing.T, p *cairn.Plan, set *setup) string {
 			}
 		}
 		for key, a := range s.state.Approvals {
-			if a.State == run.ApprovalPending {
-				a.State, a.By = set.Approvals[key], "ana"
+			if answer(&a, set, key, s.state.Rules[key]) {
 				s.state.Approvals[key] = a
 			}
 		}
+	}
+	s.open = func() bool {
+		for key, a := range s.state.Approvals {
+			if a.Gate != nil && a.Gate.State == cairn.GateAsked && len(set.Gates[key]) > 0 || a.State == run.ApprovalPending && len(set.Votes[key]) > 0 ||
+				a.State == run.ApprovalPending && set.Approvals[key] != "" {
+				return true
+			}
+		}
+		return false
 	}
 	s.run()
 	log()
@@ -179,6 +194,9 @@ func play(t *testing.T, p *cairn.Plan, set *setup) string {
 		}
 		if j.Reason != "" {
 			line += "; " + j.Reason
+		}
+		if set.Permissions {
+			line += "\n    may " + shownPermissions(j.Permissions)
 		}
 		if set.Conditions && j.If != nil {
 			line += "\n    if " + j.If.String()
