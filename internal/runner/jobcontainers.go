@@ -194,13 +194,13 @@ func (x *executor) startContainers() bool {
 	// It may be cancelled while images are fetched.
 	ctx, stop := context.WithCancelCause(x.ctx)
 	defer stop(nil)
+	r := &running{condition: "success()", scope: x.top, env: x.env(nil, ""), stop: stop}
 	ok := x.ownStep("Initialize containers", func(log io.Writer) error {
 		x.mu.Lock()
 		if x.status != cairn.Success {
 			x.mu.Unlock()
 			return errCancelled
 		}
-		r := &running{condition: "success()", scope: x.top, env: x.env(nil, ""), stop: stop}
 		x.running[r] = struct{}{}
 		x.mu.Unlock()
 		defer func() {
