@@ -42,6 +42,7 @@ type refusal struct {
 	status int
 	// again is when the host wants to be asked again; zero: it does not say.
 	again time.Time
+	said  string // in the host's own words
 	err   *cairn.Error
 }
 
@@ -141,7 +142,7 @@ func refused(f *cairn.Follow, host string, resp *http.Response, body []byte, now
 			text = ": " + clip(oneLine(s), 200)
 		}
 	}
-	r := &refusal{status: resp.StatusCode, again: askAgain(resp.Header, now)}
+	r := &refusal{status: resp.StatusCode, said: text, again: askAgain(resp.Header, now)}
 	limited := resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusForbidden &&
 		(resp.Header.Get("Retry-After") != "" || resp.Header.Get("X-RateLimit-Remaining") == "0" || strings.Contains(strings.ToLower(text), "rate limit"))
 	switch {

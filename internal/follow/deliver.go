@@ -198,11 +198,12 @@ func (l *looking) deliverDispatch(ctx context.Context, d *cairn.Delivery) error 
 	}
 	inputs := map[string]string{}
 	for name, raw := range p.Inputs {
-		var text string
-		if json.Unmarshal(raw, &text) != nil {
-			if text = string(raw); text == "null" {
-				continue
-			}
+		text := string(raw)
+		if text == "null" {
+			continue
+		}
+		if quoted := ""; json.Unmarshal(raw, &quoted) == nil {
+			text = quoted
 		}
 		inputs[name] = text
 	}

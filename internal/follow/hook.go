@@ -165,6 +165,9 @@ func (s *Service) delivered(w http.ResponseWriter, r *http.Request, f *cairn.Fol
 	case err != nil:
 		s.unable(w, f, err)
 	case !fresh:
+		// Hosts without times in their events tell of the same move in the same words: a
+		// look at the refs knows.
+		s.ask(f.Repository)
 		answer(w, http.StatusOK, "this delivery came before")
 	case !d.DoneAt.IsZero():
 		answer(w, http.StatusOK, d.Note)

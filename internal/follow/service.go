@@ -34,7 +34,7 @@ type Service struct {
 type state struct {
 	busy      bool
 	cancel    context.CancelFunc // ends the look under way; nil: there is none
-	asked     bool // a look is wanted at once
+	asked     bool               // a look is wanted at once
 	checkedAt time.Time
 	nextAt    time.Time
 	refs      int

@@ -223,7 +223,7 @@ func (s *Service) writeOne(ctx context.Context, f *cairn.Follow, x cairn.HostSta
 			return false, err
 		}
 		return false, s.o.Store.PutOffHostStatuses(ctx, f.Repository, r.again, ch)
-	case code == cairn.CodeForbidden, code == cairn.CodeNotFound && !unknownCommit.MatchString(x.Reason):
+	case code == cairn.CodeForbidden, code == cairn.CodeNotFound && (r == nil || !unknownCommit.MatchString(r.said)):
 		return false, s.stopStatuses(ctx, f, err)
 	case code == cairn.CodeInvalid && x.Tries >= statusTries, code == cairn.CodeNotFound:
 		// Such as a commit that is gone there: it keeps no other from being written.
