@@ -39,6 +39,7 @@ type Control interface {
 	Cancel(ctx context.Context, id cairn.RunID, force bool) error
 	Rerun(ctx context.Context, id cairn.RunID, r client.RerunRequest) (*cairn.Run, error)
 	Approve(ctx context.Context, id cairn.RunID, environment string, approve bool, comment string) error
+	Groups(ctx context.Context, repository string) ([]cairn.ConcurrencyGroup, error)
 	StepHeld(ctx context.Context, job cairn.JobID) (*client.StepHold, error)
 	StepGo(ctx context.Context, job cairn.JobID, step int, action string) error
 }

@@ -35,6 +35,12 @@ func (a *API) runRoutes() {
 			return a.o.Control.Preflight(ctx, in.Body)
 		})
 	route(a, op{method: "GET", path: "/runs", id: "list-runs", summary: "Runs, newest first", need: readers}, a.listRuns)
+	route(a, op{method: "GET", path: "/concurrency-groups", id: "list-concurrency-groups", summary: "Who holds a concurrency group, and who waits in which place", need: readers},
+		func(ctx context.Context, in *struct {
+			Repository string `query:"repository" maxLength:"255" doc:"empty: all"`
+		}) ([]cairn.ConcurrencyGroup, error) {
+			return orEmpty(a.o.Control.Groups(ctx, in.Repository))
+		})
 	route(a, op{method: "GET", path: "/runs/{id}", id: "get-run", summary: "One run", need: readers},
 		func(ctx context.Context, in *RunPath) (cairn.Run, error) { return a.o.Rows.Run(ctx, in.run()) })
 	route(a, op{method: "GET", path: "/runs/{id}/jobs", id: "list-jobs", summary: "Jobs of an attempt with their steps", need: readers},

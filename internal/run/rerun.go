@@ -20,13 +20,16 @@ const (
 	RerunAll    RerunMode = "all"
 	RerunFailed RerunMode = "failed" // failed and cancelled jobs, and what depends on them
 	RerunJob    RerunMode = "job"    // one job, and what depends on it
+	// RerunStep goes on in the workspaces of jobs that failed, from a step on.
+	RerunStep RerunMode = "step"
 )
 
 // RerunRequest asks for a new attempt of a completed run.
 type RerunRequest struct {
 	Run  cairn.RunID
 	Mode RerunMode
-	Job  string // mode job: its instance path, plan path, name or number
+	Job  string // modes job and step: its instance path, plan path, name or number
+	Step string // mode step: its number, id or name; "": the first that failed
 	By   string
 	// Refresh resolves asset labels anew instead of keeping the first attempt's.
 	Refresh bool
@@ -57,6 +60,11 @@ func (e *Engine) Rerun(ctx context.Context, r RerunRequest) (*cairn.Run, error) 
 		attempt := cairn.Attempt{
 			Run: run.ID, Number: run.Attempt, By: r.By, Mode: string(r.Mode), Refresh: r.Refresh, Debug: r.Debug,
 			Status: cairn.StatusQueued, StartedAt: now,
+		}
+		if r.Mode == RerunStep {
+			if attempt.Resumed, err = e.resumes(ctx, w, r); err != nil {
+				return b, ch, err
+			}
 		}
 		if r.Mode != RerunAll {
 			w.scope(p.Nodes, "", false)
@@ -93,7 +101,16 @@ type rerunner struct {
 }
 
 func (w *rerunner) choose(r RerunRequest) error {
-	switch r.Mode {
+	mode := r.Mode
+	if mode == RerunStep {
+		switch mode = RerunFailed; {
+		case r.Job != "":
+			mode = RerunJob
+		case r.Step != "":
+			return cairn.Errorf(cairn.CodeInvalid, "step %q of which job?", clip(r.Step, 100)).WithHint("name it with --job")
+		}
+	}
+	switch mode {
 	case RerunAll:
 		return nil
 	case RerunFailed:
@@ -129,7 +146,7 @@ func (w *rerunner) choose(r RerunRequest) error {
 		return err.WithHint("its jobs: %s", strings.Join(have, ", "))
 	}
 	return cairn.Errorf(cairn.CodeInvalid, "%q is no way to run again", r.Mode).
-		WithHint("allowed: %s, %s, %s", RerunAll, RerunFailed, RerunJob)
+		WithHint("allowed: %s, %s, %s, %s", RerunAll, RerunFailed, RerunJob, RerunStep)
 }
 
 // scope goes through the nodes of one level. It reports whether anything in it

@@ -38,6 +38,9 @@ func (e *Engine) starting(a *active, d *decider, path string) (start, error) {
 	}
 	job := cairn.JobRef(j.ID)
 	link(job, cairn.RelPartOf, cairn.RunRef(run.ID), "")
+	if r := j.Resume; r != nil {
+		link(job, cairn.RelUsed, cairn.JobRef(r.Job), fmt.Sprintf("goes on in its workspace, from step %d of attempt %d", r.Step, r.Attempt))
+	}
 	if run.Commit.SHA != "" {
 		link(job, cairn.RelRan, cairn.CommitRef(run.Commit.SHA), "")
 	}
@@ -167,6 +170,14 @@ func (e *Engine) assemble(ctx context.Context, s *start) (spec cairn.JobSpec, se
 	}
 	if secrets.Token, err = res.JobToken(ctx, run, job); err != nil {
 		return spec, secrets, err
+	}
+	secrets.StateKey = stateKey(secrets.Token)
+	if spec.Resume = job.Resume; spec.Resume != nil {
+		token, err := res.JobToken(ctx, run, &cairn.Job{ID: spec.Resume.Job, Run: run.ID, Path: job.Path, Epoch: spec.Resume.Epoch})
+		if err != nil {
+			return spec, secrets, err
+		}
+		secrets.ResumeKey = stateKey(token)
 	}
 	if r, ok := res.(ActionResolver); ok {
 		if spec.ActionEnv, secrets.Runtime, err = r.ActionEnv(ctx, run, job); err != nil {

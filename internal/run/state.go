@@ -117,10 +117,14 @@ func (s *State) Fold(a Action, now time.Time) {
 		s.Expansions[a.Expansion.Node] = a.Expansion
 		s.dirty.expansions = append(s.dirty.expansions, a.Expansion.Node)
 	case CreateJob:
-		s.put(&cairn.Job{
+		j := &cairn.Job{
 			Run: s.Run.ID, Attempt: s.Attempt.Number, Path: a.Path, Node: a.Node, Name: a.Name,
 			Status: cairn.StatusBlocked, CreatedAt: now, Call: a.Call, If: a.If,
-		})
+		}
+		if r, ok := s.Attempt.Resumed[a.Path]; ok && !a.Call {
+			j.Resume = &r
+		}
+		s.put(j)
 	case Ready:
 		s.Edit(a.Path, func(j *cairn.Job) {
 			j.Status, j.QueuedAt, j.Reason = cairn.StatusQueued, now, ""

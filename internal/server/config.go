@@ -35,6 +35,8 @@ type Config struct {
 	Labels map[string]string `yaml:"labels"`
 	// KeepWorkspaces leaves the folders of jobs after they ended.
 	KeepWorkspaces bool `yaml:"keep_workspaces"`
+	// KeepFailed bounds what stays of jobs that failed.
+	KeepFailed KeepFailed `yaml:"keep_failed"`
 	// StagePort is where the ports of stages begin; 0: 7080.
 	StagePort int `yaml:"stage_port"`
 	// Serving says how services run: auto, container, root or host.
@@ -82,7 +84,7 @@ func LoadConfig(path string) (Config, error) {
 }
 
 // settings are the keys of the configuration.
-var settings = [...]string{"listen", "hosts", "slots", "labels", "keep_workspaces", "serving", "stage_port", "actions", "artifacts", "caches", "max_upload", "oidc", "permissions", "untrusted"}
+var settings = [...]string{"listen", "hosts", "slots", "labels", "keep_workspaces", "keep_failed", "serving", "stage_port", "actions", "artifacts", "caches", "max_upload", "oidc", "permissions", "untrusted"}
 
 // configError says in words what the reader of YAML does not like.
 func configError(path string, err error) error {
@@ -116,6 +118,9 @@ func (c *Config) check(path string) error {
 		return cairn.Errorf(cairn.CodeInvalid, "%s: serving is %q", path, c.Serving).WithHint("%s", hint)
 	}
 	if err := c.Actions.check(path); err != nil {
+		return err
+	}
+	if err := c.KeepFailed.check(path); err != nil {
 		return err
 	}
 	if c.Slots < 0 || c.Slots > 1024 {

@@ -77,7 +77,7 @@ func (s *Server) start(ctx context.Context, c *code, w *candidate, p *planned, r
 	req := run.Request{
 		Workspace: Workspace, Repository: c.repo.Name, Plan: p.plan, Payload: payload, Commit: c.snap.Commit, Ref: c.snap.Ref,
 		Dirty: c.snap.Dirty, TreeGit: c.snap.TreeGit, Actor: auth.Actor(ctx).Name, Only: r.Jobs,
-		EnvNames: names(r.EnvFile), WorkDir: c.workDir(), Interactive: r.Step, AllowSudo: r.AllowSudo,
+		EnvNames: names(r.EnvFile), WorkDir: c.workDir(), Interactive: r.Step, AllowSudo: r.AllowSudo, Debug: r.Debug,
 	}
 	if e := c.event; e != nil {
 		req.HeadRef, req.BaseRef, req.Untrusted, req.Chain, req.TitleNote = runHead(e), e.BaseRef, e.Untrusted, e.Chain, e.Reason
@@ -122,11 +122,18 @@ func (s *Server) Rerun(ctx context.Context, id cairn.RunID, r client.RerunReques
 	switch mode {
 	case "":
 		mode = run.RerunAll
-	case run.RerunAll, run.RerunFailed, run.RerunJob:
+	case run.RerunAll, run.RerunFailed, run.RerunJob, run.RerunStep:
 	default:
-		return nil, cairn.Errorf(cairn.CodeInvalid, "%q is not a way to run again", r.Mode).WithHint("all, failed or job")
+		return nil, cairn.Errorf(cairn.CodeInvalid, "%q is not a way to run again", r.Mode).WithHint("all, failed, job or step")
 	}
-	return s.engine.Rerun(ctx, run.RerunRequest{Run: id, Mode: mode, Job: r.Job, By: auth.Actor(ctx).Name, Refresh: r.Refresh})
+	return s.engine.Rerun(ctx, run.RerunRequest{
+		Run: id, Mode: mode, Job: r.Job, Step: r.From, By: auth.Actor(ctx).Name, Refresh: r.Refresh, Debug: r.Debug,
+	})
+}
+
+// Groups lists the concurrency groups in which somebody is or waits.
+func (s *Server) Groups(ctx context.Context, repository string) ([]cairn.ConcurrencyGroup, error) {
+	return s.engine.Groups(ctx, repository)
 }
 
 // Approve decides on an environment.

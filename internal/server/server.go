@@ -205,7 +205,7 @@ func (s *Server) wire(ctx context.Context) error {
 	s.tools = python.Tools{Home: home, UserHome: lookup(s.o.Env, "HOME"), Environ: s.o.Env, Exe: exe}
 	if s.backend, err = host.New(host.Options{
 		Home: home, Command: []string{exe, "_job"}, Environ: s.o.Env, Labels: s.config.labels(), Count: s.config.Slots,
-		Keep: s.config.KeepWorkspaces, Logger: s.log,
+		Keep: s.config.KeepWorkspaces, Keeping: s.config.KeepFailed.keeping(), Logger: s.log,
 	}); err != nil {
 		return err
 	}

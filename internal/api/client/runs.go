@@ -99,6 +99,16 @@ func (c *Client) Rerun(ctx context.Context, id cairn.RunID, r RerunRequest) (*ca
 	return call[cairn.Run](ctx, c, http.MethodPost, runPath(id, "/rerun"), r)
 }
 
+// Groups lists the concurrency groups of a repository, or of all where it is empty:
+// who holds each, and who waits in which place.
+func (c *Client) Groups(ctx context.Context, repository string) ([]cairn.ConcurrencyGroup, error) {
+	q := url.Values{}
+	if repository != "" {
+		q.Set("repository", repository)
+	}
+	return list[cairn.ConcurrencyGroup](ctx, c, "/concurrency-groups", q)
+}
+
 // Approvals lists the approvals that a run asked for.
 func (c *Client) Approvals(ctx context.Context, id cairn.RunID) ([]cairn.Approval, error) {
 	return list[cairn.Approval](ctx, c, runPath(id, "/approvals"), nil)

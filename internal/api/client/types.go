@@ -57,7 +57,8 @@ type RunRequest struct {
 	EnvFile   map[string]string `json:"env_file,omitempty"`
 	Jobs      []string          `json:"jobs,omitempty"` // run only these and what they need
 	AllowSudo bool              `json:"allow_sudo,omitempty"`
-	Step      bool              `json:"step,omitempty"` // hold before each step
+	Step      bool              `json:"step,omitempty"`  // hold before each step
+	Debug     bool              `json:"debug,omitempty"` // show debug lines: ACTIONS_STEP_DEBUG
 	Payload   json.RawMessage   `json:"payload,omitempty"`
 	// Key makes the request idempotent: the same key gives the same run. The
 	// client chooses one.
@@ -110,9 +111,14 @@ type RunFilter struct {
 
 // RerunRequest asks for another attempt.
 type RerunRequest struct {
-	Mode    string `json:"mode,omitempty"` // all, failed, job; empty: all
-	Job     string `json:"job,omitempty"`  // mode job: its path, name or id
-	Refresh bool   `json:"refresh,omitempty"`
+	Mode string `json:"mode,omitempty"` // all, failed, job, step; empty: all
+	Job  string `json:"job,omitempty"`  // modes job and step: its path, name or id
+	// From is the step from which a job goes on, in mode step: its number, id or name;
+	// empty: the first that failed.
+	From string `json:"from,omitempty"`
+	// Debug shows debug lines in this attempt.
+	Debug   bool `json:"debug,omitempty"`
+	Refresh bool `json:"refresh,omitempty"`
 }
 
 // StepHold is the step that a held job (RunRequest.Step) stands before.

@@ -43,27 +43,46 @@ With --force nothing is waited for.`,
 }
 
 func newRerun(k *kit.Kit) *cobra.Command {
-	var failedOnly, refresh, detach bool
-	var job, progress string
+	var failedOnly, failedStep, refresh, debug, detach bool
+	var job, from, progress string
 	cmd := &cobra.Command{
 		Use:   "rerun RUN",
 		Short: "Run a run again, as another attempt",
 		Long: `Run a run again, as another attempt of the same plan and commit. Labels of data and models
-keep the versions that the first attempt found, unless --refresh. Ctrl-C cancels the attempt.`,
-		Example:           "cairn run rerun 42\ncairn run rerun 42 --failed\ncairn run rerun 42 --job ai-training --refresh",
+keep the versions that the first attempt found, unless --refresh. Ctrl-C cancels the attempt.
+
+With --from-failed-step each job that failed goes on in its workspace: the steps before the
+failed one are not run again, what they set and made is taken over. Workspaces of failed
+jobs stay for a day, the last ten of them. --job with --from chooses another step.`,
+		Example: `cairn run rerun 42
+cairn run rerun 42 --failed --debug
+cairn run rerun 42 --from-failed-step
+cairn run rerun 42 --job ai-training --from 'Train the model'
+cairn run rerun 42 --job ai-training --refresh`,
 		Args:              kit.Args(1, 1, "RUN"),
 		ValidArgsFunction: completeRuns(k),
 	}
 	f := cmd.Flags()
 	f.BoolVar(&failedOnly, "failed", false, "only jobs that failed, and what needs them")
 	f.StringVarP(&job, "job", "j", "", "only this `job`, and what needs it")
+	f.BoolVar(&failedStep, "from-failed-step", false, "jobs that failed go on where they failed, in their workspaces")
+	f.StringVar(&from, "from", "", "with --job: go on from this `step`, its number, id or name")
+	f.BoolVar(&debug, "debug", false, "show debug lines in this attempt, RUNNER_DEBUG is 1")
 	f.BoolVar(&refresh, "refresh", false, "resolve labels anew")
 	f.BoolVarP(&detach, "detach", "d", false, "print the run's number and leave")
 	f.StringVar(&progress, "progress", live.Auto, "`how` to show it: "+strings.Join(live.Modes(), ", "))
 	out := k.JSONFlags(cmd, View{})
 	cmd.RunE = func(c *cobra.Command, args []string) error {
-		if err := kit.Exclusive(c, "failed", "job"); err != nil {
+		for _, with := range []string{"job", "from", "from-failed-step"} {
+			if err := kit.Exclusive(c, "failed", with); err != nil {
+				return err
+			}
+		}
+		if err := kit.Exclusive(c, "from", "from-failed-step"); err != nil {
 			return err
+		}
+		if from != "" && job == "" {
+			return cairn.Errorf(cairn.CodeInvalid, "--from needs --job").WithHint("a step belongs to a job: --job NAME --from %s", term.Clean(from))
 		}
 		id, err := parseID(args[0])
 		if err != nil {
@@ -77,8 +96,10 @@ keep the versions that the first attempt found, unless --refresh. Ctrl-C cancels
 		if err != nil {
 			return err
 		}
-		r := client.RerunRequest{Mode: "all", Job: job, Refresh: refresh}
+		r := client.RerunRequest{Mode: "all", Job: job, From: from, Refresh: refresh, Debug: debug}
 		switch {
+		case from != "", failedStep:
+			r.Mode = "step"
 		case failedOnly:
 			r.Mode = "failed"
 		case job != "":

@@ -14,13 +14,15 @@ import (
 
 func newList(k *kit.Kit) *cobra.Command {
 	var f client.RunFilter
-	var all bool
+	var all, groups bool
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List runs, newest first",
 		Long: `List runs, newest first: those of this repository, or of all where the command is
-typed outside of one.`,
+typed outside of one. A run that waits says for what; --groups shows who holds each
+concurrency group and who waits for it, in their order.`,
 		Example: `cairn run list
+cairn run list --groups
 cairn run list --status failure --limit 5
 cairn run list --json=id,conclusion,commit --jq '.[].commit.sha'`,
 		Args: kit.Args(0, 0),
@@ -34,6 +36,7 @@ cairn run list --json=id,conclusion,commit --jq '.[].commit.sha'`,
 	fl.StringVar(&f.Actor, "actor", "", "started by this `user`")
 	fl.StringVar(&f.Repository, "repo", "", "of this repository, `owner/name`")
 	fl.BoolVar(&all, "all", false, "of all repositories")
+	fl.BoolVar(&groups, "groups", false, "show concurrency groups instead of runs")
 	fl.IntVarP(&f.Limit, "limit", "n", 30, "at most this `many`")
 	out := k.JSONFlags(cmd, cairn.Run{})
 	cmd.RunE = func(c *cobra.Command, _ []string) error {
@@ -49,6 +52,16 @@ cairn run list --json=id,conclusion,commit --jq '.[].commit.sha'`,
 		cl, err := k.Client(c.Context())
 		if err != nil {
 			return err
+		}
+		if groups {
+			gs, err := cl.Groups(c.Context(), f.Repository)
+			if err != nil {
+				return err
+			}
+			if out.On() {
+				return out.Write(gs)
+			}
+			return writeGroups(k, gs)
 		}
 		runs, err := cl.Runs(c.Context(), f)
 		if err != nil {
@@ -76,7 +89,7 @@ func writeList(k *kit.Kit, runs []cairn.Run) error {
 			sha += "*"
 		}
 		tb.Row(fmt.Sprint(r.ID), s.Paint(r.Status, r.Conclusion, k.Term.Symbol(r.Status, r.Conclusion)+" "+term.Word(r.Status, r.Conclusion)),
-			term.Clean(r.Workflow), live.Branch(r.Ref), sha, term.Clean(r.Actor), term.Since(r.CreatedAt, k.Now()), term.Clean(r.Title))
+			term.Clean(r.Workflow), live.Branch(r.Ref), sha, term.Clean(r.Actor), term.Since(r.CreatedAt, k.Now()), term.Clean(r.Title)+whyText(r))
 	}
 	return tb.Write()
 }

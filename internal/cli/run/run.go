@@ -28,7 +28,7 @@ type Options struct {
 	EnvFile              string
 	Jobs                 []string
 	Step                 bool
-	AllowSudo            bool
+	AllowSudo, Debug     bool
 	Detach               bool
 	Dirty                string
 	Progress             string
@@ -89,6 +89,7 @@ id=$(cairn run --detach) && cairn run watch $id`,
 	f.StringArrayVarP(&o.Jobs, "job", "j", nil, "only this `job` and what it needs, repeatable")
 	f.BoolVar(&o.Step, "step", false, "ask before each step, with a shell between")
 	f.BoolVar(&o.AllowSudo, "allow-sudo", false, "let steps call sudo on this machine")
+	f.BoolVar(&o.Debug, "debug", false, "show debug lines, RUNNER_DEBUG is 1")
 	f.BoolVarP(&o.Detach, "detach", "d", false, "print the run's number and leave")
 	f.StringVar(&o.Dirty, "dirty", dirtyTake, "uncommitted changes: `take`, ignore or refuse")
 	f.StringVar(&o.Progress, "progress", live.Auto, "`how` to show it: "+strings.Join(live.Modes(), ", "))
@@ -150,7 +151,7 @@ func (o *Options) check(k *kit.Kit) (err error) {
 func (o *Options) request(ctx context.Context, k *kit.Kit) (client.RunRequest, error) {
 	r := client.RunRequest{
 		Repository: o.Repository, Ref: o.Ref, Event: o.Event, Inputs: o.inputs, EnvFile: o.env,
-		Jobs: o.Jobs, AllowSudo: o.AllowSudo, Step: o.Step, Workflow: tail(o.Workflow),
+		Jobs: o.Jobs, AllowSudo: o.AllowSudo, Step: o.Step, Debug: o.Debug, Workflow: tail(o.Workflow),
 		Dirty: o.Ref == "" && o.Repository == "" && o.Dirty != dirtyIgnore,
 	}
 	if o.Repository != "" {

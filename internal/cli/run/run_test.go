@@ -169,11 +169,20 @@ func TestView(t *testing.T) {
 		}},
 	})
 	err := writeView(k, m, []cairn.Artifact{{Name: "model", Files: 2, Size: 2048, Digest: cairn.SumBytes(nil)}},
-		[]cairn.Approval{{Environment: "production", State: "pending"}, {Environment: "staging", State: "approved", By: "ana", Comment: "ok"}})
+		[]cairn.Approval{{Environment: "production", State: "pending"}, {Environment: "staging", State: "approved", By: "ana", Comment: "ok"}},
+		[]cairn.ConcurrencyGroup{{Group: "prod", Holders: []cairn.GroupMember{{Run: 40}}, Waiting: []cairn.GroupMember{{Run: 42, Place: 1}, {Run: 43, Job: 7, Path: "deploy", Place: 2}}},
+			{Group: "other", Holders: []cairn.GroupMember{{Run: 40}}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	runs := []cairn.Run{r, {ID: 41, Workflow: "mlops", Status: cairn.StatusRunning, Dirty: true, Commit: r.Commit, Title: "x", CreatedAt: now}}
+	m.Load([]cairn.Job{{
+		ID: 3, Attempt: 1, Name: "report", Status: cairn.StatusCompleted, Conclusion: cairn.Skipped,
+		If:    &cairn.Condition{Implicit: true, Expr: "inputs.report", Needs: []cairn.ConditionNeed{{Job: "train", Result: cairn.Failure, Via: "check"}}, Values: []cairn.ConditionValue{{Expr: "inputs.report", Value: "true"}}},
+		Steps: []cairn.StepRow{{Job: 3, Number: 2, Name: "Write", If: &cairn.Condition{Status: cairn.Failure}}}, Resume: &cairn.Resume{Job: 1, Attempt: 1, Step: 2},
+	}})
+	b.Out.WriteString("== conditions")
+	writeConditions(b.Out, m)
+	runs := []cairn.Run{r, {ID: 41, Reason: "concurrency group prod: run 40 is in progress; place 1 in the queue", Workflow: "mlops", Status: cairn.StatusRunning, Dirty: true, Commit: r.Commit, Title: "x", CreatedAt: now}}
 	b.Out.WriteString("== list\n")
 	if err := writeList(k, runs); err != nil {
 		t.Fatal(err)

@@ -48,13 +48,16 @@ func newView(k *kit.Kit) *cobra.Command {
 		Short: "Show a run: jobs, steps, artifacts, what failed",
 		Long: `Show a run: jobs, steps, artifacts, what failed. Without a number, the newest.
 
+With --verbose the conditions of jobs and steps are shown with the values they saw, why something
+ran and why it did not, and the actions that were used with their commits.
+
 With --exit-status the exit code says how it ended: 0 success, 1 failed, 8 still going.`,
-		Example:           "cairn run view\ncairn run view 42 --attempt 1\ncairn run view 42 --json --jq '.jobs[] | [.name, .conclusion]'",
+		Example:           "cairn run view\ncairn run view 42 --verbose\ncairn run view 42 --attempt 1\ncairn run view 42 --json --jq '.jobs[] | [.name, .conclusion]'",
 		Args:              kit.Args(0, 1, "RUN"),
 		ValidArgsFunction: completeRuns(k),
 	}
 	cmd.Flags().IntVar(&attempt, "attempt", 0, "an earlier `attempt`")
-	cmd.Flags().BoolVar(&verbose, "verbose", false, "also the actions that were used, with their commits")
+	cmd.Flags().BoolVar(&verbose, "verbose", false, "each if with the values it saw, and the commits of actions")
 	cmd.Flags().BoolVar(&exitStatus, "exit-status", false, "exit with 1 when it failed, 8 while it goes on")
 	out := k.JSONFlags(cmd, View{})
 	cmd.RunE = func(c *cobra.Command, args []string) error {
@@ -89,15 +92,25 @@ With --exit-status the exit code says how it ended: 0 success, 1 failed, 8 still
 		if err != nil {
 			return err
 		}
+		var groups []cairn.ConcurrencyGroup
+		if r.Status != cairn.StatusCompleted {
+			if groups, err = cl.Groups(ctx, r.Repository); err != nil {
+				return err
+			}
+		}
 		if attempt > 0 {
 			r.Attempt = attempt
 		}
 		m := live.New(*r)
 		m.Load(jobs)
-		if err := writeView(k, m, arts, approvals); err != nil {
+		if err := writeView(k, m, arts, approvals, groups); err != nil {
 			return err
 		}
+		if skipped(m) && !verbose {
+			fmt.Fprintf(k.Term.Err, "%s cairn run view %d --verbose\n", k.Term.ErrStyle().Cyan("why:"), id)
+		}
 		if verbose {
+			writeConditions(k.Term.Out, m)
 			if err := writeActions(ctx, k, cl, id, attempt, jobs); err != nil {
 				return err
 			}
@@ -119,7 +132,7 @@ func status(asked bool, r *cairn.Run) error {
 	return nil
 }
 
-func writeView(k *kit.Kit, m *live.Model, arts []cairn.Artifact, approvals []cairn.Approval) error {
+func writeView(k *kit.Kit, m *live.Model, arts []cairn.Artifact, approvals []cairn.Approval, groups []cairn.ConcurrencyGroup) error {
 	t, s := k.Term, k.Term.OutStyle()
 	var b strings.Builder
 	for i, line := range live.Frame(t, s, m, k.Now(), 0) {
@@ -131,15 +144,9 @@ func writeView(k *kit.Kit, m *live.Model, arts []cairn.Artifact, approvals []cai
 	for _, in := range m.Run.Inputs {
 		fmt.Fprintf(&b, "input     %s = %s\n", term.Clean(in.Name), term.Clean(string(in.Value)))
 	}
+	b.WriteString(groupLines(groups, m.Run.ID))
 	for _, a := range approvals {
-		line := fmt.Sprintf("approval  %s: %s", term.Clean(a.Environment), a.State)
-		if a.By != "" {
-			line += " by " + term.Clean(a.By)
-		}
-		if a.Comment != "" {
-			line += fmt.Sprintf(" (%s)", term.Clean(a.Comment))
-		}
-		b.WriteString(line + "\n")
+		b.WriteString(approvalLines(&a))
 	}
 	for _, j := range m.Jobs() {
 		if j.EnvironmentURL != "" {

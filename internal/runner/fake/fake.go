@@ -42,6 +42,7 @@ type Backend struct {
 	jobs  map[key]*job
 	order []cairn.JobSpec
 	pid   int
+	lost  map[string]error
 }
 
 type key struct {
@@ -190,6 +191,23 @@ func (b *Backend) Cleanup(_ context.Context, row cairn.Job) error {
 
 // Changed signals reports and ends.
 func (b *Backend) Changed() <-chan struct{} { return b.changed }
+
+// Resumable says that everything can be gone on with, save what Lose says.
+func (b *Backend) Resumable(row cairn.Job) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.lost[row.Path]
+}
+
+// Lose makes the workspaces of the jobs at a path be gone.
+func (b *Backend) Lose(path string, why error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.lost == nil {
+		b.lost = map[string]error{}
+	}
+	b.lost[path] = why
+}
 
 // Slots lists what the options say.
 func (b *Backend) Slots() []cairn.Slot {
