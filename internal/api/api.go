@@ -54,6 +54,7 @@ func New(o Options) *API {
 	a.peopleRoutes()
 	a.deployRoutes()
 	a.predictionRoutes()
+	a.followRoutes()
 	a.streamRoutes()
 	a.mux.HandleFunc(Prefix+"/", func(w http.ResponseWriter, r *http.Request) {
 		WriteError(w, cairn.Errorf(cairn.CodeNotFound, "there is no %s %s", r.Method, r.URL.Path).

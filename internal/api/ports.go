@@ -119,6 +119,8 @@ type Options struct {
 	StageLogs   StageLogs
 	// IDTokens makes identity tokens for jobs.
 	IDTokens IDTokens
+	// Follows are repositories that stay elsewhere.
+	Follows Follows
 	// Leaving is closed when the owner begins to leave: streams are cut, and their
 	// clients take them up again with the next owner.
 	Leaving <-chan struct{}

@@ -15,6 +15,7 @@ import (
 	"github.com/cairn-ml/cairn/internal/cli/logs"
 	"github.com/cairn-ml/cairn/internal/cli/prediction"
 	"github.com/cairn-ml/cairn/internal/cli/release"
+	"github.com/cairn-ml/cairn/internal/cli/repository"
 	"github.com/cairn-ml/cairn/internal/cli/run"
 	"github.com/cairn-ml/cairn/internal/cli/serve"
 	"github.com/cairn-ml/cairn/internal/cli/status"
@@ -71,6 +72,7 @@ cairn trace model/digits:1`,
 		initcmd.New(k),
 		run.New(k),
 		workflow.New(k),
+		repository.New(k),
 		deploy.New(k),
 		deploy.NewApprove(k),
 		deploy.NewReject(k),

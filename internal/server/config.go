@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"net"
 	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -28,6 +29,9 @@ type Config struct {
 	Listen string `yaml:"listen"`
 	// Hosts are further names under which this server may be addressed.
 	Hosts []string `yaml:"hosts"`
+	// URL is where people and other machines reach this server, behind a proxy: in
+	// commit statuses and for webhooks.
+	URL string `yaml:"url"`
 	// Slots is how many jobs run at once.
 	Slots int `yaml:"slots"`
 	// Labels is the table of runner labels: "host" runs jobs with the label on
@@ -84,7 +88,7 @@ func LoadConfig(path string) (Config, error) {
 }
 
 // settings are the keys of the configuration.
-var settings = [...]string{"listen", "hosts", "slots", "labels", "keep_workspaces", "keep_failed", "serving", "stage_port", "actions", "artifacts", "caches", "max_upload", "oidc", "permissions", "untrusted"}
+var settings = [...]string{"listen", "hosts", "url", "slots", "labels", "keep_workspaces", "keep_failed", "serving", "stage_port", "actions", "artifacts", "caches", "max_upload", "oidc", "permissions", "untrusted"}
 
 // configError says in words what the reader of YAML does not like.
 func configError(path string, err error) error {
@@ -134,6 +138,9 @@ func (c *Config) check(path string) error {
 	}
 	if err := c.checkResults(path); err != nil {
 		return err
+	}
+	if u, err := url.Parse(c.URL); c.URL != "" && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || u.RawQuery != "") {
+		return cairn.Errorf(cairn.CodeInvalid, "%s: url is %q", path, c.URL).WithHint("write it like https://cairn.example.com")
 	}
 	if c.Listen != "" {
 		return checkListen(c.Listen)

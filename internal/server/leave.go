@@ -59,6 +59,10 @@ func (s *Server) leaveWhenIdle(ctx context.Context) {
 			s.last.Store(time.Now().UnixNano()) // and of what is live
 			continue
 		}
+		if n, err := s.follows.Active(ctx); err != nil || n > 0 {
+			s.last.Store(time.Now().UnixNano()) // and of what is followed
+			continue
+		}
 		s.log.Info("leaving: idle", "after", idle)
 		s.leave()
 		return

@@ -25,6 +25,7 @@ import (
 	"github.com/cairn-ml/cairn/internal/cache"
 	"github.com/cairn-ml/cairn/internal/cas"
 	"github.com/cairn-ml/cairn/internal/deploy"
+	"github.com/cairn-ml/cairn/internal/follow"
 	"github.com/cairn-ml/cairn/internal/git"
 	"github.com/cairn-ml/cairn/internal/oci"
 	"github.com/cairn-ml/cairn/internal/oci/registry"
@@ -68,6 +69,7 @@ type Server struct {
 	caches  *cache.Service
 	results *actions.Service
 	pushes  *git.Server
+	follows *follow.Service
 	tools   python.Tools
 	notes   pushNotes
 	submits keyLocks
@@ -231,9 +233,10 @@ func (s *Server) wire(ctx context.Context) error {
 	s.engine = run.New(run.Options{
 		Store: s.store, Backend: &originals{s.backend, s.config.Actions.Original}, Resolver: &resolver{s}, Gates: newGates(s), Permissions: s.config.defaultPermissions(), Log: s.log,
 	})
+	s.openFollows()
 	s.pushes = s.host.Server(git.HandlerOptions{
 		Refs: s.store, Principal: func(ctx context.Context) string { return auth.Actor(ctx).Name },
-		Allow: allowGit, Create: s.createRepository, OnPush: s.onPush, Message: s.message,
+		Allow: s.allowGit, Create: s.createRepository, OnPush: s.onPush, Message: s.message, Elsewhere: s.isFollowed,
 	})
 	s.http = &http.Server{
 		Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
@@ -253,7 +256,7 @@ func (s *Server) handler() http.Handler {
 	mux.Handle(api.Prefix+"/", api.New(api.Options{
 		Version: s.o.Version, Workspace: Workspace, Rows: s.store, Control: s, Logs: s, Assets: s.assets, Blobs: s.blobs,
 		Tracer: s.tracer, Tracking: s.track, Images: s.images, Actions: s, People: s.people, System: s, Deploys: s.deploys, DeployRows: s.store, Pending: s, Leaving: s.leaving, Explain: store.Explain, Log: s.log,
-		Predictions: s.reports, Differ: s.differ, StageLogs: &stageLogs{s}, IDTokens: tokens,
+		Predictions: s.reports, Differ: s.differ, StageLogs: &stageLogs{s}, Follows: s.follows, IDTokens: tokens,
 	}))
 	mux.Handle("/.well-known/", api.WellKnown(tokens))
 	ml := mlflow.New(mlflow.Options{Track: s.track, Principal: auth.From, Log: s.log})
@@ -273,7 +276,7 @@ func (s *Server) handler() http.Handler {
 		URL: func() string { return s.url }, Home: s.o.Home, Allowed: func(ctx context.Context) error {
 			return auth.Check(ctx, auth.Need{Role: cairn.RoleReader})
 		}}))
-	return s.count(s.guard().Wrap(mux))
+	return s.count(s.withHooks(s.guard().Wrap(mux)))
 }
 
 // count keeps track of requests, for leaving when idle, and survives panics.
@@ -307,6 +310,11 @@ func (s *Server) serve() {
 	s.background(func() {
 		if err := s.deploys.Run(ctx); err != nil && ctx.Err() == nil {
 			s.log.Error("deployments ended", "error", err)
+		}
+	})
+	s.background(func() {
+		if err := s.follows.Run(ctx); err != nil && ctx.Err() == nil {
+			s.log.Error("following repositories ended", "error", err)
 		}
 	})
 	s.background(func() {
