@@ -66,12 +66,6 @@ func (b *builder) unbuilt(w *workflow.Workflow, j *workflow.Job, what string) {
 	at := func(t cairn.Template) cairn.Position {
 		return cairn.Position{File: w.Path, Line: t.Line, Column: t.Col}
 	}
-	if !j.Container.IsZero() && !emptyText(j.Container) {
-		b.notBuilt(at(j.Container), "its steps run on this host once container is taken away", "container of %s is not built: the job will fail", what)
-	}
-	if !j.Services.IsZero() {
-		b.notBuilt(at(j.Services), "start what it needs in a step of its own", "services of %s are not built: the job will fail", what)
-	}
 	if !j.Snapshot.IsZero() {
 		b.fail(CodeNotBuilt, at(j.Snapshot), "take snapshot: away; an image of your own is built in a step, with docker/build-push-action", "snapshot of %s is not built: no runner image is made here", what)
 	}
@@ -79,8 +73,6 @@ func (b *builder) unbuilt(w *workflow.Workflow, j *workflow.Job, what string) {
 
 func (b *builder) step(s *workflow.Step, what string) cairn.Step {
 	switch {
-	case strings.HasPrefix(s.Uses, "docker://"):
-		b.notBuilt(s.UsesPos, "", "actions that are container images are not built: %s will fail", s.Uses)
 	case strings.HasPrefix(s.Uses, "./"), strings.HasPrefix(s.Uses, "$/"):
 		b.notBuilt(s.UsesPos, "put its commands into run steps", "actions of the repository itself are not built: %s will fail", s.Uses)
 	}
@@ -95,9 +87,4 @@ func mergeDefaults(outer, inner cairn.RunDefaults) cairn.RunDefaults {
 		inner.WorkingDirectory = outer.WorkingDirectory
 	}
 	return inner
-}
-
-// emptyText reports whether t is written but empty: container: ” is none.
-func emptyText(t cairn.Template) bool {
-	return t.Kind == cairn.TemplateNull || t.Kind == cairn.TemplateString && t.Text == ""
 }

@@ -54,6 +54,9 @@ func (s *Server) listen(ctx context.Context) error {
 		return cairn.Errorf(cairn.CodeUnavailable, "cannot listen on the socket of the home: %w", err)
 	}
 	s.listeners = append(s.listeners, sock)
+	if err := s.listenForJobs(); err != nil {
+		return err
+	}
 	return s.writeRecorded(recorded{PID: os.Getpid(), Listen: listening, URL: s.url})
 }
 

@@ -21,6 +21,7 @@ import (
 	"github.com/cairn-ml/cairn/internal/git"
 	"github.com/cairn-ml/cairn/internal/runner"
 	"github.com/cairn-ml/cairn/internal/runner/action"
+	"github.com/cairn-ml/cairn/internal/runner/docker/inside"
 	"github.com/cairn-ml/cairn/internal/runner/host"
 	"github.com/cairn-ml/cairn/internal/runner/python"
 )
@@ -42,6 +43,8 @@ func Main(ctx context.Context, p Process) int {
 			return supervise(ctx, p)
 		case "_stage":
 			return stageMain(ctx, p)
+		case "_contained":
+			return inside.Main(p.Args[2:], p.Stderr)
 		case "_enter":
 			return enter.Main(ctx, p.Args[2:], p.Env, p.Stderr)
 		case "_pip":
@@ -135,7 +138,8 @@ func supervise(ctx context.Context, p Process) int {
 			}
 			return c
 		},
-		Ended: func(ctx context.Context) { wake(ctx, home, exe, p.Env) },
+		Containers: jobContainers(p.Env, exe),
+		Ended:      func(ctx context.Context) { wake(ctx, home, exe, p.Env) },
 	})
 }
 

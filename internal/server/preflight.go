@@ -123,9 +123,7 @@ func (s *Server) needs(ctx context.Context, c *code, p *cairn.Plan, r client.Run
 			"map the label to this machine in config.yaml: labels: {"+strings.Join(l.Labels, ": host, ")+": host}",
 			"no runner serves "+strings.Join(l.Labels, ", ")+": the job will wait for one")
 	}
-	for _, i := range q.Images {
-		n.add(i.Node, i.Pos, "preflight.container", "jobs run as processes of this machine for now", "containers are not built in: "+i.Name)
-	}
+	s.containerNeeds(ctx, q.Images, n)
 	s.secretNeeds(ctx, c, q, r, n)
 	s.pythonNeeds(ctx, q, n)
 	return n.out
