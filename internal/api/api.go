@@ -30,6 +30,14 @@ var (
 	admins  = auth.Need{Role: cairn.RoleAdmin}
 )
 
+// What operations need of a job's permissions, where GitHub has a scope for it. What
+// it has none for, artifacts, tracking and models, is always the job's.
+var (
+	readsPackages  = permit{"packages", cairn.PermissionRead}
+	writesPackages = permit{"packages", cairn.PermissionWrite}
+	deploys        = permit{"deployments", cairn.PermissionWrite}
+)
+
 // New makes the handler.
 func New(o Options) *API {
 	if o.Log == nil {
@@ -77,14 +85,33 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 type op struct {
 	method, path, id, summary string
 	need                      auth.Need
-	limit                     int64 // bytes of a body; 0: 1 MiB
+	permit                    permit // what a job needs of its permissions beside that
+	trusted                   bool   // not for a job of untrusted code
+	limit                     int64  // bytes of a body; 0: 1 MiB
+}
+
+// permit is a scope of a job's token with the level that an operation asks of it.
+type permit struct{ scope, level string }
+
+// allow answers an error unless who acts in ctx may do the operation.
+func (o *op) allow(ctx context.Context) error {
+	if err := auth.Check(ctx, o.need); err != nil {
+		return err
+	}
+	if o.trusted && auth.Actor(ctx).Untrusted {
+		return cairn.Errorf(cairn.CodeForbidden, "the run is of untrusted code: it may not do this")
+	}
+	if o.permit.scope == "" {
+		return nil
+	}
+	return auth.Permit(ctx, o.permit.scope, o.permit.level)
 }
 
 // route registers an operation with an answer.
 func route[I, O any](a *API, o op, fn func(context.Context, *I) (O, error)) {
 	type answer struct{ Body O }
 	huma.Register(a.huma, operation(o, http.StatusOK), func(ctx context.Context, in *I) (*answer, error) {
-		if err := auth.Check(ctx, o.need); err != nil {
+		if err := o.allow(ctx); err != nil {
 			return nil, a.edge(ctx, err)
 		}
 		out, err := fn(ctx, in)
@@ -98,7 +125,7 @@ func route[I, O any](a *API, o op, fn func(context.Context, *I) (O, error)) {
 // routeDo registers an operation whose answer is that it is done.
 func routeDo[I any](a *API, o op, fn func(context.Context, *I) error) {
 	huma.Register(a.huma, operation(o, http.StatusNoContent), func(ctx context.Context, in *I) (*struct{}, error) {
-		if err := auth.Check(ctx, o.need); err != nil {
+		if err := o.allow(ctx); err != nil {
 			return nil, a.edge(ctx, err)
 		}
 		if err := fn(ctx, in); err != nil {
@@ -124,7 +151,7 @@ func (a *API) raw(o op, fn func(http.ResponseWriter, *http.Request) error) {
 		Responses: map[string]*huma.Response{"200": {Description: "a stream"}},
 	})
 	a.mux.HandleFunc(o.method+" "+Prefix+o.path, func(w http.ResponseWriter, r *http.Request) {
-		err := auth.Check(r.Context(), o.need)
+		err := o.allow(r.Context())
 		if err == nil {
 			err = fn(w, r)
 		}
