@@ -56,6 +56,7 @@ func New(o Options) *API {
 	a.assetRoutes()
 	a.blobRoutes()
 	a.jobRoutes()
+	a.cacheRoutes()
 	a.actionRoutes()
 	a.trackingRoutes()
 	a.imageRoutes()

@@ -33,6 +33,8 @@ func (a *API) jobRoutes() {
 				Files     int64        `json:"files" minimum:"0"`
 				ExpiresAt time.Time    `json:"expires_at,omitzero"`
 				Overwrite bool         `json:"overwrite,omitempty"`
+				// MediaType is set for a single file that is kept as it is.
+				MediaType string `json:"media_type,omitempty" maxLength:"200"`
 			}
 		}) (*cairn.Artifact, error) {
 			p, err := jobsOnly(ctx)
@@ -44,10 +46,21 @@ func (a *API) jobRoutes() {
 			if err != nil {
 				return nil, err
 			}
-			return a.o.Assets.CreateArtifact(ctx, cairn.Artifact{
+			made := cairn.Artifact{
 				Run: p.Run, Attempt: p.Attempt, Job: p.Job, Name: b.Name, Digest: b.Digest, Size: info.Size, Files: info.Files,
 				ExpiresAt: b.ExpiresAt,
-			}, b.Overwrite, p)
+			}
+			if b.MediaType != "" {
+				es, err := a.o.Blobs.ReadTree(ctx, b.Digest)
+				if err != nil {
+					return nil, err
+				}
+				if len(es) != 1 || es[0].Mode == cairn.ModeDir || es[0].Name != b.Name {
+					return nil, cairn.Errorf(cairn.CodeInvalid, "an artifact with a media type is one file of its name")
+				}
+				made.MediaType, made.Archive, made.ArchiveSize = b.MediaType, es[0].Digest, es[0].Size
+			}
+			return a.o.Assets.CreateArtifact(ctx, made, b.Overwrite, p)
 		})
 	routeDo(a, op{method: "POST", path: "/job/uses", id: "use-artifact", summary: "Record that the calling job took an artifact", need: makers},
 		func(ctx context.Context, in *struct {

@@ -65,6 +65,8 @@ type Assets interface {
 	CreateArtifact(ctx context.Context, a cairn.Artifact, overwrite bool, actor cairn.Principal) (*cairn.Artifact, error)
 	Artifacts(ctx context.Context, run cairn.RunID) ([]cairn.Artifact, error)
 	UseArtifact(ctx context.Context, ref cairn.Ref, actor cairn.Principal) (*cairn.Artifact, error)
+	ArtifactByID(ctx context.Context, id int64) (*cairn.Artifact, error)
+	DeleteArtifact(ctx context.Context, a cairn.Artifact, actor cairn.Principal) error
 }
 
 // Blobs are stored bytes; *cas.Store satisfies it.
@@ -102,6 +104,7 @@ type Options struct {
 	Control   Control
 	Logs      Logs
 	Assets    Assets
+	Caches    Caches
 	Blobs     Blobs
 	Tracer    Tracer
 	Tracking  Tracking

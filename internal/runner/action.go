@@ -47,6 +47,12 @@ type PostAction interface {
 	Post(ctx context.Context, c *StepContext) error
 }
 
+// PostCondition is a PostAction whose Post runs only under a condition, as post-if
+// of an action.yml says it; without one it is always().
+type PostCondition interface {
+	PostIf() string
+}
+
 // Registry finds native actions. It is called before the job's first step for
 // every `uses`, so that a missing one fails the job before anything ran.
 type Registry interface {

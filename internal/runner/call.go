@@ -109,7 +109,12 @@ func (n native) has(_ *call, s stage) bool {
 	return s == stageMain || s == stagePost && ok
 }
 
-func (native) when(stage) string { return "always()" }
+func (n native) when(s stage) string {
+	if p, ok := n.action.(PostCondition); ok && s == stagePost {
+		return p.PostIf()
+	}
+	return "always()"
+}
 
 func (n native) run(ctx context.Context, st *step, env *expr.Env) error {
 	if st.stage == stagePost {

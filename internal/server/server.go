@@ -254,7 +254,7 @@ func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
 	tokens := &idTokens{auth.NewIssuer(s.store, s.people.Key(), s.issuerURL, nil), s}
 	mux.Handle(api.Prefix+"/", api.New(api.Options{
-		Version: s.o.Version, Workspace: Workspace, Rows: s.store, Control: s, Logs: s, Assets: s.assets, Blobs: s.blobs,
+		Version: s.o.Version, Workspace: Workspace, Rows: s.store, Control: s, Logs: s, Assets: s.assets, Caches: s.caches, Blobs: s.blobs,
 		Tracer: s.tracer, Tracking: s.track, Images: s.images, Actions: s, People: s.people, System: s, Deploys: s.deploys, DeployRows: s.store, Pending: s, Leaving: s.leaving, Explain: store.Explain, Log: s.log,
 		Predictions: s.reports, Differ: s.differ, StageLogs: &stageLogs{s}, Follows: s.follows, IDTokens: tokens,
 	}))

@@ -15,15 +15,7 @@ func (c *Client) Ping(ctx context.Context) error { return c.ping(ctx) }
 
 // CreateArtifact records a tree under the artifact's name for the job's run.
 func (c *Client) CreateArtifact(ctx context.Context, a cairn.Artifact) (cairn.Artifact, error) {
-	b := map[string]any{"name": a.Name, "digest": a.Digest, "size": a.Size, "files": a.Files}
-	if !a.ExpiresAt.IsZero() {
-		b["expires_at"] = a.ExpiresAt
-	}
-	out, err := call[cairn.Artifact](ctx, c, http.MethodPost, "/job/artifacts", b, idempotent)
-	if err != nil {
-		return cairn.Artifact{}, err
-	}
-	return *out, nil
+	return c.createArtifact(ctx, a, false)
 }
 
 // UseArtifact links the job to an artifact that it has taken.

@@ -2,7 +2,6 @@ package action
 
 import (
 	"context"
-	"fmt"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -14,96 +13,159 @@ import (
 	"github.com/cairn-ml/cairn/internal/runner"
 )
 
-func downloadInputs() []string {
-	return []string{"name", "artifact-ids", "path", "pattern", "merge-multiple", "github-token", "repository", "run-id", "digest-mismatch", "skip-decompress"}
-}
-
-// download is actions/download-artifact.
+// download is actions/download-artifact. Version 1 wants a name, which is also the
+// folder; versions 2 and 3 take one by name, or all into folders of their names; from
+// 4 on there are patterns, ids and other runs; from 8 on a zip may stay one.
 type download struct{ major int }
+
+// runReader is a server that tells of runs.
+type runReader interface {
+	Run(ctx context.Context, id cairn.RunID) (*cairn.Run, error)
+}
 
 // Run does the step.
 func (a *download) Run(ctx context.Context, c *runner.StepContext) error {
-	dir := c.Dirs.Workspace
-	switch p := c.Input("path"); {
-	case p == "~" || strings.HasPrefix(p, "~/"):
-		dir = filepath.Join(c.Dirs.Home, p[1:])
-	case filepath.IsAbs(p):
-		dir = filepath.Clean(p)
-	default:
-		dir = filepath.Join(dir, p)
-	}
-	merge, err := boolInput(c, "merge-multiple", false)
+	dir, err := a.target(c)
 	if err != nil {
 		return err
 	}
-	run := c.Spec.Run
-	if v := c.Input("run-id"); v != "" {
-		n, err := strconv.ParseInt(v, 10, 64)
-		if err != nil || n < 1 {
-			return cairn.Errorf(cairn.CodeInvalid, "input 'run-id' is %q", v).WithHint("a run's number, as cairn run list shows it")
-		}
-		run = cairn.RunID(n)
-	}
-	if r := c.Input("repository"); r != "" && !strings.EqualFold(r, c.Spec.Code.Repository) {
-		return cairn.Errorf(cairn.CodeUnsupported, "repository %q is not this one (%s)", r, c.Spec.Code.Repository).
-			WithHint("artifacts of other repositories cannot be taken for now")
+	run, err := a.run(ctx, c)
+	if err != nil {
+		return err
 	}
 	all, err := c.Server.Artifacts(ctx, run)
 	if err != nil {
 		return err
 	}
-	all = newest(all)
-	name, pattern, ids := c.Input("name"), c.Input("pattern"), c.Input("artifact-ids")
-	if name != "" && ids != "" {
-		return cairn.Errorf(cairn.CodeInvalid, "inputs 'name' and 'artifact-ids' cannot be used together")
+	take, flat, err := a.choose(c, run, newest(all))
+	if err != nil {
+		return err
 	}
-	var take []cairn.Artifact
-	flat := merge
-	switch {
-	case name != "":
-		i := slices.IndexFunc(all, func(x cairn.Artifact) bool { return x.Name == name })
-		if i < 0 {
-			return missingArtifact(run, name, all)
-		}
-		take, flat = all[i:i+1], true
-	case ids != "":
-		if take, err = byID(ids, all); err != nil {
-			return err
-		}
-		flat = flat || a.major >= 5 && len(take) == 1
-	default:
-		for _, x := range all {
-			if pattern == "" || doublestar.MatchUnvalidated(pattern, x.Name) {
-				take = append(take, x)
-			}
-		}
-		if len(take) == 0 {
-			c.Warn("run %d has no artifact%s", run, map[bool]string{true: "", false: fmt.Sprintf(" that matches '%s'; there are: %s", pattern, names(all))}[pattern == ""])
-		}
+	packed, err := a.eighth(c)
+	if err != nil {
+		return err
 	}
 	for _, x := range take {
-		if now := c.Now(); !x.ExpiresAt.IsZero() && now.After(x.ExpiresAt) {
-			return cairn.Errorf(cairn.CodeNotFound, "artifact %q of run %d has expired on %s", x.Name, run, x.ExpiresAt.Format("2006-01-02"))
-		}
 		to := dir
 		if !flat {
 			to = filepath.Join(dir, x.Name)
 		}
-		if err := c.Server.DownloadTree(ctx, x.Digest, to); err != nil {
+		if packed {
+			err = bringPacked(ctx, c, x, to)
+		} else {
+			err = bring(ctx, c, x, to)
+		}
+		if err != nil {
 			return err
 		}
-		if err := c.Server.UseArtifact(ctx, cairn.ArtifactRef(x.Run, x.Attempt, x.Name)); err != nil {
-			return err
-		}
-		c.Logf("Artifact %s of run %d: %d files, %d bytes, %s, into %s", x.Name, x.Run, x.Files, x.Size, x.Digest, to)
+		c.Logf("Artifact %s of run %d: %s, %d bytes, %s, into %s", x.Name, x.Run, fileCount(int(x.Files)), x.Size, x.Digest, to)
+	}
+	if len(take) > 1 {
+		c.Logf("Total of %d artifact(s) downloaded", len(take))
 	}
 	c.SetOutput("download-path", dir)
 	return nil
 }
 
+// target is the folder that the step names.
+func (a *download) target(c *runner.StepContext) (string, error) {
+	p := c.Input("path")
+	if a.major == 1 {
+		if c.Input("name") == "" {
+			return "", missingInput("name")
+		}
+		if p == "" {
+			p = c.Input("name")
+		}
+	}
+	switch {
+	case p == "~" || strings.HasPrefix(p, "~/"):
+		return filepath.Join(c.Dirs.Home, p[1:]), nil
+	case filepath.IsAbs(p):
+		return filepath.Clean(p), nil
+	}
+	return filepath.Join(c.Dirs.Workspace, p), nil
+}
+
+// run is whose artifacts are taken: another one's where the step names it. The job's
+// own token will do; the original wants one in github-token for that.
+func (a *download) run(ctx context.Context, c *runner.StepContext) (cairn.RunID, error) {
+	run := c.Spec.Run
+	if v := c.Input("run-id"); v != "" {
+		n, err := strconv.ParseInt(v, 10, 64)
+		if err != nil || n < 1 {
+			return 0, cairn.Errorf(cairn.CodeInvalid, "input 'run-id' is %q", v).WithHint("a run's number, as cairn run list shows it")
+		}
+		run = cairn.RunID(n)
+	}
+	repo := c.Input("repository")
+	if repo == "" {
+		repo = c.Spec.Code.Repository
+	} else if owner, name, ok := strings.Cut(repo, "/"); !ok || owner == "" || name == "" || strings.Contains(name, "/") {
+		return 0, cairn.Errorf(cairn.CodeInvalid, "Invalid repository: '%s'. Must be in format owner/repo", repo)
+	}
+	if run == c.Spec.Run {
+		if !strings.EqualFold(repo, c.Spec.Code.Repository) {
+			return 0, cairn.Errorf(cairn.CodeInvalid, "repository is %s, and run %d is this one, of %s", repo, run, c.Spec.Code.Repository).
+				WithHint("name the run of the other repository with run-id")
+		}
+		return run, nil
+	}
+	r, ok := c.Server.(runReader)
+	if !ok {
+		return run, nil
+	}
+	other, err := r.Run(ctx, run)
+	if err != nil {
+		return 0, err
+	}
+	if !strings.EqualFold(other.Repository, repo) {
+		return 0, cairn.Errorf(cairn.CodeNotFound, "run %d is not of %s but of %s", run, repo, other.Repository).
+			WithHint("repository: %s", other.Repository)
+	}
+	return run, nil
+}
+
+// choose picks the artifacts; flat says that they go into the folder itself.
+func (a *download) choose(c *runner.StepContext, run cairn.RunID, all []cairn.Artifact) (take []cairn.Artifact, flat bool, err error) {
+	merge, err := boolInput(c, "merge-multiple", false)
+	if err != nil {
+		return nil, false, err
+	}
+	name, pattern, ids := c.Input("name"), c.Input("pattern"), c.Input("artifact-ids")
+	switch {
+	case name != "" && ids != "":
+		return nil, false, cairn.Errorf(cairn.CodeInvalid, "Inputs 'name' and 'artifact-ids' cannot be used together. Please specify only one.")
+	case name != "":
+		i := slices.IndexFunc(all, func(x cairn.Artifact) bool { return x.Name == name })
+		if i < 0 {
+			return nil, false, missingArtifact(run, name, all)
+		}
+		return all[i : i+1], true, nil
+	case ids != "":
+		take, err := byID(ids, all)
+		return take, merge || a.major >= 5 && len(take) == 1, err
+	}
+	for _, x := range all {
+		if x.Gone == "" && (pattern == "" || doublestar.MatchUnvalidated(pattern, x.Name)) {
+			take = append(take, x)
+		}
+	}
+	switch {
+	case len(take) > 0:
+	case a.major < 4:
+		return nil, false, cairn.Errorf(cairn.CodeNotFound, "Unable to find any artifacts for the associated workflow")
+	case pattern == "":
+		c.Warn("run %d has no artifact", run)
+	default:
+		c.Warn("run %d has no artifact that matches '%s'; there are: %s", run, pattern, names(all))
+	}
+	return take, merge, nil
+}
+
 // newest keeps the artifact of the newest attempt of each name, sorted by name.
 func newest(all []cairn.Artifact) []cairn.Artifact {
-	all = slices.Clone(all)
+	all = slices.DeleteFunc(slices.Clone(all), func(x cairn.Artifact) bool { return x.Gone == cairn.ArtifactDeleted })
 	slices.SortStableFunc(all, func(a, b cairn.Artifact) int {
 		if c := strings.Compare(a.Name, b.Name); c != 0 {
 			return c
@@ -116,13 +178,18 @@ func newest(all []cairn.Artifact) []cairn.Artifact {
 func byID(ids string, all []cairn.Artifact) ([]cairn.Artifact, error) {
 	var out []cairn.Artifact
 	for _, id := range strings.FieldsFunc(ids, func(r rune) bool { return r == ',' || r == ' ' || r == '\n' }) {
-		i := slices.IndexFunc(all, func(x cairn.Artifact) bool {
-			return strconv.FormatInt(artifactID(cairn.ArtifactRef(x.Run, x.Attempt, x.Name)), 10) == id
-		})
+		n, err := strconv.ParseInt(id, 10, 64)
+		if err != nil {
+			return nil, cairn.Errorf(cairn.CodeInvalid, "Invalid artifact ID: '%s'. Must be a number.", id)
+		}
+		i := slices.IndexFunc(all, func(x cairn.Artifact) bool { return x.ID == n })
 		if i < 0 {
 			return nil, cairn.Errorf(cairn.CodeNotFound, "no artifact of this run has the id %q", id)
 		}
 		out = append(out, all[i])
+	}
+	if len(out) == 0 {
+		return nil, cairn.Errorf(cairn.CodeInvalid, "No valid artifact IDs provided in 'artifact-ids' input")
 	}
 	return out, nil
 }

@@ -50,13 +50,11 @@ type definition struct {
 }
 
 func definitions() []definition {
-	return []definition{
+	all := []definition{
 		shown("actions/checkout", 7, checkoutSurface(), func(d Deps, major int) runner.Action { return &checkout{d, major} }),
-		{Info{"actions/download-artifact", []int{3, 4, 5, 6, 7}, downloadInputs()}, func(_ Deps, major int) runner.Action { return &download{major} }, nil},
 		shown("actions/github-script", 9, githubScriptSurface(), func(d Deps, major int) runner.Action { return &githubScript{d, major} }),
 		shown("actions/setup-node", 7, setupNodeSurface(), func(d Deps, major int) runner.Action { return &setupNode{d, major} }),
 		shown("actions/setup-python", 7, setupPythonSurface(), func(d Deps, major int) runner.Action { return &setupPython{d, major} }),
-		{Info{"actions/upload-artifact", []int{3, 4, 5, 6, 7}, uploadInputs()}, func(_ Deps, major int) runner.Action { return &upload{major} }, nil},
 		shown("azure/docker-login", 2, azureLoginSurface(), func(Deps, int) runner.Action { return &login{azure: true} }),
 		shown("docker/build-push-action", 7, buildPushSurface(), func(d Deps, major int) runner.Action { return &buildPush{d, major} }),
 		shown("docker/login-action", 4, loginSurface(), func(Deps, int) runner.Action { return &login{} }),
@@ -64,6 +62,9 @@ func definitions() []definition {
 		shown("docker/setup-buildx-action", 4, buildxSurface(), func(Deps, int) runner.Action { return setupBuildx{} }),
 		shown("docker/setup-qemu-action", 4, qemuSurface(), func(Deps, int) runner.Action { return setupQEMU{} }),
 	}
+	all = append(all, keeping()...)
+	slices.SortFunc(all, func(a, b definition) int { return strings.Compare(a.Name, b.Name) })
+	return all
 }
 
 // shown is an action with the versions 1 to newest.
@@ -175,6 +176,14 @@ type checkedPost struct {
 // Post does it.
 func (a checkedPost) Post(ctx context.Context, c *runner.StepContext) error {
 	return a.post.Post(ctx, c)
+}
+
+// PostIf is the condition of it.
+func (a checkedPost) PostIf() string {
+	if p, ok := a.post.(runner.PostCondition); ok {
+		return p.PostIf()
+	}
+	return "always()"
 }
 
 // boolInput reads a boolean as the toolkit does (YAML 1.2 core schema).
