@@ -32,17 +32,6 @@ func newBridge(socket string) *bridge {
 	return &bridge{socket: socket, slots: make(chan struct{}, maxCarried)}
 }
 
-// onGateway listens on the gateway of the job's network; that fails where the
-// gateway is not of this machine.
-func (b *bridge) onGateway(ip string) (address string, err error) {
-	l, err := net.Listen("tcp", net.JoinHostPort(ip, "0"))
-	if err != nil {
-		return "", err
-	}
-	b.serve(l)
-	return l.Addr().String(), nil
-}
-
 // onSocket listens on a socket in a folder that the container sees.
 func (b *bridge) onSocket(dir, name string) error {
 	l, err := listenUnix(dir, name)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -56,7 +57,8 @@ type Options struct {
 
 // Session runs the containers of one job. Its methods may be called concurrently.
 type Session struct {
-	o Options
+	o        Options
+	listenOn func(address string) (net.Listener, error)
 
 	mu      sync.Mutex // of what follows
 	engine  *Engine
@@ -83,7 +85,10 @@ func New(o Options) *Session {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Session{o: o, to: rewriter{from: hostPort(o.URL)}}
+	return &Session{
+		o: o, to: rewriter{from: hostPort(o.URL)},
+		listenOn: func(a string) (net.Listener, error) { return net.Listen("tcp", a) },
+	}
 }
 
 // connect reaches the engine, once.
@@ -238,8 +243,9 @@ func (s *Session) listen(log io.Writer) {
 	}
 	s.bridge = newBridge(s.o.Socket)
 	if _, err := netip.ParseAddr(s.gateway); err == nil {
-		if address, err := s.bridge.onGateway(s.gateway); err == nil {
-			s.to.to = address
+		if l, err := s.listenOn(net.JoinHostPort(s.gateway, "0")); err == nil {
+			s.bridge.serve(l)
+			s.to.to = l.Addr().String()
 			return
 		}
 	}
