@@ -158,9 +158,9 @@ func TestRegistry(t *testing.T) {
 		"docker/build-push-action@v9":                     "version v9 is not built in",
 		"docker/meta-action@v5":                           "did you mean docker/metadata-action?",
 		"docker/scout-action@v1":                          "not built in",
-		"./.github/actions/own":                           "only built-in actions",
-		"docker://alpine:3":                               "only built-in actions",
-		"actions/checkout":                                "only built-in actions",
+		"./.github/actions/own":                           "not the name of a built-in action",
+		"docker://alpine:3":                               "not the name of a built-in action",
+		"actions/checkout":                                "not the name of a built-in action",
 	} {
 		err := Supported(uses)
 		got := ""

@@ -137,7 +137,11 @@ func realExec(c *runner.StepContext) func(context.Context, runner.Process) (int,
 		if env == nil {
 			env = c.Env
 		}
-		cmd := exec.CommandContext(ctx, p.Args[0], p.Args[1:]...)
+		program := p.Args[0]
+		if found := lookPath(program, env["PATH"]); found != "" {
+			program = found
+		}
+		cmd := exec.CommandContext(ctx, program, p.Args[1:]...)
 		for k, v := range env {
 			cmd.Env = append(cmd.Env, k+"="+v)
 		}

@@ -114,7 +114,7 @@ func Supported(uses string) error {
 func find(uses string) (definition, int, error) {
 	m := usesRE.FindStringSubmatch(strings.TrimSpace(uses))
 	if m == nil {
-		return definition{}, 0, cairn.Errorf(cairn.CodeUnsupported, "%s: only built-in actions can be used for now", uses).
+		return definition{}, 0, cairn.Errorf(cairn.CodeUnsupported, "%s is not the name of a built-in action", uses).
 			WithHint("built in are %s", list())
 	}
 	name, ref := m[1], m[2]
@@ -140,11 +140,10 @@ func find(uses string) (definition, int, error) {
 				WithHint("built in are %s", versions(d.Info))
 		}
 	}
-	if strings.HasPrefix(strings.ToLower(name), "actions/cache") {
-		return definition{}, 0, cairn.Errorf(cairn.CodeUnsupported, "%s is not built in yet", uses).
-			WithHint("for packages it is not needed: setup-python shares wheels between jobs; take the step out")
+	e := cairn.Errorf(cairn.CodeUnsupported, "%s is not built in", uses)
+	if more := Instead(name); more != "" {
+		return definition{}, 0, e.WithHint("%s", more)
 	}
-	e := cairn.Errorf(cairn.CodeUnsupported, "%s is not built in, and actions cannot be fetched for now", uses)
 	if near := cairn.Nearest(name, known); near != "" {
 		return definition{}, 0, e.WithHint("did you mean %s? Built in are %s", near, list())
 	}

@@ -60,7 +60,10 @@ func (a *setupNode) Run(ctx context.Context, c *runner.StepContext) error {
 			return err
 		}
 	}
-	return a.cache(ctx, c)
+	if err := a.cache(c); err != nil {
+		return err
+	}
+	return addMatchers(ctx, c, "node.json", nodeMatchers)
 }
 
 // wanted is the version that is asked for; "" is the one on PATH.

@@ -1,7 +1,6 @@
 package action
 
 import (
-	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -31,7 +30,7 @@ func packageManagers() map[string]packageManager {
 // cache lets the package manager keep what it downloads beside the job, by
 // repository: nothing is packed and unpacked, and what is there is checked by the
 // hashes of the lock file, as by the original.
-func (a *setupNode) cache(_ context.Context, c *runner.StepContext) error {
+func (a *setupNode) cache(c *runner.StepContext) error {
 	name := c.Input("cache")
 	asked := name != ""
 	if !asked && a.major >= 5 {

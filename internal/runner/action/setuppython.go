@@ -52,7 +52,7 @@ func (a *setupPython) Run(ctx context.Context, c *runner.StepContext) error {
 		}
 		spec.Pre = spec.Pre || pre
 		spec.FreeThreaded = spec.FreeThreaded || ft
-		if py, err = tools.Find(ctx, spec, c.Input("architecture")); err != nil {
+		if py, err = tools.Find(ctx, spec, a.architecture(c)); err != nil {
 			return err
 		}
 		c.Logf("Python %s: %s %s (%s)", text, py.Version, py.Path, py.Source)
@@ -63,17 +63,19 @@ func (a *setupPython) Run(ctx context.Context, c *runner.StepContext) error {
 		return err
 	}
 	c.SetOutput("python-version", py.Version.String())
-	c.SetOutput("python-path", venv.Python)
-	c.SetOutput("cache-hit", "false")
-	if v := c.Input("cache"); v != "" {
-		if !slices.Contains([]string{"pip", "pipenv", "poetry"}, v) {
-			return cairn.Errorf(cairn.CodeInvalid, "input 'cache' is %q", v).WithHint("allowed are pip, pipenv and poetry")
-		}
-		if v == "pip" {
-			c.Logf("cache: pip needs nothing here: wheels are shared between jobs")
-		} else {
-			c.Logf("cache: %s is not kept between jobs; wheels that pip installs are", v)
-		}
+	if a.major >= 4 {
+		c.SetOutput("python-path", venv.Python)
+	}
+	if err := a.cache(c); err != nil {
+		return err
+	}
+	if check, err := boolInput(c, "check-latest", false); err != nil {
+		return err
+	} else if check {
+		c.Logf("check-latest: the newest that is on this machine is taken")
+	}
+	if c.Input("mirror") != "" {
+		c.Logf("mirror has no effect: Pythons are those of this machine, or uv fetches them from where it is told to")
 	}
 	c.SaveState(stateVenv, venv.Dir)
 	c.SaveState(statePython, py.Path)
@@ -85,7 +87,55 @@ func (a *setupPython) Run(ctx context.Context, c *runner.StepContext) error {
 		c.SetEnv("PKG_CONFIG_PATH", filepath.Join(filepath.Dir(filepath.Dir(py.Path)), "lib", "pkgconfig"))
 		c.AddPath(bin)
 	}
-	return a.extraPip(ctx, c, venv)
+	if err := a.extraPip(ctx, c, venv); err != nil {
+		return err
+	}
+	return addMatchers(ctx, c, "python.json", pythonMatchers)
+}
+
+// architecture is what the step asks for; the first version's default was that of
+// GitHub's machines, not of this one.
+func (a *setupPython) architecture(c *runner.StepContext) string {
+	if arch := c.Input("architecture"); a.major != 1 || arch != "x64" {
+		return arch
+	}
+	return ""
+}
+
+// cache lets pipenv and poetry keep what they download beside the job, by repository.
+// pip needs nothing: wheels are shared between jobs anyway.
+func (a *setupPython) cache(c *runner.StepContext) error {
+	tool, hit := c.Input("cache"), false
+	switch tool {
+	case "":
+	case "pip":
+		c.Logf("cache: pip needs nothing here: wheels are shared between jobs")
+	case "pipenv", "poetry":
+		if foreign(c) {
+			c.Logf("cache: %s starts empty: the code of a fork shares no cache", tool)
+			break
+		}
+		dir := filepath.Join(c.Dirs.Cache, tool, filepath.FromSlash(strings.ToLower(c.Spec.Code.Repository)))
+		entries, err := os.ReadDir(dir)
+		hit = err == nil && len(entries) > 0
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return cairn.Errorf(cairn.CodeFailed, "the cache cannot be made: %w", err)
+		}
+		if tool == "poetry" {
+			c.SetEnv("POETRY_CACHE_DIR", dir)
+			// Environments are below the cache unless they are told where to be: they are the job's.
+			c.SetEnv("POETRY_VIRTUALENVS_PATH", filepath.Join(c.Dirs.Temp, "_python", "poetry"))
+		} else {
+			c.SetEnv("PIPENV_CACHE_DIR", dir)
+		}
+		c.Logf("cache: %s keeps its downloads between the jobs of %s", tool, c.Spec.Code.Repository)
+	default:
+		return cairn.Errorf(cairn.CodeInvalid, "Caching for '%s' is not supported", tool).WithHint("allowed are pip, pipenv and poetry")
+	}
+	if a.major >= 2 {
+		c.SetOutput("cache-hit", fmt.Sprint(hit))
+	}
+	return nil
 }
 
 // wanted lists the versions that are asked for.

@@ -102,7 +102,7 @@ func TestSetupPythonRefuses(t *testing.T) {
 		{[]string{"python-version", "pypy3.9"}, cairn.CodeUnsupported, "only CPython"},
 		{[]string{"python-version", "3.11\nnonsense"}, cairn.CodeInvalid, "not a version"},
 		{[]string{"python-version", "3.11", "architecture", "x86"}, cairn.CodeNotFound, "this machine is"},
-		{[]string{"python-version", "3.11", "cache", "npm"}, cairn.CodeInvalid, "cache"},
+		{[]string{"python-version", "3.11", "cache", "npm"}, cairn.CodeInvalid, "Caching for 'npm'"},
 		{[]string{"python-version-file", "none.txt"}, cairn.CodeNotFound, "doesn't exist"},
 		{[]string{"python-version-file", "../x"}, cairn.CodeInvalid, "not under the workspace"},
 	} {
