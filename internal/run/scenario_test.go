@@ -33,6 +33,7 @@ type setup struct {
 	// Conditions shows the condition of each job as it was evaluated.
 	Conditions bool
 	CancelAt   string   `yaml:"cancel-at"` // once this job runs
+	Force      bool     // and asked for again at once
 	Order      []string // who ends first, of those that run
 	Ends       map[string]struct {
 		Conclusion cairn.Conclusion
@@ -165,7 +166,7 @@ func play(t *testing.T, p *cairn.Plan, set *setup) string {
 		log()
 		for _, path := range s.running() {
 			if path == set.CancelAt {
-				s.state.Run.CancelBy = "ben"
+				s.state.Run.CancelBy, s.state.Run.Forced = "ben", set.Force
 			}
 		}
 		for key, a := range s.state.Approvals {
