@@ -90,6 +90,9 @@ func (s *Session) actionContainer(ctx context.Context, e *Engine, p runner.Conta
 		}
 		c.config.Image = img.ID
 	}
+	if img, err := e.ImageInspect(ctx, c.config.Image); err == nil && img.Config != nil && !isRoot(img.Config.User) {
+		openFiles(s.o.Host.Dirs())
+	}
 	env := map[string]string{}
 	for k, v := range p.Env {
 		if was, ok := machine[k]; ok && was == v && !strings.HasSuffix(strings.ToLower(k), "_proxy") || k == "PATH" {
@@ -115,6 +118,12 @@ func (s *Session) actionContainer(ctx context.Context, e *Engine, p runner.Conta
 	// What a job with a container calls its folders means the same here.
 	c.bind(workOf(dirs), "/__w", false)
 	return c, nil
+}
+
+// isRoot reports whether the user of an image is root.
+func isRoot(user string) bool {
+	name, _, _ := strings.Cut(user, ":")
+	return name == "" || name == "root" || name == "0"
 }
 
 // attend starts a container, carries its output and waits for its end.

@@ -95,6 +95,10 @@ func (s *Session) startJob(ctx context.Context, e *Engine, spec *runner.Containe
 		c.bind(node, externals+"/bin/node", true)
 	}
 	c.bind(s.o.Dir, agentDir, true)
+	// Others may enter, but not look around; the folder of the job keeps them out.
+	if err := os.Chmod(s.o.Dir, 0o711); err != nil {
+		return nil, err
+	}
 	l, err := listenUnix(s.o.Dir, agentName)
 	if err != nil {
 		return nil, fmt.Errorf("the line to the container cannot be opened: %w", err)
@@ -243,7 +247,7 @@ func (m *machine) Exec(ctx context.Context, p runner.Process) (int, error) {
 		return 0, err
 	}
 	if m.open {
-		m.openFiles()
+		openFiles(m.dirs)
 	}
 	if p.Dir == "" {
 		p.Dir = m.dirs.Workspace
@@ -329,10 +333,10 @@ func (m *machine) giveBack(ctx context.Context) {
 	}
 }
 
-// openFiles lets the user of the container work with the job's files. Nobody else
+// openFiles lets the user of a container work with the job's files. Nobody else
 // gets at them: the folder of the job lets only its owner in.
-func (m *machine) openFiles() {
-	for _, dir := range []string{workOf(m.dirs), m.dirs.Temp, m.dirs.Home, m.dirs.Files} {
+func openFiles(d runner.Dirs) {
+	for _, dir := range []string{workOf(d), d.Temp, d.Home, d.Files} {
 		_ = filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
 			if err != nil {
 				return nil

@@ -1,8 +1,10 @@
 package docker
 
 import (
+	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/cairn-ml/cairn/internal/runner"
@@ -78,12 +80,14 @@ func (ms mappings) out(p string) (string, bool) {
 // this host that a step was given means the same, under its own.
 func (ms mappings) mount(c *creation) {
 	// Outer folders before those in them.
-	for i := len(ms) - 1; i >= 0; i-- {
-		c.bind(ms[i].host, ms[i].inside, false)
-	}
-	for i := len(ms) - 1; i >= 0; i-- {
-		if base := filepath.Base(ms[i].host); base != "event.json" {
-			c.bind(ms[i].host, ms[i].host, false)
+	for _, m := range slices.Backward(ms) {
+		fi, err := os.Stat(m.host)
+		if err != nil {
+			continue // an event that nobody wrote
+		}
+		c.bind(m.host, m.inside, false)
+		if fi.IsDir() {
+			c.bind(m.host, m.host, false)
 		}
 	}
 }
