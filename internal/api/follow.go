@@ -60,8 +60,8 @@ func (a *API) followRoutes() {
 		})
 	route(a, op{method: "PATCH", path: "/follow", id: "set-follow", summary: "Change how a repository is followed", need: admins},
 		func(ctx context.Context, in *struct {
-			followQuery
-			Body followBody
+			Repository string `query:"repository" required:"true" maxLength:"255"`
+			Body       followBody
 		}) (*client.Followed, error) {
 			if err := sshKeyOf(ctx, in.Body.SSHKey); err != nil {
 				return nil, err

@@ -61,6 +61,19 @@ func (s *Server) isFollowed(ctx context.Context, repo string) (bool, error) {
 	return at != "", err
 }
 
+// sourceOf is where a repository lies that is followed, or was: what it ran came
+// from there.
+func (s *Server) sourceOf(ctx context.Context, repo string) (string, error) {
+	if at, err := s.follows.Following(ctx, repo); err != nil || at != "" {
+		return at, err
+	}
+	r, err := s.store.Repository(ctx, Workspace, repo)
+	if cairn.CodeOf(err) == cairn.CodeNotFound || err == nil && r.WorkDir != "" {
+		return "", nil
+	}
+	return r.Origin, err
+}
+
 // starter starts the runs of what happened elsewhere.
 type starter struct{ s *Server }
 

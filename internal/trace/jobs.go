@@ -185,6 +185,13 @@ func (w *walk) commit(n *cairn.TraceNode) ([]cairn.Link, error) {
 		fact(n, "author", c.Author+" <"+c.Email+">, "+stamp(c.Date))
 	}
 	fact(n, "repository", repo)
+	if w.Source != nil && repo != "" {
+		from, err := w.Source(w.ctx, repo)
+		if err != nil {
+			return nil, err
+		}
+		fact(n, "from", from)
+	}
 	fact(n, "sha", sha)
 	if !w.down {
 		return nil, nil

@@ -35,6 +35,9 @@ type Tracer struct {
 	// Commit finds a commit that nothing ran from, in the hosted repositories;
 	// nil when there are none.
 	Commit func(ctx context.Context, prefix string) ([]cairn.Commit, error)
+	// Source is where a repository lies that is followed, "" of another; nil: none is
+	// followed.
+	Source func(ctx context.Context, repository string) (string, error)
 	// Delivery reads images and what is served from them; nil: there is neither.
 	Delivery Delivery
 	// Prediction reads the record of an answer, with its report; nil: none is kept.
