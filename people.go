@@ -39,6 +39,9 @@ type Secret struct {
 	Sealed    []byte    `json:"-"`
 	By        string    `json:"by"`
 	UpdatedAt time.Time `json:"updated_at"`
+	// HiddenBy is the narrower scope whose value of this name is used instead; only
+	// listings of what a run would see fill it in.
+	HiddenBy Scope `json:"hidden_by,omitempty"`
 }
 
 // Variable is a plain configuration value.
@@ -48,6 +51,7 @@ type Variable struct {
 	Value     string    `json:"value"`
 	By        string    `json:"by"`
 	UpdatedAt time.Time `json:"updated_at"`
+	HiddenBy  Scope     `json:"hidden_by,omitempty"` // as of a Secret
 }
 
 // Principal is who acts: a user, or a job with its own token.

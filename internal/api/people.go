@@ -15,6 +15,7 @@ import (
 
 type scopeQuery struct {
 	Scope string `query:"scope" maxLength:"500"`
+	Seen  bool   `query:"seen" doc:"what a run of the scope would see: those of wider scopes too, with what hides them"`
 }
 
 type namedQuery struct {
@@ -47,6 +48,9 @@ func (a *API) peopleRoutes() {
 	people := a.o.People
 	route(a, op{method: "GET", path: "/secrets", id: "list-secrets", summary: "Secrets, without values", need: writers},
 		func(ctx context.Context, in *scopeQuery) ([]cairn.Secret, error) {
+			if in.Seen {
+				return people.SecretsSeen(ctx, cairn.Scope(in.Scope))
+			}
 			return orEmpty(people.Secrets(ctx, cairn.Scope(in.Scope)))
 		})
 	routeDo(a, op{method: "PUT", path: "/secrets", id: "set-secret", summary: "Keep a secret, encrypted", need: admins},
@@ -59,6 +63,9 @@ func (a *API) peopleRoutes() {
 		})
 	route(a, op{method: "GET", path: "/variables", id: "list-variables", summary: "Variables", need: writers},
 		func(ctx context.Context, in *scopeQuery) ([]cairn.Variable, error) {
+			if in.Seen {
+				return people.VariablesSeen(ctx, cairn.Scope(in.Scope))
+			}
 			return orEmpty(people.Variables(ctx, cairn.Scope(in.Scope)))
 		})
 	routeDo(a, op{method: "PUT", path: "/variables", id: "set-variable", summary: "Keep a variable", need: admins},

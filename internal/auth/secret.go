@@ -3,13 +3,17 @@ package auth
 import (
 	"context"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/cairn-ml/cairn"
 )
 
-// valueLimit bounds a secret or variable, as GitHub does.
-const valueLimit = 48 << 10
+// Limits of a scope, as GitHub has them.
+const (
+	valueLimit = 48 << 10 // bytes of a secret or variable
+	nameLimit  = 1000     // of each kind
+)
 
 var namePattern = regexp.MustCompile(`^[A-Z_][A-Z0-9_]*$`)
 
@@ -21,6 +25,14 @@ func (s *Service) SetSecret(ctx context.Context, scope cairn.Scope, name, value 
 	}
 	if value == "" {
 		return cairn.Errorf(cairn.CodeInvalid, "the value of the secret %s is empty", name)
+	}
+	scope = foldScope(scope)
+	have, err := s.store.Secrets(ctx, scope)
+	if err != nil {
+		return err
+	}
+	if len(have) >= nameLimit && !slices.ContainsFunc(have, func(x cairn.Secret) bool { return x.Name == name }) {
+		return tooMany("secrets", scope)
 	}
 	return s.putSecrets(ctx, scope, map[string]string{name: value})
 }
@@ -41,6 +53,11 @@ func (s *Service) putSecrets(ctx context.Context, scope cairn.Scope, values map[
 	return s.store.PutSecrets(ctx, xs, ch)
 }
 
+func tooMany(what string, scope cairn.Scope) error {
+	return cairn.Errorf(cairn.CodeTooLarge, "%s has %d %s already; no more are kept", scope, nameLimit, what).
+		WithHint("delete some, or keep several values in one, as JSON")
+}
+
 func namedRef(kind string, scope cairn.Scope, name string) cairn.Ref {
 	return cairn.NewRef(kind, string(scope)+"/"+name)
 }
@@ -50,13 +67,25 @@ func (s *Service) Secrets(ctx context.Context, scope cairn.Scope) ([]cairn.Secre
 	if scope == "" {
 		return s.store.Secrets(ctx)
 	}
-	return s.store.Secrets(ctx, scope)
+	return s.store.Secrets(ctx, foldScope(scope))
 }
 
 // DeleteSecret removes a secret.
 func (s *Service) DeleteSecret(ctx context.Context, scope cairn.Scope, name string) error {
 	name = strings.ToUpper(name)
-	return s.store.DeleteSecret(ctx, scope, name, recorded(Actor(ctx), "secret.deleted", namedRef("secret", scope, name), nil))
+	return bothSpellings(scope, func(scope cairn.Scope) error {
+		return s.store.DeleteSecret(ctx, scope, name, recorded(Actor(ctx), "secret.deleted", namedRef("secret", scope, name), nil))
+	})
+}
+
+// bothSpellings looks for what is to be removed under the name of an environment as
+// it is kept, then as it was asked for: an earlier Cairn kept that.
+func bothSpellings(scope cairn.Scope, remove func(cairn.Scope) error) error {
+	err := remove(foldScope(scope))
+	if cairn.CodeOf(err) == cairn.CodeNotFound && foldScope(scope) != scope {
+		return remove(scope)
+	}
+	return err
 }
 
 // SetVariable keeps a variable.
@@ -64,6 +93,14 @@ func (s *Service) SetVariable(ctx context.Context, scope cairn.Scope, name, valu
 	name, err := checkNamed("a variable", scope, name, value)
 	if err != nil {
 		return err
+	}
+	scope = foldScope(scope)
+	have, err := s.store.Variables(ctx, scope)
+	if err != nil {
+		return err
+	}
+	if len(have) >= nameLimit && !slices.ContainsFunc(have, func(x cairn.Variable) bool { return x.Name == name }) {
+		return tooMany("variables", scope)
 	}
 	by := Actor(ctx)
 	x := cairn.Variable{Scope: scope, Name: name, Value: value, By: by.Name, UpdatedAt: s.now().UTC()}
@@ -75,13 +112,15 @@ func (s *Service) Variables(ctx context.Context, scope cairn.Scope) ([]cairn.Var
 	if scope == "" {
 		return s.store.Variables(ctx)
 	}
-	return s.store.Variables(ctx, scope)
+	return s.store.Variables(ctx, foldScope(scope))
 }
 
 // DeleteVariable removes a variable.
 func (s *Service) DeleteVariable(ctx context.Context, scope cairn.Scope, name string) error {
 	name = strings.ToUpper(name)
-	return s.store.DeleteVariable(ctx, scope, name, recorded(Actor(ctx), "variable.deleted", namedRef("variable", scope, name), nil))
+	return bothSpellings(scope, func(scope cairn.Scope) error {
+		return s.store.DeleteVariable(ctx, scope, name, recorded(Actor(ctx), "variable.deleted", namedRef("variable", scope, name), nil))
+	})
 }
 
 // DropScope removes everything of a scope, with what it belongs to.

@@ -95,6 +95,7 @@ cairn trace model/digits:1`,
 		access.NewUser(k),
 		access.NewToken(k),
 		access.NewEnvironment(k),
+		access.NewOIDC(k),
 	)
 	add(groupSystem,
 		serve.New(k, o.Serve),

@@ -20,6 +20,11 @@ func (c *Client) Secrets(ctx context.Context, scope cairn.Scope) ([]cairn.Secret
 	return list[cairn.Secret](ctx, c, "/secrets", query("scope", string(scope)))
 }
 
+// SecretsSeen lists what a run of a scope would see: those of wider scopes too.
+func (c *Client) SecretsSeen(ctx context.Context, scope cairn.Scope) ([]cairn.Secret, error) {
+	return list[cairn.Secret](ctx, c, "/secrets", query("scope", string(scope), "seen", "true"))
+}
+
 // SetSecret keeps a secret, encrypted.
 func (c *Client) SetSecret(ctx context.Context, scope cairn.Scope, name, value string) error {
 	return c.do(ctx, http.MethodPut, "/secrets", map[string]string{"scope": string(scope), "name": name, "value": value}, nil, idempotent)
@@ -33,6 +38,11 @@ func (c *Client) DeleteSecret(ctx context.Context, scope cairn.Scope, name strin
 // Variables lists the variables of a scope (empty: all).
 func (c *Client) Variables(ctx context.Context, scope cairn.Scope) ([]cairn.Variable, error) {
 	return list[cairn.Variable](ctx, c, "/variables", query("scope", string(scope)))
+}
+
+// VariablesSeen lists what a run of a scope would see: those of wider scopes too.
+func (c *Client) VariablesSeen(ctx context.Context, scope cairn.Scope) ([]cairn.Variable, error) {
+	return list[cairn.Variable](ctx, c, "/variables", query("scope", string(scope), "seen", "true"))
 }
 
 // SetVariable keeps a variable.

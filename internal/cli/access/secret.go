@@ -2,12 +2,10 @@ package access
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/cli/dotenv"
 	"github.com/cairn-ml/cairn/internal/cli/kit"
-	"github.com/cairn-ml/cairn/internal/cli/term"
 	"github.com/spf13/cobra"
 )
 
@@ -164,72 +162,6 @@ func variableSet(k *kit.Kit) *cobra.Command {
 		}
 		fmt.Fprintf(k.Term.Err, "kept variable %s (%s)\n", name, scope)
 		return nil
-	}
-	return cmd
-}
-
-// listOf makes list for secrets and variables: all that a run of this
-// repository could see, or those of one scope.
-func listOf(k *kit.Kit, noun string) *cobra.Command {
-	var s scopeFlags
-	var all bool
-	cmd := &cobra.Command{
-		Use:     "list",
-		Short:   "List " + noun + "s: those of a scope, or --all",
-		Example: "cairn " + noun + " list\ncairn " + noun + " list --env production\ncairn " + noun + " list --all --json=scope,name",
-		Args:    kit.Args(0, 0),
-	}
-	s.add(cmd)
-	cmd.Flags().BoolVar(&all, "all", false, "of every scope")
-	var out *kit.JSON
-	if noun == "secret" {
-		out = k.JSONFlags(cmd, cairn.Secret{})
-	} else {
-		out = k.JSONFlags(cmd, cairn.Variable{})
-	}
-	cmd.RunE = func(c *cobra.Command, _ []string) error {
-		var scope cairn.Scope
-		var err error
-		if !all {
-			if scope, err = s.scope(c.Context(), k); err != nil {
-				return err
-			}
-		}
-		cl, err := k.Client(c.Context())
-		if err != nil {
-			return err
-		}
-		tb := k.Term.NewTable("NAME", "SCOPE", "BY", "WHEN")
-		if noun == "secret" {
-			list, err := cl.Secrets(c.Context(), scope)
-			if err != nil {
-				return err
-			}
-			if out.On() {
-				return out.Write(list)
-			}
-			for _, v := range list {
-				tb.Row(term.Clean(v.Name), term.Clean(string(v.Scope)), term.Clean(v.By), term.Since(v.UpdatedAt, k.Now()))
-			}
-		} else {
-			list, err := cl.Variables(c.Context(), scope)
-			if err != nil {
-				return err
-			}
-			if out.On() {
-				return out.Write(list)
-			}
-			tb = k.Term.NewTable("NAME", "VALUE", "SCOPE", "BY", "WHEN")
-			for _, v := range list {
-				value, _, _ := strings.Cut(v.Value, "\n")
-				tb.Row(term.Clean(v.Name), term.Clip(term.Clean(value), 60), term.Clean(string(v.Scope)), term.Clean(v.By), term.Since(v.UpdatedAt, k.Now()))
-			}
-		}
-		if tb.Len() == 0 {
-			fmt.Fprintf(k.Term.Err, "no %ss (%s); --all looks everywhere\n", noun, scope)
-			return nil
-		}
-		return tb.Write()
 	}
 	return cmd
 }
