@@ -361,7 +361,7 @@ func TestEnvironmentName(t *testing.T) {
 
 func TestOnlySomeHavePost(t *testing.T) {
 	t.Parallel()
-	for uses, want := range map[string]bool{"actions/checkout@v4": true, "actions/upload-artifact@v4": false, "actions/setup-python@v5": true} {
+	for uses, want := range map[string]bool{"actions/checkout@v1": false, "actions/checkout@v4": true, "actions/upload-artifact@v4": false, "actions/setup-python@v5": true} {
 		if _, ok := act(t, uses, Deps{}).(runner.PostAction); ok != want {
 			t.Errorf("%s has a post step: %v", uses, ok)
 		}

@@ -34,6 +34,14 @@ type checkout struct {
 	major int
 }
 
+func newCheckout(d Deps, major int) runner.Action {
+	a := &checkout{d, major}
+	if major == 1 {
+		return struct{ runner.Action }{a} // it left nothing to take away again
+	}
+	return a
+}
+
 // checkoutInput is what the step asks for.
 type checkoutInput struct {
 	CheckoutOptions

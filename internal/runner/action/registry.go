@@ -51,7 +51,7 @@ type definition struct {
 
 func definitions() []definition {
 	all := []definition{
-		shown("actions/checkout", 7, checkoutSurface(), func(d Deps, major int) runner.Action { return &checkout{d, major} }),
+		shown("actions/checkout", 7, checkoutSurface(), newCheckout),
 		shown("actions/github-script", 9, githubScriptSurface(), func(d Deps, major int) runner.Action { return &githubScript{d, major} }),
 		shown("actions/setup-node", 7, setupNodeSurface(), func(d Deps, major int) runner.Action { return &setupNode{d, major} }),
 		shown("actions/setup-python", 7, setupPythonSurface(), func(d Deps, major int) runner.Action { return &setupPython{d, major} }),
