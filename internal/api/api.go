@@ -63,6 +63,7 @@ func New(o Options) *API {
 	a.peopleRoutes()
 	a.deployRoutes()
 	a.predictionRoutes()
+	a.pullRoutes()
 	a.followRoutes()
 	a.streamRoutes()
 	a.mux.HandleFunc(Prefix+"/", func(w http.ResponseWriter, r *http.Request) {

@@ -120,6 +120,8 @@ type Options struct {
 	Predictions Predictions
 	Differ      Differ
 	StageLogs   StageLogs
+	// Pulls are pull requests and releases of tags.
+	Pulls Pulls
 	// IDTokens makes identity tokens for jobs.
 	IDTokens IDTokens
 	// Follows are repositories that stay elsewhere.

@@ -93,7 +93,7 @@ func signed(role string, s Signature) []string {
 	_, zone := s.Date.Zone()
 	return []string{
 		"GIT_" + role + "_NAME=" + name, "GIT_" + role + "_EMAIL=" + clean(s.Email, strings.ReplaceAll(name, " ", ".")+"@users.noreply.cairn"),
-		fmt.Sprintf("GIT_%s_DATE=%d %+03d%02d", role, max(s.Date.Unix(), 0), zone/3600, abs(zone/60%60)),
+		fmt.Sprintf("GIT_%s_DATE=@%d %+03d%02d", role, max(s.Date.Unix(), 0), zone/3600, abs(zone/60%60)),
 	}
 }
 

@@ -117,3 +117,20 @@ func (h *Host) Contains(ctx context.Context, repo, newer, older string) (bool, e
 	}
 	return err == nil, err
 }
+
+// History lists a commit and what came before it, newest first, at most limit.
+func (h *Host) History(ctx context.Context, repo, rev string, limit int) ([]cairn.Commit, error) {
+	dir, err := h.existing(repo)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkRev(rev); err != nil {
+		return nil, err
+	}
+	cs, err := h.g.commits(ctx, hosted(dir, "log", "-n", strconv.Itoa(min(max(limit, 1), historyLimit)), "--encoding=UTF-8", "--no-decorate",
+		"--format="+commitFormat, "--end-of-options", rev, "--"))
+	if noSuchRevision(err) {
+		return nil, cairn.Errorf(cairn.CodeNotFound, "%s is not in %s%w", clip(rev), repo, hidden{err})
+	}
+	return cs, err
+}

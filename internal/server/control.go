@@ -30,6 +30,9 @@ func (s *Server) Submit(ctx context.Context, r client.RunRequest) (*client.RunCr
 			return old, err
 		}
 	}
+	if err := checkInputs(r.Inputs); err != nil {
+		return nil, err
+	}
 	c, err := s.code(ctx, r)
 	if err != nil {
 		return nil, err

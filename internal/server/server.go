@@ -19,6 +19,7 @@ import (
 	"github.com/cairn-ml/cairn/internal/api"
 	"github.com/cairn-ml/cairn/internal/api/actions"
 	"github.com/cairn-ml/cairn/internal/api/client"
+	"github.com/cairn-ml/cairn/internal/api/github"
 	"github.com/cairn-ml/cairn/internal/api/mlflow"
 	"github.com/cairn-ml/cairn/internal/asset"
 	"github.com/cairn-ml/cairn/internal/auth"
@@ -256,7 +257,7 @@ func (s *Server) handler() http.Handler {
 	mux.Handle(api.Prefix+"/", api.New(api.Options{
 		Version: s.o.Version, Workspace: Workspace, Rows: s.store, Control: s, Logs: s, Assets: s.assets, Caches: s.caches, Blobs: s.blobs,
 		Tracer: s.tracer, Tracking: s.track, Images: s.images, Actions: s, People: s.people, System: s, Deploys: s.deploys, DeployRows: s.store, Pending: s, Leaving: s.leaving, Explain: store.Explain, Log: s.log,
-		Predictions: s.reports, Differ: s.differ, StageLogs: &stageLogs{s}, Follows: s.follows, IDTokens: tokens,
+		Predictions: s.reports, Differ: s.differ, StageLogs: &stageLogs{s}, Pulls: s, Follows: s.follows, IDTokens: tokens,
 	}))
 	mux.Handle("/.well-known/", api.WellKnown(tokens))
 	ml := mlflow.New(mlflow.Options{Track: s.track, Principal: auth.From, Log: s.log})
@@ -268,6 +269,9 @@ func (s *Server) handler() http.Handler {
 		mux.Handle(p, s.results)
 	}
 	mux.Handle("/git/", http.StripPrefix("/git", s.pushes))
+	gh := github.New(github.Options{Rows: s.store, Owner: githubOwner{s}, Code: s.host, Logs: s, URL: func() string { return s.url }, Log: s.log})
+	mux.Handle(github.Prefix+"/", gh)
+	mux.Handle(github.GraphQL, gh)
 	mux.HandleFunc("GET /health", api.Health)
 	mux.HandleFunc("GET /version", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprint(w, mlflow.Version) // the MLflow client asks for the version that it talks to
