@@ -267,7 +267,9 @@ func (f *finder) find(a *foundAction, uses string, from origin) (handler, error)
 	if v.Ref != "" {
 		shown += "@" + v.Ref
 	}
-	a.lines = append(a.lines, fmt.Sprintf("Download action repository '%s' (SHA:%s)", shown, v.Commit))
+	if v.Commit != from.commit { // what $/ means is there already
+		a.lines = append(a.lines, fmt.Sprintf("Download action repository '%s' (SHA:%s)", shown, v.Commit))
+	}
 	if v.Note != "" {
 		a.lines = append(a.lines, "##[warning]"+v.Note)
 	}

@@ -145,25 +145,34 @@ const (
 	quietTime = 30 * time.Second
 )
 
-// quiet remembers which places did not answer.
+// quiet remembers which hosts did not answer, and what was said of them.
 type quiet struct {
-	mu    sync.Mutex
-	until map[string]time.Time
+	mu   sync.Mutex
+	said map[string]silence
 }
 
-func (q *quiet) is(name string, now time.Time) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return now.Before(q.until[name])
+type silence struct {
+	until time.Time
+	err   error
 }
 
-func (q *quiet) set(name string, until time.Time) {
+// of is why a host is not asked now; nil: it is.
+func (q *quiet) of(name string, now time.Time) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.until == nil {
-		q.until = map[string]time.Time{}
+	if s := q.said[name]; now.Before(s.until) {
+		return s.err
 	}
-	q.until[name] = until
+	return nil
+}
+
+func (q *quiet) set(name string, until time.Time, err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.said == nil {
+		q.said = map[string]silence{}
+	}
+	q.said[name] = silence{until, err}
 }
 
 // found is what a place says of a ref.

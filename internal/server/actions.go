@@ -166,8 +166,8 @@ func (s *Server) askAll(ctx context.Context, u cairn.ActionUses) (*found, troubl
 	_, err := s.store.ActionRef(ctx, u.Repository, u.Ref)
 	known := err == nil
 	for _, m := range s.mirrors() {
-		if known && s.quiet.is(m.name, time.Now()) {
-			t.away = cairn.Errorf(cairn.CodeUnavailable, "%s did not answer a moment ago", m.name)
+		if err := s.quiet.of(m.name, time.Now()); known && err != nil {
+			t.away = err
 			return nil, t, nil
 		}
 		f, err := s.ask(ctx, m, u)
@@ -179,7 +179,9 @@ func (s *Server) askAll(ctx context.Context, u cairn.ActionUses) (*found, troubl
 		}
 		t.note(m, u, err)
 		if cairn.CodeOf(err) == cairn.CodeUnavailable {
-			s.quiet.set(m.name, time.Now().Add(quietTime))
+			if m.dir == "" {
+				s.quiet.set(m.name, time.Now().Add(quietTime), err)
+			}
 			if known {
 				return nil, t, nil
 			}
@@ -202,11 +204,13 @@ func (t *trouble) note(m mirror, u cairn.ActionUses, err error) {
 	t.said = append(t.said, m.name+": "+e.Message)
 }
 
+const mirrorsHint = "actions.mirrors in config.yaml lists where to look: github, a folder of owner/repo repositories, https://git.example.com/{owner}/{repo}"
+
 // unresolved says in the words of the original that there is no such action.
 func (s *Server) unresolved(u cairn.ActionUses, t trouble) error {
-	hint := "asked were " + strings.Join(t.said, "; ")
+	hint := "asked were " + strings.Join(t.said, "; ") + ". " + mirrorsHint
 	if len(t.said) == 0 {
-		hint = "there is no mirror to ask: actions.mirrors in config.yaml lists them (github, a folder, an address)"
+		hint = "nothing is asked for actions. " + mirrorsHint
 	}
 	switch {
 	case t.repository && shortPattern.MatchString(strings.ToLower(u.Ref)):

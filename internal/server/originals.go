@@ -4,12 +4,12 @@ import (
 	"context"
 
 	"github.com/cairn-ml/cairn"
-	"github.com/cairn-ml/cairn/internal/run"
+	"github.com/cairn-ml/cairn/internal/runner/host"
 )
 
 // originals tells supervisors which built-in actions the configuration does not want.
 type originals struct {
-	run.Backend
+	*host.Backend
 	names []string
 }
 
