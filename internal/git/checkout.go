@@ -67,18 +67,20 @@ func (g *Git) Checkout(ctx context.Context, code cairn.CodeRef, dir string, o Ch
 		return cairn.Commit{}, fileError(err)
 	}
 	own := filepath.Join(dir, ".git")
-	c, err := g.commit(ctx, hosted(code.GitDir), sha)
-	if err != nil {
-		return c, err
-	}
-	if err := g.cutHistory(ctx, code.GitDir, own, c, o.Depth); err != nil {
-		return c, err
+	if err := g.cutHistory(ctx, code.GitDir, own, sha, o.Depth); err != nil {
+		return cairn.Commit{}, err
 	}
 	inTree := call{dir: dir, own: true, env: []string{"GIT_DIR=" + own, "GIT_WORK_TREE=" + dir}}
 	if err := g.sparse(ctx, inTree, o); err != nil {
-		return c, err
+		return cairn.Commit{}, err
 	}
+	var c cairn.Commit
 	eg, ectx := errgroup.WithContext(ctx)
+	eg.Go(func() error {
+		var err error
+		c, err = g.commit(ectx, hosted(code.GitDir), sha)
+		return err
+	})
 	eg.Go(func() error {
 		w := inTree
 		w.args = []string{"read-tree", "-u", "--reset", tree}
@@ -86,7 +88,8 @@ func (g *Git) Checkout(ctx context.Context, code cairn.CodeRef, dir string, o Ch
 		return err
 	})
 	eg.Go(func() error { return g.copyRefs(ectx, code.GitDir, own, ref, o) })
-	return c, eg.Wait()
+	err = eg.Wait()
+	return c, err
 }
 
 // ofRun reports whether a ref is what the run is of. A run that began in a working

@@ -144,20 +144,20 @@ func makeRepo(dir, gitDir, sha, ref, remote string, was earlier) error {
 
 // cutHistory makes the history of a work tree end depth commits below its HEAD, as
 // a shallow fetch does.
-func (g *Git) cutHistory(ctx context.Context, gitDir, own string, c cairn.Commit, depth int) error {
+func (g *Git) cutHistory(ctx context.Context, gitDir, own, sha string, depth int) error {
 	if depth <= 0 {
 		return nil
 	}
-	edge := []string{c.SHA}
+	edge := []string{sha}
 	if depth > 1 {
-		out, err := g.run(ctx, hosted(gitDir, "rev-list", "--parents", c.SHA))
+		out, err := g.run(ctx, hosted(gitDir, "rev-list", "--parents", sha))
 		if cairn.CodeOf(err) == cairn.CodeTooLarge {
 			return nil // so much history is shown whole
 		}
 		if err != nil {
 			return err
 		}
-		edge = boundary(string(out), c.SHA, depth)
+		edge = boundary(string(out), sha, depth)
 	}
 	if len(edge) == 0 {
 		return nil

@@ -69,9 +69,6 @@ func (a *login) Run(_ context.Context, c *runner.StepContext) error {
 // wanted reads the inputs: one login, or a list of them.
 func (a *login) wanted(c *runner.StepContext) ([]credential, error) {
 	if a.azure {
-		if c.Input("login-server") == "" {
-			return nil, cairn.Errorf(cairn.CodeInvalid, "Input required and not supplied: login-server").WithHint("for example login-server: name.azurecr.io")
-		}
 		return []credential{{Registry: c.Input("login-server"), Username: c.Input("username"), Password: c.Input("password")}}, nil
 	}
 	text := c.Input("registry-auth")

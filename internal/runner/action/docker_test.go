@@ -49,7 +49,7 @@ func TestLogin(t *testing.T) {
 		"aws":            {"docker/login-action@v3", []string{"registry", "123456789012.dkr.ecr.eu-west-1.amazonaws.com", "username", "AKIAX", "password", "pw"}, "", "", "AWS is not asked", ""},
 		"aws's password": {"docker/login-action@v3", []string{"registry", "123456789012.dkr.ecr.eu-west-1.amazonaws.com", "username", "AWS", "password", "pw"}, "123456789012.dkr.ecr.eu-west-1.amazonaws.com", "QVdTOnB3", "", ""},
 		"azure":          {"azure/docker-login@v1", []string{"login-server", "x.azurecr.io", "username", "me", "password", "pw"}, "x.azurecr.io", "bWU6cHc=", "", ""},
-		"azure, nothing": {"azure/docker-login@v1", []string{"username", "me"}, "", "", "", "login-server"},
+		"azure, the hub": {"azure/docker-login@v1", []string{"username", "me", "password", "pw"}, hubKey, "bWU6cHc=", "", ""},
 		"several":        {"docker/login-action@v4", []string{"registry-auth", "- registry: ghcr.io\n  username: me\n  password: pw\n"}, "ghcr.io", "bWU6cHc=", "", ""},
 		"several, bad":   {"docker/login-action@v4", []string{"registry-auth", "password: pw-that-is-secret"}, "", "", "", "is no list of registries"},
 		"no registry":    {"docker/login-action@v3", []string{"registry", "a b", "password", "pw"}, "", "", "", "is no registry"},

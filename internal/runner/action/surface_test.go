@@ -41,7 +41,7 @@ func TestSurfacesAsOriginals(t *testing.T) {
 			for _, f := range at(d.surface.inputs, v) {
 				def := ""
 				if f.def != "" {
-					def = "=" + strings.ReplaceAll(f.def, "\n", `\n`)
+					def = "=" + f.def
 				}
 				fmt.Fprintf(&got, "  in %s%s\n", f.name, def)
 			}

@@ -70,7 +70,8 @@ func azureLoginSurface() *surface {
 func buildPushSurface() *surface {
 	return &surface{
 		inputs: join(
-			between(1, 1, "repository", "username", "password", "registry", "tags", "tag_with_ref=false", "tag_with_sha=false", "path=.", "dockerfile",
+			[]field{{name: "repository", from: 1, to: 1, old: "v2 is now available through docker/build-push-action@v2"}},
+			between(1, 1, "username", "password", "registry", "tags", "tag_with_ref=false", "tag_with_sha=false", "path=.", "dockerfile",
 				"target", "always_pull=false", "build_args", "cache_froms", "labels", "add_git_labels=false", "push=true"),
 			since(2, "add-hosts", "allow", "build-args", "build-contexts", "builder", "cache-from", "cache-to", "cgroup-parent", "context", "file",
 				"labels", "load=false", "network", "no-cache=false", "outputs", "platforms", "pull=false", "push=false", "secrets", "secret-files",
@@ -90,12 +91,12 @@ func loginSurface() *surface {
 func metadataSurface() *surface {
 	return &surface{
 		inputs: join(
-			since(1, "images", "sep-tags=\n", "sep-labels=\n"), between(1, 3, "github-token"), since(4, "github-token=${{ github.token }}"),
+			since(1, "images", "sep-tags=\\n", "sep-labels=\\n"), between(1, 3, "github-token"), since(4, "github-token=${{ github.token }}"),
 			between(1, 1, "tag-sha=false", "tag-edge=false", "tag-edge-branch", "tag-semver", "tag-match", "tag-match-group=0", "tag-match-latest=true",
 				"tag-latest=true", "tag-schedule=nightly", "tag-custom", "tag-custom-only=false", "label-custom"),
 			since(2, "tags", "flavor", "labels", "bake-target=docker-metadata-action"),
 			since(4, "context=workflow"),
-			since(5, "annotations", "sep-annotations=\n"),
+			since(5, "annotations", "sep-annotations=\\n"),
 		),
 		outputs: join(since(1, "version", "tags", "labels", "bake-file"), since(3, "json"),
 			since(5, "annotations", "bake-file-tags", "bake-file-labels", "bake-file-annotations", "tag-names")),
@@ -105,8 +106,10 @@ func metadataSurface() *surface {
 func buildxSurface() *surface {
 	return &surface{
 		inputs: join(
-			since(1, "version", "driver=docker-container", "driver-opts", "buildkitd-flags", "use=true", "endpoint"),
-			between(1, 3, "install=false", "config", "config-inline"),
+			since(1, "version", "driver=docker-container", "driver-opts", "use=true", "endpoint",
+				"buildkitd-flags=--allow-insecure-entitlement security.insecure --allow-insecure-entitlement network.host"),
+			between(1, 3, "install=false"), between(1, 2, "config", "config-inline"),
+			[]field{{name: "config", from: 3, to: 3, old: "Use buildkitd-config instead"}, {name: "config-inline", from: 3, to: 3, old: "Use buildkitd-config-inline instead"}},
 			since(2, "platforms", "append", "cleanup=true"),
 			since(3, "name", "buildkitd-config", "buildkitd-config-inline", "cache-binary=true", "keep-state=false"),
 		),
