@@ -135,11 +135,15 @@ func status(asked bool, r *cairn.Run) error {
 func writeView(k *kit.Kit, m *live.Model, arts []cairn.Artifact, approvals []cairn.Approval, groups []cairn.ConcurrencyGroup) error {
 	t, s := k.Term, k.Term.OutStyle()
 	var b strings.Builder
-	for i, line := range live.Frame(t, s, m, k.Now(), 0) {
-		if i == 1 {
-			b.WriteString(live.Summary(t, s, m.Run, k.Now()) + "\n\n")
-		}
+	lines := live.Frame(t, s, m, k.Now(), 0)
+	for i, line := range lines {
 		b.WriteString(line + "\n")
+		if i == 0 { // a run that waits, or gave way, has nothing but this to show
+			b.WriteString(live.Summary(t, s, m.Run, k.Now()) + "\n")
+			if len(lines) > 1 {
+				b.WriteString("\n")
+			}
+		}
 	}
 	for _, in := range m.Run.Inputs {
 		fmt.Fprintf(&b, "input     %s = %s\n", term.Clean(in.Name), term.Clean(string(in.Value)))
