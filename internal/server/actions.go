@@ -37,6 +37,10 @@ type asking struct {
 	job     cairn.JobID
 	by      string
 	refresh bool // an attempt that resolves anew
+	// untrusted says that the run is of code from outside: it gets what everybody gets
+	// who asks without credentials, and of what is hosted here its own repository.
+	untrusted  bool
+	repository string // of the run
 }
 
 // ResolveAction answers which commit `uses` means to a job, and the tree of its
@@ -46,7 +50,11 @@ func (s *Server) ResolveAction(ctx context.Context, uses string, p cairn.Princip
 	if err != nil {
 		return cairn.ActionVersion{}, err
 	}
-	a := asking{run: p.Run, attempt: p.Attempt, job: p.Job, by: p.Name, refresh: info.Refresh}
+	r, err := s.store.Run(ctx, p.Run)
+	if err != nil {
+		return cairn.ActionVersion{}, err
+	}
+	a := asking{run: p.Run, attempt: p.Attempt, job: p.Job, by: p.Name, refresh: info.Refresh, untrusted: p.Untrusted || r.Untrusted, repository: r.Repository}
 	if path, ok := strings.CutPrefix(uses, "$/"); ok {
 		return s.selfAction(ctx, uses, path, a)
 	}
@@ -80,7 +88,7 @@ func (s *Server) action(ctx context.Context, u cairn.ActionUses, a asking) (cair
 	}
 	v, err := s.store.ActionVersion(ctx, u.Repository, f.commit)
 	if cairn.CodeOf(err) == cairn.CodeNotFound {
-		v, err = s.fetchAction(ctx, u, f)
+		v, err = s.fetchAction(ctx, u, f, a)
 	}
 	if err != nil {
 		return v, err
@@ -119,7 +127,7 @@ func (s *Server) usedAction(ctx context.Context, v cairn.ActionVersion, f *found
 // commitOf finds out which commit a ref means: to this run from before, else what
 // the mirrors say, else what was known last. A full commit id asks nobody.
 func (s *Server) commitOf(ctx context.Context, u cairn.ActionUses, a asking) (*found, string, error) {
-	if shaPattern.MatchString(u.Ref) {
+	if shaPattern.MatchString(u.Ref) && !a.untrusted {
 		return &found{commit: strings.ToLower(u.Ref)}, "", nil
 	}
 	if a.run != 0 {
@@ -131,14 +139,14 @@ func (s *Server) commitOf(ctx context.Context, u cairn.ActionUses, a asking) (*f
 			return &found{commit: commit}, "", nil
 		}
 	}
-	f, trouble, err := s.askAll(ctx, u)
+	f, trouble, err := s.askAll(ctx, u, a)
 	if err != nil {
 		return nil, "", err
 	}
 	if f != nil {
 		return f, "", nil
 	}
-	if trouble.away != nil {
+	if trouble.away != nil && !a.untrusted {
 		last, err := s.store.ActionRef(ctx, u.Repository, u.Ref)
 		if err == nil {
 			return &found{commit: last.Commit}, fmt.Sprintf("%s; %s@%s is taken as it was on %s (%s)", cairn.AsError(trouble.away).Message,
@@ -161,16 +169,16 @@ type trouble struct {
 // askAll asks the places in their order. Nil without an error: none has it. Behind a
 // place that does not answer no other one is asked where a ref is known from before:
 // what is asked first is trusted most.
-func (s *Server) askAll(ctx context.Context, u cairn.ActionUses) (*found, trouble, error) {
+func (s *Server) askAll(ctx context.Context, u cairn.ActionUses, a asking) (*found, trouble, error) {
 	var t trouble
 	_, err := s.store.ActionRef(ctx, u.Repository, u.Ref)
-	known := err == nil
+	known := err == nil && !a.untrusted
 	for _, m := range s.mirrors() {
 		if err := s.quiet.of(m.name, time.Now()); known && err != nil {
 			t.away = err
 			return nil, t, nil
 		}
-		f, err := s.ask(ctx, m, u)
+		f, err := s.ask(ctx, m, u, a)
 		if err == nil {
 			return f, t, nil
 		}
@@ -220,12 +228,22 @@ func (s *Server) unresolved(u cairn.ActionUses, t trouble) error {
 		return cairn.Errorf(cairn.CodeNotFound, "Unable to resolve action `%s`, unable to find version `%s`", u, u.Ref).WithHint("%s", hint)
 	case t.away != nil:
 		return cairn.Errorf(cairn.CodeUnavailable, "Unable to resolve action `%s`: %s", u, cairn.AsError(t.away).Message).
-			WithHint("it is not kept here. Without network: cairn action fetch %s beforehand, or a folder of repositories under actions.mirrors in config.yaml", u)
+			WithHint("%sit is not kept here. Without network: cairn action fetch %s beforehand, or a folder of repositories under actions.mirrors in config.yaml", insteadOf(u), u)
 	}
 	if near := nearBuiltIn(u.Repository); near != "" {
 		hint = "did you mean " + near + "? " + hint
+	} else {
+		hint = insteadOf(u) + hint
 	}
 	return cairn.Errorf(cairn.CodeNotFound, "Unable to resolve action `%s`, repository not found", u).WithHint("%s", hint)
+}
+
+// insteadOf begins a hint with what does the work of a well-known action.
+func insteadOf(u cairn.ActionUses) string {
+	if more := action.Instead(u.Repository); more != "" {
+		return "instead: " + more + "; "
+	}
+	return ""
 }
 
 func nearBuiltIn(name string) string {
@@ -238,7 +256,7 @@ func nearBuiltIn(name string) string {
 
 // fetchAction brings a commit from the place that named it; where only the commit is
 // known, from the first that has it.
-func (s *Server) fetchAction(ctx context.Context, u cairn.ActionUses, f *found) (cairn.ActionVersion, error) {
+func (s *Server) fetchAction(ctx context.Context, u cairn.ActionUses, f *found, a asking) (cairn.ActionVersion, error) {
 	from := []mirror{f.at}
 	if f.source == "" {
 		from = s.mirrors()
@@ -250,7 +268,7 @@ func (s *Server) fetchAction(ctx context.Context, u cairn.ActionUses, f *found) 
 		g := f
 		var err error
 		if f.source == "" {
-			if g, err = s.ask(ctx, m, sha); err != nil {
+			if g, err = s.ask(ctx, m, sha, a); err != nil {
 				t.note(m, u, err)
 				continue
 			}
