@@ -17,8 +17,8 @@ type Retention struct {
 	Default, Max time.Duration
 }
 
-// filled replaces zero fields.
-func (r Retention) filled() Retention {
+// Filled replaces zero fields.
+func (r Retention) Filled() Retention {
 	if r.Default <= 0 {
 		r.Default = DefaultRetention
 	}
@@ -32,10 +32,10 @@ func (r Retention) filled() Retention {
 // Retention is how long artifacts of a run are kept.
 func (s *Service) Retention(ctx context.Context, run cairn.RunID) (Retention, error) {
 	if s.o.Retention == nil {
-		return Retention{}.filled(), nil
+		return Retention{}.Filled(), nil
 	}
 	r, err := s.o.Retention(ctx, run)
-	return r.filled(), err
+	return r.Filled(), err
 }
 
 // keepFor sets when an artifact is made and until when it is kept; more than the

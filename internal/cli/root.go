@@ -6,6 +6,7 @@ import (
 	"github.com/cairn-ml/cairn/internal/cli/action"
 	"github.com/cairn-ml/cairn/internal/cli/apicmd"
 	"github.com/cairn-ml/cairn/internal/cli/asset"
+	"github.com/cairn-ml/cairn/internal/cli/cache"
 	"github.com/cairn-ml/cairn/internal/cli/deploy"
 	"github.com/cairn-ml/cairn/internal/cli/doctor"
 	"github.com/cairn-ml/cairn/internal/cli/fsck"
@@ -83,6 +84,7 @@ cairn trace model/digits:1`,
 		asset.New(k, cairn.AssetData),
 		asset.New(k, cairn.AssetModel),
 		asset.NewArtifact(k),
+		cache.New(k),
 		action.New(k),
 		image.New(k, o.Image),
 		release.New(k),

@@ -47,8 +47,9 @@ func (r *resolver) JobToken(_ context.Context, _ *cairn.Run, job *cairn.Job) (st
 
 // JobEnv says where the owner is. Programs that are behind a proxy must not ask
 // it for this machine.
-func (r *resolver) JobEnv(_ context.Context, _ *cairn.Run, job *cairn.Job) (map[string]string, error) {
+func (r *resolver) JobEnv(_ context.Context, run *cairn.Run, job *cairn.Job) (map[string]string, error) {
 	env := map[string]string{"CAIRN_URL": r.s.url, "CAIRN_REGISTRY": r.s.registry(), "MLFLOW_TRACKING_URI": r.s.url}
+	env["GITHUB_RETENTION_DAYS"] = r.s.config.retentionDays(run.Repository)
 	direct := lookup(r.s.o.Env, "NO_PROXY")
 	if direct == "" {
 		direct = lookup(r.s.o.Env, "no_proxy")

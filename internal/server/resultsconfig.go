@@ -3,6 +3,7 @@ package server
 import (
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/asset"
@@ -125,4 +126,10 @@ func (c *Config) cacheLimits(repository string) cache.Limits {
 		r.MaxAgeDays = own.MaxAgeDays
 	}
 	return cache.Limits{Size: int64(r.MaxSize), Age: days(r.MaxAgeDays)}
+}
+
+// retentionDays is the longest that a repository keeps an artifact, as steps are told.
+func (c *Config) retentionDays(repository string) string {
+	most := c.retention(repository).Filled().Max
+	return strconv.Itoa(int(most / (24 * time.Hour)))
 }

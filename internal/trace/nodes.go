@@ -174,6 +174,9 @@ func (w *walk) artifact(n *cairn.TraceNode) ([]cairn.Link, error) {
 				n.Digest, n.At = a.Digest, a.CreatedAt
 				fact(n, "digest", string(a.Digest))
 				fact(n, "holds", plural(a.Files, "file")+", "+bytes(a.Size))
+				if a.Gone != "" {
+					fact(n, "kept", a.Gone+" "+a.GoneAt.UTC().Format("2006-01-02"))
+				}
 			}
 		}
 		n.Title = fmt.Sprintf("artifact %s of run %d", name, run)

@@ -22,7 +22,7 @@ func NewArtifact(k *kit.Kit) *cobra.Command {
 		Short: "What runs left behind: uploaded artifacts",
 		Example: `cairn artifact list 42
 cairn artifact download 42 model --to ./model`,
-	}, artifactCreate(k), artifactList(k), artifactShow(k), artifactDownload(k))
+	}, artifactCreate(k), artifactList(k), artifactShow(k), artifactDownload(k), artifactDelete(k))
 }
 
 func artifactCreate(k *kit.Kit) *cobra.Command {
@@ -83,9 +83,10 @@ func artifactList(k *kit.Kit) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "list RUN",
 		Short:   "List the artifacts of a run",
-		Example: "cairn artifact list 42\ncairn artifact list 42 --json=name,digest",
+		Example: "cairn artifact list 42\ncairn artifact list 42 --pattern 'model-*' --json=name,digest",
 		Args:    kit.Args(1, 1, "RUN"),
 	}
+	pattern := cmd.Flags().String("pattern", "", "whose name matches this `pattern`, such as 'model-*'")
 	out := k.JSONFlags(cmd, cairn.Artifact{})
 	cmd.RunE = func(c *cobra.Command, args []string) error {
 		id, err := runArg(args[0])
@@ -100,6 +101,9 @@ func artifactList(k *kit.Kit) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if arts, err = matching(arts, *pattern); err != nil {
+			return err
+		}
 		if out.On() {
 			return out.Write(arts)
 		}
@@ -112,6 +116,9 @@ func artifactList(k *kit.Kit) *cobra.Command {
 			until := ""
 			if !a.ExpiresAt.IsZero() {
 				until = a.ExpiresAt.UTC().Format("2006-01-02")
+			}
+			if a.Gone != "" {
+				until = a.Gone
 			}
 			tb.Row(term.Clean(a.Name), fmt.Sprint(a.Attempt), a.Digest.Short(), fmt.Sprint(a.Files), term.Size(a.Size),
 				term.Since(a.CreatedAt, k.Now()), until)
@@ -160,7 +167,7 @@ func find(ctx context.Context, k *kit.Kit, args []string) (*kit.Client, *cairn.A
 		}
 		return nil, nil, e.WithHint("there are: %s", strings.Join(names, ", "))
 	}
-	return cl, best, nil
+	return cl, best, held(best)
 }
 
 func artifactShow(k *kit.Kit) *cobra.Command {
@@ -189,50 +196,6 @@ func artifactShow(k *kit.Kit) *cobra.Command {
 			tb.Row(term.Clean(f.Path), term.Size(f.Size), f.Digest.Short())
 		}
 		return tb.Write()
-	}
-	return cmd
-}
-
-func artifactDownload(k *kit.Kit) *cobra.Command {
-	var to string
-	var force bool
-	cmd := &cobra.Command{
-		Use:   "download RUN [NAME]",
-		Short: "Write an artifact's files into a folder",
-		Long: `Write an artifact's files into a folder. The name need not be given where the run has one
-artifact; of several attempts the newest is taken.`,
-		Example: "cairn artifact download 42\ncairn artifact download 42 model --to ./model",
-		Args:    kit.Args(1, 2, "RUN", "NAME"),
-	}
-	cmd.Flags().StringVar(&to, "to", "", "the `folder` (default: one of the artifact's name)")
-	cmd.Flags().BoolVar(&force, "force", false, "write into a folder that is not empty; files of the same name are replaced")
-	out := k.JSONFlags(cmd, cairn.Artifact{})
-	cmd.RunE = func(c *cobra.Command, args []string) error {
-		cl, a, err := find(c.Context(), k, args)
-		if err != nil {
-			return err
-		}
-		dir := to
-		if dir == "" {
-			dir = filepath.Base(filepath.FromSlash(a.Name))
-		}
-		path := k.Path(dir)
-		if err := free(path, dir, force); err != nil {
-			return err
-		}
-		if err := cl.DownloadTree(c.Context(), a.Digest, path); err != nil {
-			return err
-		}
-		if k.Env("CAIRN_TOKEN") != "" {
-			// Typed inside a job: the use belongs to its history.
-			if err := cl.UseArtifact(c.Context(), cairn.ArtifactRef(a.Run, a.Attempt, a.Name)); err != nil && cairn.CodeOf(err) != cairn.CodeForbidden {
-				return err
-			}
-		}
-		if out.On() {
-			return out.Write(a)
-		}
-		return write(k.Term.Out, fmt.Sprintf("%s -> %s\n", artifactLine(*a), dir))
 	}
 	return cmd
 }
