@@ -12,7 +12,7 @@ import (
 func (b *builder) call(n *cairn.Node, j *workflow.Job, stack []string) {
 	n.With, n.Secrets, n.InheritSecrets = j.With, j.Secrets, j.InheritSecrets
 	at := j.Uses.Pos
-	path := calledFile(n.Pos.File, j.Uses.Value)
+	path := b.calledFile(n.Pos.File, j.Uses.Value)
 	if IsRemote(path) {
 		n.Remote = path
 	}
@@ -64,27 +64,36 @@ func SplitRemote(file string) (repository, path, version string, ok bool) {
 }
 
 // calledFile names the file that a job in from calls. A path without a repository,
-// and $/, mean the repository and the version of the file that calls.
-func calledFile(from, uses string) string {
+// and $/, mean the repository of the file that calls, at the same commit.
+func (b *builder) calledFile(from, uses string) string {
 	path, own := strings.CutPrefix(uses, "./")
 	if !own {
 		path, own = strings.CutPrefix(uses, "$/")
 	}
 	if repository, _, version, ok := SplitRemote(from); own && ok {
-		return repository + "/" + path + "@" + version
+		return repository + "/" + path + "@" + b.sameCommit(from, version)
 	}
 	return path
 }
 
+// sameCommit is the commit that a version of a file meant, as far as it is known: a
+// tag may move while a plan is built.
+func (b *builder) sameCommit(file, version string) string {
+	if commit := b.commits[file]; commit != "" {
+		return commit
+	}
+	return version
+}
+
 // ownAction names the action that $/path means in a file of another repository.
 // In one of the run's own repository it stays: the runner has its commit at hand.
-func ownAction(from, uses string) string {
+func (b *builder) ownAction(from, uses string) string {
 	path, own := strings.CutPrefix(uses, "$/")
 	repository, _, version, ok := SplitRemote(from)
 	if !own || !ok {
 		return uses
 	}
-	return strings.TrimSuffix(repository+"/"+path, "/") + "@" + version
+	return strings.TrimSuffix(repository+"/"+path, "/") + "@" + b.sameCommit(from, version)
 }
 
 // open returns a called workflow; nil when it is missing or broken, which is

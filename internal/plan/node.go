@@ -54,7 +54,7 @@ func (b *builder) node(w *workflow.Workflow, j *workflow.Job, stack []string) ca
 	}
 	for i := range j.Steps {
 		st := b.step(&j.Steps[i], what)
-		st.Uses = ownAction(n.Pos.File, st.Uses)
+		st.Uses = b.ownAction(n.Pos.File, st.Uses)
 		n.Steps = append(n.Steps, st)
 	}
 	b.unbuilt(w, j, what)

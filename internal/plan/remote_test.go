@@ -47,23 +47,24 @@ func TestRemoteWorkflow(t *testing.T) {
 		dir + "near.yml": []byte("on: workflow_call\njobs:\n  n:\n" + job),
 		"o/r/.github/workflows/b.yml@v1": []byte("on: workflow_call\njobs:\n  b:\n" + job +
 			"  c:\n    uses: ./.github/workflows/c.yml\n  d:\n    uses: $/.github/workflows/c.yml\n"),
-		"o/r/.github/workflows/c.yml@v1": []byte("on: workflow_call\njobs:\n  c:\n" + job),
 	}
-	commits := map[string]string{"o/r/.github/workflows/b.yml@v1": strings.Repeat("a", 40)}
+	sha := strings.Repeat("a", 40)
+	files["o/r/.github/workflows/c.yml@"+sha] = []byte("on: workflow_call\njobs:\n  c:\n" + job)
+	commits := map[string]string{"o/r/.github/workflows/b.yml@v1": sha}
 	p, asked, problems := planFiles(t, files, commits)
 	if cairn.HasErrors(problems) {
 		t.Fatal(workflow.Render(problems, nil))
 	}
 	slices.Sort(asked)
-	want := []string{dir + "near.yml", "o/r/.github/workflows/b.yml@v1", "o/r/.github/workflows/c.yml@v1"}
+	want := []string{dir + "near.yml", "o/r/.github/workflows/b.yml@v1", "o/r/.github/workflows/c.yml@" + sha}
 	if asked = slices.Compact(asked); !slices.Equal(asked, want) {
 		t.Errorf("asked for %q", asked)
 	}
 	far := p.Nodes[0]
-	if far.Remote != "o/r/.github/workflows/b.yml@v1" || p.Nodes[1].Remote != "" || far.Body[1].Remote != "o/r/.github/workflows/c.yml@v1" {
+	if far.Remote != "o/r/.github/workflows/b.yml@v1" || p.Nodes[1].Remote != "" || far.Body[1].Remote != "o/r/.github/workflows/c.yml@"+sha {
 		t.Errorf("%q %q", far.Remote, far.Body[1].Remote)
 	}
-	if got := far.Body[0].Steps[0].Uses; got != "o/r/actions/x@v1" {
+	if got := far.Body[0].Steps[0].Uses; got != "o/r/actions/x@"+sha {
 		t.Errorf("$/ in a file of another repository is %q", got)
 	}
 	if got := p.Nodes[1].Body[0].Steps[0].Uses; got != "$/actions/x" {

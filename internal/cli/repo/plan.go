@@ -52,6 +52,9 @@ func reason(m plan.Missing) string {
 	if m.Reason != "" {
 		return m.Reason
 	}
+	if plan.IsRemote(m.Ref) {
+		return fmt.Sprintf("%s is of another repository: what it holds is read when it runs", m.Ref)
+	}
 	return fmt.Sprintf("%s %s cannot be read from here", m.Kind, m.Ref)
 }
 
