@@ -31,6 +31,7 @@ var modules = map[string]string{
 	"github.com/docker/docker-credential-helpers": "of docker/cli",
 	"github.com/docker/go-units":                  "of buildkit's reader of Dockerfiles",
 	"github.com/dustin/go-humanize":               "of sqlite",
+	"github.com/go-jose/go-jose/v4":               "signed tokens: identity tokens of jobs",
 	"github.com/fatih/color":                      "of actionlint",
 	"github.com/google/go-containerregistry":      "registries outside",
 	"github.com/google/uuid":                      "of sqlite's libc",

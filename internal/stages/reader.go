@@ -27,6 +27,7 @@ type reader struct {
 	src      *source
 	problems []cairn.Problem
 	checks   *Checker // made with the first check
+	gate     *Gate    // made with the first gate
 	depth    int
 	nodes    int
 	bytes    int

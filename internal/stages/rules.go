@@ -99,13 +99,16 @@ func setGate(r *reader, s *stage, n *yaml.Node) {
 	if _, ok := r.text(n, "gate", maxExpr); !ok {
 		return
 	}
-	g, err := NewGate()
-	if err != nil {
-		r.fail("gate", n, "", "conditions cannot be compiled: %v", err)
-		return
+	if r.gate == nil {
+		g, err := NewGate()
+		if err != nil {
+			r.fail("gate", n, "", "conditions cannot be compiled: %v", err)
+			return
+		}
+		r.gate = g
 	}
 	text := strings.TrimSpace(n.Value)
-	_, _, wrong := g.compile(text)
+	_, _, wrong := r.gate.compile(text)
 	for _, f := range wrong {
 		r.report(cairn.SeverityError, "gate", r.src.within(n, f.line, f.column), f.hint, "%s", f.message)
 	}

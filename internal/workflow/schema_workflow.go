@@ -60,16 +60,6 @@ func (r *reader) defaults(v value, scope *expr.Scope) cairn.RunDefaults {
 	return h.run
 }
 
-// scopes of a token, and which levels each takes beside none.
-var permissionScopes = []struct{ name, levels string }{
-	{"actions", "read write"}, {"artifact-metadata", "read write"}, {"attestations", "read write"},
-	{"checks", "read write"}, {"code-quality", "read write"}, {"contents", "read write"}, {"copilot-requests", "write"},
-	{"deployments", "read write"}, {"discussions", "read write"}, {"drives", "read write"}, {"id-token", "write"},
-	{"issues", "read write"}, {"models", "read"}, {"packages", "read write"}, {"pages", "read write"},
-	{"pull-requests", "read write"}, {"repository-projects", "read write"}, {"security-events", "read write"},
-	{"statuses", "read write"}, {"vulnerability-alerts", "read"},
-}
-
 func (r *reader) permissions(v value) *Permissions {
 	p := &Permissions{Pos: r.src.place(v.node)}
 	if v.node.Kind == yaml.ScalarNode {
@@ -88,11 +78,11 @@ func (r *reader) permissions(v value) *Permissions {
 		return p
 	}
 	s := schema[Permissions]{}
-	for _, ps := range permissionScopes {
-		allowed := allowedLevels(ps.levels)
-		s.keys = append(s.keys, key[Permissions]{name: ps.name, want: wantWord, set: func(r *reader, p *Permissions, v value) {
-			if r.oneOf(v.node, "permissions."+ps.name, allowed) {
-				p.Levels = append(p.Levels, cairn.NamedValue{Name: ps.name, Value: r.template(v.node, nil)})
+	for _, ps := range cairn.PermissionScopes() {
+		allowed := allowedLevels(ps.Levels)
+		s.keys = append(s.keys, key[Permissions]{name: ps.Name, want: wantWord, set: func(r *reader, p *Permissions, v value) {
+			if r.oneOf(v.node, "permissions."+ps.Name, allowed) {
+				p.Levels = append(p.Levels, cairn.NamedValue{Name: ps.Name, Value: r.template(v.node, nil)})
 			}
 		}})
 	}
