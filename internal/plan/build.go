@@ -50,8 +50,8 @@ const (
 	maxNodes   = 5000 // jobs and calls in all
 )
 
-// CodeNotBuilt is the code of a warning about something that is parsed, but
-// that this Cairn does not execute.
+// CodeNotBuilt is the code of a problem about something that is parsed, but that
+// this Cairn does not execute.
 const CodeNotBuilt = "plan.not-built"
 
 type builder struct {
@@ -128,11 +128,6 @@ func (b *builder) report(sev cairn.Severity, code string, at cairn.Position, hin
 
 func (b *builder) fail(code string, at cairn.Position, hint, format string, args ...any) {
 	b.report(cairn.SeverityError, code, at, hint, format, args...)
-}
-
-// notBuilt names something that is understood but not executed.
-func (b *builder) notBuilt(at cairn.Position, hint, format string, args ...any) {
-	b.report(cairn.SeverityWarning, CodeNotBuilt, at, hint, format, args...)
 }
 
 func (b *builder) line(at cairn.Position) string {

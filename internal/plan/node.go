@@ -1,8 +1,6 @@
 package plan
 
 import (
-	"strings"
-
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/workflow"
 )
@@ -53,7 +51,7 @@ func (b *builder) node(w *workflow.Workflow, j *workflow.Job, stack []string) ca
 		return n
 	}
 	for i := range j.Steps {
-		st := b.step(&j.Steps[i], what)
+		st := j.Steps[i].Step
 		st.Uses = b.ownAction(n.Pos.File, st.Uses)
 		n.Steps = append(n.Steps, st)
 	}
@@ -69,14 +67,6 @@ func (b *builder) unbuilt(w *workflow.Workflow, j *workflow.Job, what string) {
 	if !j.Snapshot.IsZero() {
 		b.fail(CodeNotBuilt, at(j.Snapshot), "take snapshot: away; an image of your own is built in a step, with docker/build-push-action", "snapshot of %s is not built: no runner image is made here", what)
 	}
-}
-
-func (b *builder) step(s *workflow.Step, what string) cairn.Step {
-	switch {
-	case strings.HasPrefix(s.Uses, "./"), strings.HasPrefix(s.Uses, "$/"):
-		b.notBuilt(s.UsesPos, "put its commands into run steps", "actions of the repository itself are not built: %s will fail", s.Uses)
-	}
-	return s.Step
 }
 
 func mergeDefaults(outer, inner cairn.RunDefaults) cairn.RunDefaults {

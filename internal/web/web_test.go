@@ -42,7 +42,9 @@ func (f fake) Job(context.Context, cairn.JobID) (cairn.Job, error) {
 func (f fake) Jobs(context.Context, cairn.RunID, int, bool) ([]cairn.Job, error) {
 	j, _ := f.Job(context.Background(), 8)
 	j.Conclusion = cairn.Failure
-	j.Steps = []cairn.StepRow{{Job: 8, Number: 2, Name: nasty, Status: cairn.StatusCompleted, Conclusion: cairn.Failure, LogSize: 10}}
+	j.Steps = []cairn.StepRow{{Job: 8, Number: 2, Name: nasty, Status: cairn.StatusCompleted, Conclusion: cairn.Failure, LogSize: 10, From: 7,
+		If: &cairn.Condition{Expr: nasty, Values: []cairn.ConditionValue{{Expr: nasty, Value: nasty}}}}}
+	j.If, j.Resume = j.Steps[0].If, &cairn.Resume{Job: 7, Attempt: 1, Step: 2}
 	return []cairn.Job{j}, nil
 }
 func (f fake) Names(_ context.Context, q cairn.AssetFilter) ([]cairn.Asset, int64, error) {
@@ -99,7 +101,7 @@ func TestEveryPage(t *testing.T) {
 			"/": "cairn approve 42 --environment &#39;prod/", "/stages/a/b/x": "not healthy", "/stages/a/b/prod%2F%3Cimg%20src=x%20onerror=%22alert%281%29%22%3E": "the whole chain",
 			"/stages/a/b/EMPTY": "a segment is damaged", "/stages/a/b/none": "nothing was put on stage none",
 			"/trace": "Anything", "/trace?ref=model/x:1&down=1": "What came of", "/trace?ref=none": "nothing here is called", "/trace?ref=" + strings.Repeat("x", 1001): "too long",
-			"/runs/3": "failed at step", "/jobs/8/steps/2": "whole log", "/runs/4": "there is no run 4", "/x": "no page",
+			"/runs/3": "failed at step", "/runs/3?why": "goes on in the workspace of job 7 of attempt 1, from step 2", "/runs/3?if": "is false: &lt;img src=x", "/jobs/8/steps/2": "whole log", "/runs/4": "there is no run 4", "/x": "no page",
 		} {
 			w := httptest.NewRecorder()
 			p.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
