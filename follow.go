@@ -67,6 +67,8 @@ type FollowInfo struct {
 	Failures int    `json:"failures,omitempty"`
 	Error    string `json:"error,omitempty"`
 	Hint     string `json:"hint,omitempty"`
+	// PullTrouble says why pull requests cannot be seen by looks.
+	PullTrouble string `json:"pull_trouble,omitempty"`
 	// Moves are what was seen last, newest first.
 	Moves []FollowMove `json:"moves,omitempty"`
 	// Deliveries are those of the webhook, newest first.
@@ -149,6 +151,9 @@ type Remote struct {
 	User, Token string
 	// SSHKey is a file with a private key; empty: what ssh finds by itself.
 	SSHKey string
+	// Anonymous leaves out every credential of this machine: what the remote gives is
+	// what it gives to everybody.
+	Anonymous bool
 }
 
 // RemoteRefs are the refs that a remote offers, by full name.

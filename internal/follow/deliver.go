@@ -137,7 +137,8 @@ func (l *looking) deliverPush(ctx context.Context, d *cairn.Delivery) (string, e
 	if v == next {
 		return "", l.take(ctx, &m, payload, p.by())
 	}
-	by, err := l.push(ctx, &m, "hook:"+d.ID, payload, p.by())
+	// That the ref was made is told of when it is recorded.
+	by, err := l.push(ctx, &m, "hook:"+l.f.Repository+":"+d.ID, "create", payload, p.by())
 	if err != nil {
 		return "", err
 	}

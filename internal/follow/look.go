@@ -2,9 +2,11 @@ package follow
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/cairn-ml/cairn"
 )
@@ -39,13 +41,15 @@ func (s *Service) look(ctx context.Context, repo string) (*cairn.FollowSync, err
 		s.ended(&cairn.Follow{Repository: repo}, &cairn.FollowSync{}, err, false)
 		return nil, err
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	s.mu.Lock()
 	s.state(repo).cancel = cancel
 	s.mu.Unlock()
 	l := &looking{s: s, f: &f, got: &cairn.FollowSync{Repository: repo, Moves: []cairn.FollowMove{}}}
-	err = l.run(ctx)
+	if err = l.run(ctx); err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
 	s.ended(&f, l.got, err, l.open)
 	return l.got, err
 }
@@ -86,6 +90,9 @@ func (l *looking) run(ctx context.Context) (err error) {
 		if err := l.pulls(ctx, there.Refs); err != nil {
 			return err
 		}
+	}
+	if err := ctx.Err(); err != nil {
+		return err
 	}
 	if l.f.Fresh {
 		_, err = l.s.edit(ctx, l.f.Repository, "repository.follow-begun", func(f *cairn.Follow) { f.Fresh, f.RunLatest = false, false })
@@ -179,18 +186,21 @@ func (l *looking) take(ctx context.Context, m *move, payload []byte, by string) 
 	if err != nil {
 		return err
 	}
-	if ahead {
-		// The webhook told of it before the ref was seen here.
-		return l.s.o.Store.SetFollowedRef(ctx, seen, m.version, cairn.Change{By: l.f.By})
+	known := ""
+	if ahead { // the webhook told of it before the ref was seen here
+		known = "push"
 	}
-	if by, err = l.push(ctx, m, m.id(l.f.Repository), payload, by); err != nil {
+	if by, err = l.push(ctx, m, m.id(l.f.Repository), known, payload, by); err != nil {
 		return err
 	}
 	return l.s.o.Store.SetFollowedRef(ctx, seen, m.version, cairn.Change{By: by})
 }
 
 // push hands a move on and says who it is from.
-func (l *looking) push(ctx context.Context, m *move, id string, payload []byte, by string) (string, error) {
+func (l *looking) push(ctx context.Context, m *move, id, known string, payload []byte, by string) (string, error) {
+	if known == "push" && m.old != zero {
+		return l.f.By, nil
+	}
 	if by == "" && m.new != zero {
 		c, err := l.s.o.Mirror.Commit(ctx, l.f.Repository, m.new)
 		if err == nil {
@@ -205,7 +215,7 @@ func (l *looking) push(ctx context.Context, m *move, id string, payload []byte, 
 		beside = []string{m.ref}
 	}
 	runs, notes, err := l.s.o.Start.Push(ctx, Push{
-		ID: id, Repo: l.f.Repository, Ref: m.ref, Old: m.old, New: m.new, By: by, Beside: beside, Payload: payload,
+		ID: id, Repo: l.f.Repository, Ref: m.ref, Old: m.old, New: m.new, By: by, Beside: beside, Known: known, Payload: payload,
 	})
 	l.say(cairn.FollowMove{Event: "push", Ref: m.ref, Old: m.old, New: m.new, By: by, Runs: runs}, notes)
 	return by, err
@@ -247,6 +257,9 @@ func (l *looking) pulls(ctx context.Context, there map[string]string) error {
 			return err
 		}
 	}
+	if len(changed) > 0 && !l.s.mayAsk(l.f.Repository) {
+		return nil
+	}
 	if len(changed) > atOnce {
 		l.open, changed = true, changed[:atOnce]
 	}
@@ -265,7 +278,10 @@ func (l *looking) pulls(ctx context.Context, there map[string]string) error {
 			continue
 		}
 		if err != nil {
-			return err
+			// Branches and tags are taken in without it: it is no failure of the look.
+			l.s.pullTrouble(l.f.Repository, err)
+			l.open = false
+			return ctx.Err()
 		}
 		r, known := recorded[ref]
 		action := "synchronize"
@@ -287,6 +303,34 @@ func (l *looking) pulls(ctx context.Context, there map[string]string) error {
 		}
 	}
 	return nil
+}
+
+// mayAsk reports whether the host's interface may be asked for pull requests, and
+// takes it for well until it says otherwise.
+func (s *Service) mayAsk(repo string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := s.state(repo)
+	if s.now().Before(st.pullsAfter) {
+		return false
+	}
+	st.pulls, st.pullsAfter = "", time.Time{}
+	return true
+}
+
+// pullTrouble notes why pull requests could not be asked for, and when to ask
+// again.
+func (s *Service) pullTrouble(repo string, err error) {
+	const patience = 5 * time.Minute
+	s.log.Warn("pull requests could not be asked for", "repository", repo, "error", err)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := s.state(repo)
+	st.pulls, st.pullsAfter = clip(err.Error(), 500), s.now().Add(patience)
+	var r *refusal
+	if errors.As(err, &r) && r.again.After(st.pullsAfter) {
+		st.pullsAfter = r.again
+	}
 }
 
 // notThere reports whether an error says that a commit is no commit, or not here.

@@ -158,6 +158,7 @@ func (s *Service) Set(ctx context.Context, repo string, c Change) (*Added, error
 	s.mu.Lock()
 	st := s.state(f.Repository)
 	st.failures, st.err, st.asked = 0, nil, !f.Paused
+	st.pulls, st.pullsAfter = "", time.Time{}
 	s.mu.Unlock()
 	s.wake()
 	return &Added{Follow: s.info(f), Hook: hook}, nil

@@ -72,6 +72,9 @@ type Push struct {
 	Old, New string // 40 zeros: made, deleted
 	By       string
 	Beside   []string // all refs that moved at the same time
+	// Known is an event of this move that was told of before, or will be: create or
+	// push.
+	Known string
 	// Payload lies over what github.event gets by itself; nil: nothing does.
 	Payload []byte
 }

@@ -24,11 +24,13 @@ func TestNoPushIsLostAndNoneStartsTwice(t *testing.T) {
 		r := &rig{t: base.t, store: base.store, m: newMirror(), runs: &runs{keys: base.runs.keys}, clock: base.clock, opts: base.opts}
 		r.opts.Mirror, r.opts.Start = r.m, r.runs
 		r.s = follow.New(r.opts)
-		refs := []string{"refs/heads/main", "refs/heads/b"}
+		refs := []string{"refs/heads/main", "refs/heads/b", "refs/heads/new", "refs/tags/new"}
 		at := map[string]string{}
-		for _, ref := range refs {
+		for _, ref := range refs[:2] {
 			at[ref] = r.m.push(ref, repo+ref+"first")
 		}
+		at[refs[2]], at[refs[3]] = zero, zero
+		var made []string
 		h := r.addHooked(repo, follow.Change{})
 
 		type told struct {
@@ -60,6 +62,9 @@ func TestNoPushIsLostAndNoneStartsTwice(t *testing.T) {
 				ref := rapid.SampledFrom(refs).Draw(t, "ref")
 				commits++
 				old := at[ref]
+				if old == zero {
+					made = append(made, ref)
+				}
 				at[ref] = r.m.push(ref, fmt.Sprintf("%s %d", repo, commits), old)
 				pushed = append(pushed, ref+" "+at[ref])
 				mail = append(mail, told{fmt.Sprintf("%s-%d", repo, commits), push(ref, old, at[ref])})
@@ -100,12 +105,17 @@ func TestNoPushIsLostAndNoneStartsTwice(t *testing.T) {
 		if !slices.Equal(started, pushed) {
 			t.Fatalf("pushed\n%s\nstarted\n%s", strings.Join(pushed, "\n"), strings.Join(started, "\n"))
 		}
+		slices.Sort(made)
+		slices.Sort(r.runs.made)
+		if !slices.Equal(made, r.runs.made) {
+			t.Fatalf("made %q, told of %q", made, r.runs.made)
+		}
 		recorded, err := r.store.RecordedRefs(base.t.Context(), repo)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for ref, id := range at {
-			if recorded[ref].SHA != id {
+			if sha := recorded[ref].SHA; sha != id && (sha != "" || id != zero) {
 				t.Fatalf("%s is recorded at %s", ref, recorded[ref].SHA)
 			}
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -128,7 +127,7 @@ func (l *looking) startPull(ctx context.Context, p *pullEvent, key, event string
 	}
 	e := cairn.TriggerEvent{
 		Key: key, Repository: l.f.Repository, Event: event, Action: p.Action, BaseRef: p.Base.Ref, HeadRef: p.Head.Ref,
-		Before: p.Base.SHA, Payload: p.raw, By: person(p.Sender), Untrusted: p.untrusted(), At: l.s.now().UTC(),
+		Payload: p.raw, By: person(p.Sender), Untrusted: p.untrusted(), At: l.s.now().UTC(),
 	}
 	var notes []string
 	var err error
@@ -140,6 +139,7 @@ func (l *looking) startPull(ctx context.Context, p *pullEvent, key, event string
 	} else {
 		var more []string
 		var runs []cairn.RunID
+		e.Before = p.Base.SHA
 		if runs, more, err = l.s.o.Start.Event(ctx, e); err != nil {
 			return err
 		}
@@ -181,14 +181,20 @@ func (l *looking) mergeOf(ctx context.Context, p *pullEvent) (ref, sha string, c
 	}
 	// The host makes it in its own time: an older one is no use, nor is a failure.
 	if l.f.Host == cairn.HostGitHub && m.FetchRemote(ctx, repo, l.remote, ref) == nil {
-		if c, err := m.Commit(ctx, repo, ref); err == nil && slices.Contains(c.Parents, p.Head.SHA) && slices.Contains(c.Parents, p.Base.SHA) {
+		if c, err := m.Commit(ctx, repo, ref); err == nil && len(c.Parents) == 2 && c.Parents[1] == p.Head.SHA {
+			p.Base.SHA = c.Parents[0]
 			return ref, c.SHA, false, nil
 		}
 	}
 	if l.s.o.Merge == nil {
 		return p.headRef(), p.Head.SHA, false, nil
 	}
-	if err := l.bring(ctx, p.Base.SHA, "refs/heads/"+p.Base.Ref); err != nil {
+	// It is merged into where the branch is now, which may be further on.
+	if c, err := m.Commit(ctx, repo, "refs/heads/"+p.Base.Ref); err == nil {
+		p.Base.SHA = c.SHA
+	} else if !notThere(err) {
+		return "", "", false, err
+	} else if err := l.bring(ctx, p.Base.SHA, ""); err != nil {
 		return "", "", false, err
 	}
 	sha, conflict, err = l.s.o.Merge(ctx, repo, p.Number, p.Base.SHA, p.Head.SHA)

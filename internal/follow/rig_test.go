@@ -198,6 +198,7 @@ type runs struct {
 	mu     sync.Mutex
 	keys   map[string]cairn.RunID
 	pushes []follow.Push // each key once
+	made   []string      // refs that were told of as new
 	events []cairn.TriggerEvent
 	err    error
 }
@@ -216,6 +217,14 @@ func (r *runs) Push(_ context.Context, p follow.Push) ([]cairn.RunID, []string, 
 	defer r.mu.Unlock()
 	if r.err != nil {
 		return nil, nil, r.err
+	}
+	if p.Old == zero && p.Known != "create" {
+		if _, fresh := r.once("create:" + p.ID); fresh {
+			r.made = append(r.made, p.Ref)
+		}
+	}
+	if p.Known == "push" {
+		return nil, nil, nil
 	}
 	id, fresh := r.once("push:" + p.ID)
 	if fresh {

@@ -33,14 +33,17 @@ type Service struct {
 // state is what is known of a followed repository while the server runs.
 type state struct {
 	busy      bool
-	cancel    context.CancelFunc // ends the look under way; nil: there is none
-	asked     bool               // a look is wanted at once
+	cancel    context.CancelCauseFunc // ends the look under way; nil: there is none
+	asked     bool                    // a look is wanted at once
 	checkedAt time.Time
 	nextAt    time.Time
 	refs      int
 	failures  int
 	err       *cairn.Error
-	moves     []cairn.FollowMove // newest first
+	// pulls says why pull requests could not be asked for; not before pullsAfter.
+	pulls      string
+	pullsAfter time.Time
+	moves      []cairn.FollowMove // newest first
 }
 
 const (
@@ -174,7 +177,7 @@ func (s *Service) interrupt(repo string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if st := s.state(repo); st.cancel != nil {
-		st.cancel()
+		st.cancel(cairn.Errorf(cairn.CodeConflict, "how %s is followed was changed meanwhile", repo).WithHint("try again"))
 	}
 }
 
@@ -273,7 +276,7 @@ func (s *Service) info(f cairn.Follow) cairn.FollowInfo {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := s.state(f.Repository)
-	out.CheckedAt, out.NextAt, out.Refs, out.Failures = st.checkedAt, st.nextAt, st.refs, st.failures
+	out.CheckedAt, out.NextAt, out.Refs, out.Failures, out.PullTrouble = st.checkedAt, st.nextAt, st.refs, st.failures, st.pulls
 	if f.Paused {
 		out.NextAt = time.Time{}
 	}

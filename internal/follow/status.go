@@ -13,7 +13,9 @@ import (
 )
 
 const (
-	eventsAtOnce   = 1000
+	eventsAtOnce = 1000
+	// gather is how long a change of a run waits for the next one.
+	gather         = 200 * time.Millisecond
 	statusesAtOnce = 20
 	// statusTries is how often a status is tried that the host does not understand.
 	statusTries = 3
@@ -33,6 +35,12 @@ func (s *Service) writeStatuses(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-signal:
+			// What follows at once is written as one.
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(gather):
+			}
 		case <-timer.C:
 		}
 		wait, err := s.statuses(ctx)
@@ -58,6 +66,7 @@ func (s *Service) statuses(ctx context.Context) (time.Duration, error) {
 		}
 	}
 	if len(all) == 0 {
+		s.cursor = 0 // the next one begins where its row says
 		return idle, nil
 	}
 	if err := s.collect(ctx, follows); err != nil {

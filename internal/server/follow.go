@@ -51,7 +51,7 @@ func (s *Server) refuseFollowed(ctx context.Context, repo string) error {
 	if err != nil || at == "" {
 		return err
 	}
-	return cairn.Errorf(cairn.CodeForbidden, "%s is a mirror of %s: nothing is pushed to it here", repo, at).
+	return cairn.Errorf(cairn.CodeForbidden, "%s is a mirror of %s: its branches, tags and pull requests are made there", repo, at).
 		WithHint("push to %s; cairn repo sync %s takes it in at once", at, repo)
 }
 
@@ -92,6 +92,9 @@ func (t *starter) Push(ctx context.Context, p follow.Push) (runs []cairn.RunID, 
 	moved := git.Push{ID: p.ID, Repo: p.Repo, Ref: p.Ref, Old: p.Old, New: p.New, By: p.By, Beside: p.Beside}
 	var errs []error
 	for _, e := range pushEvents(moved) {
+		if e.Event == p.Known {
+			continue
+		}
 		if e.Event == "push" && p.Payload != nil {
 			e.Payload = p.Payload
 		} else if e.Payload, err = t.s.pushPayload(ctx, repo, moved, e.Event); err != nil {

@@ -33,6 +33,9 @@ func (s *Server) CreatePull(ctx context.Context, in client.PullCreate) (*client.
 	if err != nil {
 		return nil, s.noRepository(ctx, in.Repository, err)
 	}
+	if err := s.refuseFollowed(ctx, repo.Name); err != nil {
+		return nil, err // its pull requests are those of the other end
+	}
 	if in.Base == "" {
 		in.Base = repo.DefaultBranch
 	}

@@ -66,8 +66,15 @@ func (s *Store) AddFollow(ctx context.Context, f cairn.Follow, seals cairn.Follo
 		if _, err := tx.Exec(`DELETE FROM git_refs WHERE repo = ?`, f.Repository); err != nil {
 			return err
 		}
-		if err := skipOldRuns(tx); err != nil {
+		// The first one begins to look at runs; the others are looked at already.
+		if err := tx.Row(`SELECT COUNT(*) FROM follows`).Scan(&n); err != nil {
 			return err
+		}
+		if n == 1 {
+			if _, err := tx.Exec(`INSERT INTO meta (key, value) SELECT ?, COALESCE(MAX(id), 0) FROM events WHERE 1 = 1
+				ON CONFLICT (key) DO UPDATE SET value = excluded.value`, runCursor); err != nil {
+				return err
+			}
 		}
 		return tx.Change(ch)
 	})
@@ -97,9 +104,6 @@ func (s *Store) PutFollow(ctx context.Context, f cairn.Follow, seals cairn.Follo
 			if _, err := tx.Exec(`UPDATE follows SET `+column+` = ? WHERE repository = ?`, base64.StdEncoding.EncodeToString(seal), f.Repository); err != nil {
 				return err
 			}
-		}
-		if err := skipOldRuns(tx); err != nil {
-			return err
 		}
 		return tx.Change(ch)
 	})
@@ -163,6 +167,9 @@ func (s *Store) NoteRefs(ctx context.Context, repository string, refs map[string
 		for ref, sha := range refs {
 			if _, err := tx.Exec(`INSERT INTO git_refs (repo, ref, sha, version) VALUES (?, ?, ?, 1)
 				ON CONFLICT (repo, ref) DO UPDATE SET sha = excluded.sha, version = git_refs.version + 1`, repository, ref, sha); err != nil {
+				return err
+			}
+			if _, err := tx.Exec(`UPDATE follow_seen SET ahead = 0 WHERE repository = ? AND ref = ? AND sha = ?`, repository, ref, sha); err != nil {
 				return err
 			}
 		}

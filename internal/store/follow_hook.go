@@ -101,12 +101,6 @@ func (s *Store) DeliveryDone(ctx context.Context, seq int64, note string, ch cai
 // for statuses.
 const runCursor = "follow.cursor"
 
-// skipOldRuns begins to look at runs from now on, where nobody did before.
-func skipOldRuns(tx *Tx) error {
-	_, err := tx.Exec(`INSERT INTO meta (key, value) SELECT ?, COALESCE(MAX(id), 0) FROM events WHERE 1 = 1 ON CONFLICT (key) DO NOTHING`, runCursor)
-	return err
-}
-
 // ChangedRuns are the runs that were made or changed since an event (0: since
 // statuses were last put down), each as it was then, oldest first. It says where
 // to go on, and whether there is more.

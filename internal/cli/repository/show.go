@@ -65,6 +65,8 @@ func state(f *cairn.FollowInfo) string {
 		return "failing: " + f.Error
 	case f.StatusTrouble != "":
 		return "no statuses: " + f.StatusTrouble
+	case f.PullTrouble != "":
+		return "no pull requests: " + f.PullTrouble
 	case f.Fresh:
 		return "beginning"
 	}
