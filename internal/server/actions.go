@@ -241,7 +241,7 @@ func (s *Server) unresolved(u cairn.ActionUses, t trouble) error {
 // insteadOf begins a hint with what does the work of a well-known action.
 func insteadOf(u cairn.ActionUses) string {
 	if more := action.Instead(u.Repository); more != "" {
-		return "instead: " + more + "; "
+		return more + "; "
 	}
 	return ""
 }

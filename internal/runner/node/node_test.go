@@ -338,3 +338,15 @@ func FuzzParseSpec(f *testing.F) {
 		}
 	})
 }
+
+func FuzzVersionFile(f *testing.F) {
+	for _, text := range []string{"20\n", "nodejs 20.11.1\n", `{"volta":{"extends":"x"}}`, `{"devEngines":{"runtime":[1]}}`, "# x"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		version, extends, err := VersionFile(text)
+		if err == nil && version == "" && extends == "" {
+			t.Errorf("%q names nothing and is no error", text)
+		}
+	})
+}
