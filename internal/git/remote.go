@@ -38,7 +38,10 @@ func (g *Git) remoteCall(r cairn.Remote, args ...string) (call, error) {
 	if err != nil {
 		return call{}, err
 	}
-	c := call{args: args, remote: at.URL, env: []string{"GIT_ALLOW_PROTOCOL=http:https:ssh:git:file", "GIT_ASKPASS=", "SSH_ASKPASS="}}
+	if r.Anonymous && at.Scheme == "ssh" {
+		return call{}, cairn.Errorf(cairn.CodeForbidden, "%s cannot be asked without a key", at.URL)
+	}
+	c := call{args: args, remote: at.URL, own: r.Anonymous, env: []string{"GIT_ALLOW_PROTOCOL=http:https:ssh:git:file", "GIT_ASKPASS=", "SSH_ASKPASS="}}
 	settings := [][2]string{
 		{"http.followRedirects", "initial"}, {"http.lowSpeedLimit", "1000"}, {"http.lowSpeedTime", "60"}, {"core.askPass", ""},
 	}

@@ -186,7 +186,7 @@ func (s *Server) actionProblem(ctx context.Context, uses string) error {
 			return nil
 		}
 	}
-	f, t, err := s.askAll(ctx, u)
+	f, t, err := s.askAll(ctx, u, asking{})
 	if err != nil || f != nil {
 		return err
 	}

@@ -185,9 +185,9 @@ type found struct {
 }
 
 // ask asks one place which commit a ref means.
-func (s *Server) ask(ctx context.Context, m mirror, u cairn.ActionUses) (*found, error) {
+func (s *Server) ask(ctx context.Context, m mirror, u cairn.ActionUses, a asking) (*found, error) {
 	if m.hosted {
-		if !s.host.Exists(u.Repository) {
+		if !s.host.Exists(u.Repository) || a.untrusted && !strings.EqualFold(u.Repository, a.repository) {
 			return nil, cairn.Errorf(cairn.CodeNotFound, "%s is not hosted here", u.Repository)
 		}
 		commit, err := s.host.HostedCommit(ctx, u.Repository, u.Ref)
@@ -204,11 +204,26 @@ func (s *Server) ask(ctx context.Context, m mirror, u cairn.ActionUses) (*found,
 	if m.dir != "" {
 		source = filepath.Join(m.dir, u.Repository)
 	}
+	r.Anonymous = a.untrusted && m.dir == ""
 	if shaPattern.MatchString(u.Ref) {
+		if a.untrusted {
+			return s.publicCommit(ctx, m, r, u, source)
+		}
 		return &found{at: m, remote: r, commit: strings.ToLower(u.Ref), source: source}, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, askPatience)
 	defer cancel()
 	full, commit, err := s.host.RemoteCommit(ctx, r, u.Ref)
 	return &found{at: m, remote: r, full: full, commit: commit, source: source}, err
+}
+
+// publicCommit is a commit of a repository that everybody may read: untrusted code is
+// not given what was fetched for others.
+func (s *Server) publicCommit(ctx context.Context, m mirror, r cairn.Remote, u cairn.ActionUses, source string) (*found, error) {
+	ctx, cancel := context.WithTimeout(ctx, askPatience)
+	defer cancel()
+	if _, _, err := s.host.RemoteCommit(ctx, r, "HEAD"); err != nil && cairn.CodeOf(err) != cairn.CodeNotFound || err != nil && !strings.HasPrefix(cairn.AsError(err).Message, "there is no branch") {
+		return nil, err
+	}
+	return &found{at: m, remote: r, commit: strings.ToLower(u.Ref), source: source}, nil
 }
