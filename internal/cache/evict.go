@@ -64,14 +64,14 @@ func (s *Service) evict(ctx context.Context, repository string, size int64) (n i
 			case size > l.Size:
 				why = fmt.Sprintf("%s keeps %d bytes and may keep %d", repository, size, l.Size)
 			default:
-				return n, nil
+				return n + went, nil
 			}
 			// One that is asked for at this moment stays, and the next in line goes.
 			ok, err := s.o.Store.DeleteCache(ctx, e.ID, e.UsedAt, func(e cairn.CacheEntry) cairn.Change {
 				return change("retention", "evicted", e)
 			})
 			if err != nil {
-				return n, err
+				return n + went, err
 			}
 			if ok {
 				s.o.Log.InfoContext(ctx, "a cache went", "repository", repository, "key", e.Key, "scope", e.Scope, "size", e.Size, "why", why)

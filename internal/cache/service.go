@@ -17,6 +17,9 @@ const (
 	maxKeys = 10  // the key and its restore keys
 )
 
+// useAfter is how long a use is remembered before the next is written down.
+const useAfter = time.Minute
+
 // Options plug a Service together.
 type Options struct {
 	Store Store
@@ -139,6 +142,9 @@ func (s *Service) use(ctx context.Context, e cairn.CacheEntry) (ok bool, err err
 	if len(missing) > 0 {
 		s.o.Log.WarnContext(ctx, "the bytes of a cache are lost", "cache", e.ID, "digest", e.Digest)
 		return false, nil
+	}
+	if s.o.Now().Sub(e.UsedAt) < useAfter {
+		return true, nil
 	}
 	err = s.o.Store.UseCache(ctx, e.ID, s.o.Now(), cairn.Change{})
 	if cairn.CodeOf(err) == cairn.CodeNotFound {

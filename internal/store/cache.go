@@ -41,6 +41,9 @@ func (s *Store) CreateCache(ctx context.Context, e cairn.CacheEntry, change func
 	return e, err
 }
 
+// lastKey sorts behind all that a key can go on with.
+const lastKey = "\U0010FFFF"
+
 // FindCache answers the entry of a scope with this key, or the newest whose key
 // begins with it when prefix is set.
 func (s *Store) FindCache(ctx context.Context, repository, scope, version, key string, prefix bool) (cairn.CacheEntry, error) {
@@ -48,8 +51,8 @@ func (s *Store) FindCache(ctx context.Context, repository, scope, version, key s
 	var e cairn.CacheEntry
 	var err error
 	if prefix {
-		e, err = body[cairn.CacheEntry](ctx, r, `SELECT body FROM caches WHERE repository = ? AND scope = ? AND version = ? AND substr(key, 1, length(?)) = ?
-			ORDER BY id DESC LIMIT 1`, repository, scope, version, key, key)
+		e, err = body[cairn.CacheEntry](ctx, r, `SELECT body FROM caches WHERE repository = ? AND scope = ? AND version = ? AND key >= ? AND key < ?
+			ORDER BY id DESC LIMIT 1`, repository, scope, version, key, key+lastKey)
 	} else {
 		e, err = body[cairn.CacheEntry](ctx, r, `SELECT body FROM caches WHERE repository = ? AND scope = ? AND version = ? AND key = ?`, repository, scope, version, key)
 	}
@@ -79,9 +82,9 @@ func (s *Store) UseCache(ctx context.Context, id int64, at time.Time, ch cairn.C
 func (s *Store) Caches(ctx context.Context, f cairn.CacheFilter) ([]cairn.CacheEntry, error) {
 	return bodies[cairn.CacheEntry](ctx, poolReader{s.reads}, `SELECT body FROM caches
 		WHERE (? = '' OR repository = ?) AND (? = '' OR scope = ?) AND (? = 0 OR id = ?)
-			AND (? = '' OR key = ? OR (? = 0 AND substr(key, 1, length(?)) = ?))
+			AND (? = '' OR key = ? OR (? = 0 AND key >= ? AND key < ?))
 		ORDER BY used DESC, id DESC LIMIT ?`, f.Repository, f.Repository, f.Scope, f.Scope, f.ID, f.ID,
-		f.Key, f.Key, flag(f.Exact), f.Key, f.Key, pageSize(f.Limit))
+		f.Key, f.Key, flag(f.Exact), f.Key, f.Key+lastKey, pageSize(f.Limit))
 }
 
 // CacheUse is how much each repository keeps.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -38,6 +39,27 @@ type world struct {
 	job    cairn.Job
 	token  string
 	clock  *clock
+
+	options actions.Options
+}
+
+// restart replaces the service, as when the owner was killed.
+func (w *world) restart() {
+	w.t.Helper()
+	var err error
+	if w.api, err = actions.New(w.options); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// transfers counts the uploads on disk.
+func (w *world) transfers() int {
+	w.t.Helper()
+	es, err := os.ReadDir(w.options.Dir)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return len(es)
 }
 
 // syncBuffer takes a log from several goroutines.
@@ -105,13 +127,13 @@ func newWorld(t testing.TB, change ...func(*actions.Options)) *world {
 	for _, fn := range change {
 		fn(&o)
 	}
-	w.api, err = actions.New(o)
-	check()
+	w.options = o
+	w.restart()
 	g := &auth.Guard{Service: w.people, Local: cairn.Principal{Name: "ana", Role: cairn.RoleAdmin},
 		Fail: func(rw http.ResponseWriter, _ *http.Request, err error) {
 			http.Error(rw, err.Error(), http.StatusForbidden)
 		}}
-	w.Server = httptest.NewServer(g.Wrap(w.api))
+	w.Server = httptest.NewServer(g.Wrap(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { w.api.ServeHTTP(rw, r) })))
 	t.Cleanup(w.Close)
 	w.job = w.addJob(42, 1)
 	w.token, err = key.RuntimeToken(&w.job)
