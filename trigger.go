@@ -52,6 +52,9 @@ type TriggerEvent struct {
 	// Conflict says that a pull request cannot be merged: it has no merge commit that
 	// could run.
 	Conflict bool `json:"conflict,omitempty"`
+	// Title is that of its runs, where their workflows give none; empty: what the
+	// event usually shows.
+	Title string `json:"title,omitempty"`
 	// Reason is kept with the runs, for what their title does not tell: "32 min late".
 	Reason string    `json:"reason,omitempty"`
 	At     time.Time `json:"at,omitzero"`

@@ -48,7 +48,7 @@ var rooms = []room{
 	{name: "store", may: []string{"root"}},
 	{name: "api", may: []string{"root", "expr", "workflow", "stages", "plan", "cas", "git", "run", "runner", "asset", "track", "oci", "deploy", "gateway", "trace", "auth", "trigger", "follow", "cache"}},
 	{name: "web", may: []string{"root", "expr", "workflow", "stages", "plan", "cas", "git", "run", "runner", "asset", "track", "oci", "deploy", "gateway", "trace", "auth", "trigger", "follow", "cache"}},
-	{name: "cli", may: []string{"root", "expr", "workflow", "stages", "plan", "cas", "git"}, extra: []string{"api/client"}},
+	{name: "cli", may: []string{"root", "expr", "workflow", "stages", "plan", "cas", "git", "trigger"}, extra: []string{"api/client"}},
 	{name: "server", may: []string{"root", "proc", "expr", "workflow", "stages", "plan", "cas", "git", "run", "runner", "asset", "track", "oci", "deploy", "gateway", "trace", "auth", "trigger", "follow", "cache", "store", "api", "web", "cli"}},
 }
 

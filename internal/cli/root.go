@@ -14,6 +14,7 @@ import (
 	"github.com/cairn-ml/cairn/internal/cli/initcmd"
 	"github.com/cairn-ml/cairn/internal/cli/kit"
 	"github.com/cairn-ml/cairn/internal/cli/logs"
+	"github.com/cairn-ml/cairn/internal/cli/pr"
 	"github.com/cairn-ml/cairn/internal/cli/prediction"
 	"github.com/cairn-ml/cairn/internal/cli/release"
 	"github.com/cairn-ml/cairn/internal/cli/repository"
@@ -74,6 +75,7 @@ cairn trace model/digits:1`,
 		run.New(k),
 		workflow.New(k),
 		repository.New(k),
+		pr.New(k),
 		deploy.New(k),
 		deploy.NewApprove(k),
 		deploy.NewReject(k),

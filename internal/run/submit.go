@@ -32,6 +32,8 @@ type Request struct {
 	AllowSudo   bool
 	Debug       bool
 	// Untrusted and Chain are those of the run; TitleNote stands behind its title.
+	// Title is that of a run whose workflow gives none; empty: the commit's subject.
+	Title     string
 	Untrusted bool
 	Chain     int
 	TitleNote string
@@ -79,6 +81,9 @@ func (e *Engine) Submit(ctx context.Context, r Request) (*cairn.Run, error) {
 	}
 	if err := e.describe(ctx, r.Plan, &run); err != nil {
 		return nil, err
+	}
+	if r.Title != "" && r.Plan.RunName.IsZero() {
+		run.Title = clip(r.Title, 300)
 	}
 	if r.TitleNote != "" {
 		run.Title = clip(run.Title+" ("+r.TitleNote+")", 300)

@@ -106,3 +106,13 @@ func runHead(e *cairn.TriggerEvent) string {
 	}
 	return ""
 }
+
+// eventTitle is what a run of an event is called where its workflow says nothing: a
+// push by its commit ("" here), what runs on the default branch whatever is there by
+// its workflow.
+func eventTitle(e *cairn.TriggerEvent, p *cairn.Plan) string {
+	if e.Title == "" && trigger.OnDefaultBranch(e.Event) {
+		return p.Name
+	}
+	return e.Title
+}

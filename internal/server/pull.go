@@ -230,7 +230,7 @@ func (s *Server) pullEvents(ctx context.Context, repo cairn.Repository, p *cairn
 	}
 	e := cairn.TriggerEvent{
 		Repository: p.Repository, Action: action, Ref: p.MergeRef(), SHA: p.TestMerge, BaseRef: p.Base, HeadRef: p.Head, Payload: payload,
-		By: auth.Actor(ctx).Name, Changed: files[:min(len(files), changedKept)], Message: cmpOr(head.Message, head.Subject),
+		By: auth.Actor(ctx).Name, Title: p.Title, Changed: files[:min(len(files), changedKept)], Message: cmpOr(head.Message, head.Subject),
 	}
 	switch {
 	case p.Merged:

@@ -146,7 +146,7 @@ func (s *Server) tagReleaseEvents(repo cairn.Repository, r *cairn.TagRelease, ac
 		}
 		e := cairn.TriggerEvent{
 			Key:        fmt.Sprintf("release:%s:%s:%d:%d:%s", r.Repository, r.Tag, r.CreatedAt.UnixMicro(), r.Version+1, a),
-			Repository: r.Repository, Event: "release", Action: a, Ref: "refs/tags/" + r.Tag, SHA: r.SHA, Payload: payload, By: r.By,
+			Repository: r.Repository, Event: "release", Action: a, Ref: "refs/tags/" + r.Tag, SHA: r.SHA, Payload: payload, By: r.By, Title: cmpOr(r.Name, r.Tag),
 		}
 		out = append(out, e)
 	}

@@ -23,8 +23,9 @@ func New(k *kit.Kit) *cobra.Command {
 		Example: `cairn release list
 cairn release show r3
 cairn release diff staging production
-cairn release tag r3 v1.2.3`,
-	}, newList(k), newShow(k), newDiff(k), newTag(k))
+cairn release tag r3 v1.2.3
+cairn release publish v1.2.3 --notes 'Better features'`,
+	}, newList(k), newShow(k), newDiff(k), newTag(k), newPublish(k))
 }
 
 // folder is the repository that a flag, the job or the folder means; "" for all.

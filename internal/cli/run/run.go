@@ -4,6 +4,7 @@ package run
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -24,6 +25,7 @@ import (
 type Options struct {
 	Workflow, Repository string
 	Ref, Event           string
+	Payload              string
 	Inputs               []string
 	EnvFile              string
 	Jobs                 []string
@@ -33,8 +35,9 @@ type Options struct {
 	Dirty                string
 	Progress             string
 
-	inputs map[string]string
-	env    map[string]string
+	inputs  map[string]string
+	env     map[string]string
+	payload json.RawMessage
 }
 
 // The values of --dirty.
@@ -68,6 +71,7 @@ command started; with --detach it goes on by itself.`,
 cairn run --workflow mlops.yml --input data_prep=false --input epochs=20
 cairn run --env-file .env --job ai-training
 cairn run --ref v1.2.0 --event push
+cairn run --event issues --payload event.json
 id=$(cairn run --detach) && cairn run watch $id`,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -84,6 +88,7 @@ id=$(cairn run --detach) && cairn run watch $id`,
 	f.StringVarP(&o.Workflow, "workflow", "w", "", "its `name`, file name or path (default: the only one)")
 	f.StringVar(&o.Ref, "ref", "", "run a `branch`, tag or commit instead of the working tree")
 	f.StringVar(&o.Event, "event", "", "`event` that starts it (default: workflow_dispatch, push or the first)")
+	f.StringVar(&o.Payload, "payload", "", "`file` with github.event as JSON, laid over what the event has by itself")
 	f.StringArrayVarP(&o.Inputs, "input", "i", nil, "input as `NAME=VALUE`, repeatable")
 	f.StringVar(&o.EnvFile, "env-file", "", "`file` of NAME=VALUE for env, secrets.* and vars.* that are left open")
 	f.StringArrayVarP(&o.Jobs, "job", "j", nil, "only this `job` and what it needs, repeatable")
@@ -110,6 +115,22 @@ id=$(cairn run --detach) && cairn run watch $id`,
 	return cmd
 }
 
+// maxPayload bounds an event that is given as a file.
+const maxPayload = 4 << 20
+
+// readPayload reads an event from a file.
+func readPayload(k *kit.Kit, name string) (json.RawMessage, error) {
+	src, err := k.ReadFile(name, maxPayload)
+	if err != nil {
+		return nil, err
+	}
+	var object map[string]json.RawMessage
+	if err := json.Unmarshal(src, &object); err != nil || object == nil {
+		return nil, cairn.Errorf(cairn.CodeInvalid, "%s does not hold a JSON object", name).WithHint("it is what github.event shows, for example {\"action\": \"opened\"}")
+	}
+	return src, nil
+}
+
 // check reads what the flags name and refuses what does not go together.
 func (o *Options) check(k *kit.Kit) (err error) {
 	if o.inputs, err = repo.Inputs(o.Inputs); err != nil {
@@ -126,6 +147,11 @@ func (o *Options) check(k *kit.Kit) (err error) {
 		return cairn.Errorf(cairn.CodeInvalid, "--step and --detach do not go together").WithHint("--step asks before each step, so somebody has to be there")
 	case o.Step && !k.Term.CanAsk():
 		return cairn.Errorf(cairn.CodeInvalid, "--step needs a terminal").WithHint("it asks before each step; leave it out where nobody can answer")
+	}
+	if o.Payload != "" {
+		if o.payload, err = readPayload(k, o.Payload); err != nil {
+			return err
+		}
 	}
 	if o.EnvFile == "" {
 		return nil
@@ -151,7 +177,7 @@ func (o *Options) check(k *kit.Kit) (err error) {
 func (o *Options) request(ctx context.Context, k *kit.Kit) (client.RunRequest, error) {
 	r := client.RunRequest{
 		Repository: o.Repository, Ref: o.Ref, Event: o.Event, Inputs: o.inputs, EnvFile: o.env,
-		Jobs: o.Jobs, AllowSudo: o.AllowSudo, Step: o.Step, Debug: o.Debug, Workflow: tail(o.Workflow),
+		Jobs: o.Jobs, AllowSudo: o.AllowSudo, Step: o.Step, Debug: o.Debug, Workflow: tail(o.Workflow), Payload: o.payload,
 		Dirty: o.Ref == "" && o.Repository == "" && o.Dirty != dirtyIgnore,
 	}
 	if o.Repository != "" {

@@ -9,12 +9,14 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/cli/kit"
 	"github.com/cairn-ml/cairn/internal/cli/repo"
 	"github.com/cairn-ml/cairn/internal/cli/term"
 	"github.com/cairn-ml/cairn/internal/stages"
+	"github.com/cairn-ml/cairn/internal/trigger"
 	"github.com/cairn-ml/cairn/internal/workflow"
 	"github.com/spf13/cobra"
 )
@@ -27,8 +29,9 @@ func New(k *kit.Kit) *cobra.Command {
 		Example: `cairn workflow list
 cairn workflow lint
 cairn workflow plan mlops.yml --input data_prep=false
+cairn workflow explain --event push --ref main --changed src/train.py
 cairn workflow eval "startsWith(github.ref, 'refs/tags/')" --context contexts.json`,
-	}, newList(k), newLint(k), newPlan(k), newEval(k))
+	}, newList(k), newLint(k), newPlan(k), newExplain(k), newEval(k))
 }
 
 // Item is one workflow in cairn workflow list --json.
@@ -37,6 +40,8 @@ type Item struct {
 	Path   string   `json:"path"`
 	Events []string `json:"events"`
 	Valid  bool     `json:"valid"`
+	// Next are the next times of its schedules.
+	Next []time.Time `json:"next,omitempty"`
 }
 
 func newList(k *kit.Kit) *cobra.Command {
@@ -66,7 +71,7 @@ func newList(k *kit.Kit) *cobra.Command {
 				if events == nil {
 					events = []string{}
 				}
-				items = append(items, Item{f.Name(), f.Path, events, f.Workflow != nil})
+				items = append(items, Item{f.Name(), f.Path, events, f.Workflow != nil, nextTimes(f, k.Now())})
 			}
 			return out.Write(items)
 		}
@@ -74,9 +79,31 @@ func newList(k *kit.Kit) *cobra.Command {
 			fmt.Fprintf(k.Term.Err, "no workflows: there is no .yml file in %s\n", repo.Folder)
 			return nil
 		}
-		return repo.WriteTable(k, files)
+		if err := repo.WriteTable(k, files); err != nil {
+			return err
+		}
+		return writeClock(k, files)
 	}
 	return cmd
+}
+
+// writeClock tells when schedules are due, and what they need.
+func writeClock(k *kit.Kit, files []*repo.File) error {
+	said := false
+	for _, f := range files {
+		next := nextTimes(f, k.Now())
+		if len(next) == 0 {
+			continue
+		}
+		said = true
+		if _, err := fmt.Fprintf(k.Term.Out, "%s by schedule: next %s\n", term.Clean(f.Path), shownTimes(next)); err != nil {
+			return err
+		}
+	}
+	if said {
+		fmt.Fprintln(k.Term.Err, needsServer)
+	}
+	return nil
 }
 
 func newLint(k *kit.Kit) *cobra.Command {
@@ -131,7 +158,13 @@ func lint(c *cobra.Command, k *kit.Kit, args []string) ([]cairn.Problem, int, er
 			problems = append(problems, lintStages(k, name, src)...)
 			return
 		}
-		_, ps := workflow.Parse(name, src)
+		w, ps := workflow.Parse(name, src)
+		if w != nil {
+			for _, p := range trigger.Problems(w) {
+				p.Snippet = lineOf(src, p.Line)
+				ps = append(ps, p)
+			}
+		}
 		problems = append(problems, ps...)
 		if !cairn.HasErrors(ps) {
 			problems = append(problems, workflow.Lint(name, src)...)
