@@ -30,11 +30,14 @@ type CheckoutOptions struct {
 	// Sparse are the folders (Cone) or patterns of a sparse checkout; none is all.
 	Sparse []string
 	Cone   bool
+	// Own makes the repository hold its objects itself: for a container, where the
+	// hosted one is not.
+	Own bool
 }
 
 // Checkout makes dir a work tree of what code names and returns the commit that
 // its HEAD is at. The repository in it is real (git log, git describe, git diff
-// work) and borrows its objects from the hosted one. Of a dirty run the
+// work) and borrows its objects from the hosted one, unless it is to own them. Of a dirty run the
 // uncommitted changes are there, staged.
 func (g *Git) Checkout(ctx context.Context, code cairn.CodeRef, dir string, o CheckoutOptions) (cairn.Commit, error) {
 	dir, err := filepath.Abs(dir)
@@ -88,7 +91,9 @@ func (g *Git) Checkout(ctx context.Context, code cairn.CodeRef, dir string, o Ch
 		return err
 	})
 	eg.Go(func() error { return g.copyRefs(ectx, code.GitDir, own, ref, o) })
-	err = eg.Wait()
+	if err = eg.Wait(); err == nil && o.Own {
+		err = g.ownObjects(ctx, inTree, own)
+	}
 	return c, err
 }
 

@@ -192,6 +192,27 @@ func TestCheckoutAgain(t *testing.T) {
 	}
 }
 
+// TestCheckoutOwn: a work tree that needs the hosted repository no more, as in a container.
+func TestCheckoutOwn(t *testing.T) {
+	t.Parallel()
+	u, code := history(t)
+	for _, depth := range []int{0, 1, 2} {
+		dir := t.TempDir()
+		_, err := u.g.Checkout(t.Context(), code, dir, git.CheckoutOptions{Depth: depth, Clean: true, Own: true})
+		must(t, err)
+		away := code.GitDir + ".away"
+		must(t, os.Rename(code.GitDir, away))
+		if st := u.gitIn(dir, "status", "--porcelain"); st != "" {
+			t.Errorf("depth %d: %s", depth, st)
+		}
+		u.gitIn(dir, "fsck")
+		if log := u.gitIn(dir, "log", "--format=%s"); strings.Contains(log, "First") != (depth == 0) {
+			t.Errorf("depth %d: %s", depth, log)
+		}
+		must(t, os.Rename(away, code.GitDir))
+	}
+}
+
 func TestSibling(t *testing.T) {
 	t.Parallel()
 	_, code := history(t)

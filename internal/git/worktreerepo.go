@@ -195,6 +195,15 @@ func boundary(lines, tip string, depth int) []string {
 	return level
 }
 
+// ownObjects copies what a repository shows of the one it borrows from, and lets that go.
+func (g *Git) ownObjects(ctx context.Context, in call, own string) error {
+	in.args = []string{"repack", "-a", "-d", "-q", "--no-write-bitmap-index"}
+	if _, err := g.run(ctx, in); err != nil {
+		return err
+	}
+	return fileError(os.Remove(filepath.Join(own, "objects", "info", "alternates")))
+}
+
 // sparse limits the work tree to what is asked for, before its files are written.
 func (g *Git) sparse(ctx context.Context, in call, o CheckoutOptions) error {
 	if len(o.Sparse) == 0 {

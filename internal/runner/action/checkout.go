@@ -3,12 +3,14 @@ package action
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"math"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/runner"
@@ -24,6 +26,7 @@ type CheckoutOptions struct {
 	RemoteURL string
 	Sparse    []string // folders, or with Cone false patterns
 	Cone      bool
+	Own       bool // hold all objects itself: the hosted repository is not there for the steps
 }
 
 // checkout is actions/checkout. Code that Cairn has comes from the hosted
@@ -171,7 +174,7 @@ func (a *checkout) local(ctx context.Context, c *runner.StepContext, code cairn.
 	if o.Ref == "" && code.Commit == "" {
 		o.Ref = code.Ref // the default branch of another repository
 	}
-	o.RemoteURL = remoteURL(c, code.Repository)
+	o.RemoteURL, o.Own = remoteURL(c, code.Repository), c.InContainer
 	commit, err := a.deps.Checkout(ctx, code, in.dir, o)
 	if err != nil {
 		return "", err
@@ -191,12 +194,31 @@ func (a *checkout) local(ctx context.Context, c *runner.StepContext, code cairn.
 	if in.ssh.key != "" && !in.submodules {
 		c.Logf("ssh-key is not needed: %s is here", code.Repository)
 	}
+	if c.InContainer && a.major > 1 && strings.EqualFold(c.Input("set-safe-directory"), "true") {
+		if err := trust(c, in.dir); err != nil {
+			return "", err
+		}
+	}
 	if in.persist && o.RemoteURL != "" {
 		if err := k.persist(c, in.dir, o.RemoteURL, a.major); err != nil {
 			return "", err
 		}
 	}
 	return commit.SHA, nil
+}
+
+// trust lets git in the job's container work in a folder that belongs to a user of
+// this machine.
+func trust(c *runner.StepContext, dir string) error {
+	f, err := os.OpenFile(filepath.Join(c.Dirs.Home, ".gitconfig"), os.O_CREATE|os.O_APPEND|os.O_WRONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o644)
+	if err == nil {
+		_, err = f.WriteString("[safe]\n\tdirectory = " + quoteGit(dir) + "\n")
+		err = errors.Join(err, f.Close())
+	}
+	if err != nil {
+		return cairn.Errorf(cairn.CodeFailed, "the folder cannot be made a safe one for git: %w", err)
+	}
+	return nil
 }
 
 // remoteURL is where the job's git reaches a repository of Cairn; "" without a

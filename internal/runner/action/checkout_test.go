@@ -533,6 +533,29 @@ func TestCheckoutLFS(t *testing.T) {
 	}
 }
 
+// TestCheckoutInContainer: the repository needs nothing that the container lacks, and
+// git there takes the folder for a safe one.
+func TestCheckoutInContainer(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	code := l.push(l.work("a.txt"), "ana/app")
+	ws := t.TempDir()
+	c, _ := l.step(ws, code)
+	c.InContainer = true
+	if err := act(t, "actions/checkout@v4", l.deps()).Run(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(ws, ".git/objects/info/alternates")); err == nil {
+		t.Error("objects are borrowed")
+	}
+	if st := l.git(ws, "status", "--porcelain"); st != "" {
+		t.Errorf("status: %s", st)
+	}
+	if b, err := os.ReadFile(filepath.Join(c.Dirs.Home, ".gitconfig")); err != nil || !strings.Contains(string(b), ws) {
+		t.Errorf("%v %s", err, b)
+	}
+}
+
 // TestCheckoutUnsafe: code of a fork is refused where the original refuses it.
 func TestCheckoutUnsafe(t *testing.T) {
 	t.Parallel()
