@@ -187,6 +187,8 @@ type StepRow struct {
 	Reason     string     `json:"reason,omitempty"`
 	// If is its condition as it was evaluated; nil where it has none and ran.
 	If *Condition `json:"if,omitempty"`
+	// Stage is pre or post for what an action does before all steps or after them.
+	Stage string `json:"stage,omitempty"`
 	// From is the earlier job whose result this is: the step did not run again.
 	From        JobID             `json:"from,omitempty"`
 	Outputs     map[string]string `json:"outputs,omitempty"`

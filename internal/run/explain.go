@@ -26,8 +26,24 @@ func (d *decider) seen(sc *scope, s *nodeState, cond condition, env *expr.Env, r
 	}
 	if cond.bare != nil {
 		c.Values = values(cond.bare.Explain(env))
+		d.hide(c.Values)
 	}
 	return c
+}
+
+// hide takes out what an env file gave: its values are kept encrypted, rows are not.
+func (d *decider) hide(vs []cairn.ConditionValue) {
+	for i := range vs {
+		at := strings.ToLower(vs[i].Expr)
+		if vs[i].Value == "true" || vs[i].Value == "false" || !strings.Contains(at, "vars") {
+			continue
+		}
+		for _, name := range d.f.Run.EnvNames {
+			if at == "vars" || strings.Contains(at, strings.ToLower(name)) {
+				vs[i].Value = "***"
+			}
+		}
+	}
 }
 
 // blamed lists the jobs before a node that make success() false, the nearest first.

@@ -130,7 +130,9 @@ func TestConcurrencyOfCalls(t *testing.T) {
 	x.until(second, "its second job runs", func(s *cairn.RunSnapshot) bool { return jobOf(s, "call/two").PID != 0 })
 	x.backend.Finish("call/two", fake.Outcome{})
 	x.ended(second)
-	x.until(first, "only what failed runs again", func(s *cairn.RunSnapshot) bool { return jobOf(s, "call/two").PID != 0 && jobOf(s, "call/two").Attempt == 2 })
+	x.until(first, "only what failed runs again", func(s *cairn.RunSnapshot) bool {
+		return jobOf(s, "call/two").PID != 0 && jobOf(s, "call/two").Attempt == 2
+	})
 	x.backend.Finish("call/two", fake.Outcome{})
 	if s := x.ended(first); s.Run.Conclusion != cairn.Success || jobOf(s, "call/one").Attempt != 1 {
 		t.Errorf("%+v", s.Jobs)

@@ -61,13 +61,13 @@ func (e *Engine) Rerun(ctx context.Context, r RerunRequest) (*cairn.Run, error) 
 			Run: run.ID, Number: run.Attempt, By: r.By, Mode: string(r.Mode), Refresh: r.Refresh, Debug: r.Debug,
 			Status: cairn.StatusQueued, StartedAt: now,
 		}
-		if r.Mode == RerunStep {
-			if attempt.Resumed, err = e.resumes(ctx, w, r); err != nil {
-				return b, ch, err
-			}
-		}
 		if r.Mode != RerunAll {
 			w.scope(p.Nodes, "", false)
+			if r.Mode == RerunStep {
+				if attempt.Resumed, err = e.resumes(ctx, w, r); err != nil {
+					return b, ch, err
+				}
+			}
 			if len(w.kept) > 0 {
 				attempt.Kept = w.kept
 			}
@@ -98,6 +98,7 @@ type rerunner struct {
 	again      map[string]bool // rows to be done again
 	kept       map[string]cairn.JobID
 	expansions []string // to be taken over
+	fresh      []string // nodes that stand on something that is done again
 }
 
 func (w *rerunner) choose(r RerunRequest) error {
@@ -181,6 +182,9 @@ func (w *rerunner) scope(nodes []cairn.Node, prefix string, all bool) bool {
 // node decides on one node: whole says that something it needs is done again,
 // and so must be all of it.
 func (w *rerunner) node(n *cairn.Node, path string, whole bool) bool {
+	if whole {
+		w.fresh = append(w.fresh, path)
+	}
 	if row := w.state.Jobs[path]; row != nil && !row.Call { // a plain job, or what stands for a node without instances
 		if whole || w.again[path] {
 			return true

@@ -29,6 +29,12 @@ func (e *Engine) resumes(ctx context.Context, w *rerunner, r RerunRequest) (map[
 	out := map[string]cairn.Resume{}
 	for _, path := range sortedPaths(w.again) {
 		j := w.state.Jobs[path]
+		if w.isFresh(path) {
+			if r.Step != "" {
+				return nil, cairn.Errorf(cairn.CodeConflict, "%s of run %d stands on a job that is done again: it begins anew", path, r.Run)
+			}
+			continue
+		}
 		if j.Call || j.Epoch == 0 || r.Step == "" && !j.Conclusion.Bad() {
 			continue
 		}
@@ -57,6 +63,14 @@ func (e *Engine) resumes(ctx context.Context, w *rerunner, r RerunRequest) (map[
 	return out, nil
 }
 
+// isFresh reports whether a job stands on something that is done again: then the
+// steps it did were done with other values.
+func (w *rerunner) isFresh(path string) bool {
+	return slices.ContainsFunc(w.fresh, func(node string) bool {
+		return path == node || strings.HasPrefix(path, node+"[") || strings.HasPrefix(path, node+"/")
+	})
+}
+
 func sortedPaths(again map[string]bool) []string {
 	var out []string
 	for path, yes := range again {
@@ -73,8 +87,12 @@ func sortedPaths(again map[string]bool) []string {
 func stepToRunAgain(steps []cairn.StepRow, asked string) (int, error) {
 	const setUp = 1
 	var names []string
+	around := "" // what failed, and is no step of the file
 	for _, s := range steps {
-		if s.Number == setUp {
+		if s.Number == setUp || s.Stage != "" {
+			if s.Conclusion.Bad() && around == "" {
+				around = s.Name
+			}
 			continue
 		}
 		ended := s.Conclusion.Bad() || s.Conclusion == cairn.Cancelled
@@ -84,7 +102,10 @@ func stepToRunAgain(steps []cairn.StepRow, asked string) (int, error) {
 		}
 		names = append(names, cmpText(s.ID, s.Name))
 	}
-	if asked == "" {
+	switch {
+	case asked == "" && around != "":
+		return 0, cairn.Errorf(cairn.CodeConflict, "what failed is %q, which is no step of the workflow", clip(around, 100))
+	case asked == "":
 		return 0, cairn.Errorf(cairn.CodeConflict, "no step of it failed")
 	}
 	err := cairn.Errorf(cairn.CodeNotFound, "it has no step %q", clip(asked, 100))

@@ -107,3 +107,43 @@ func TestRerunFromStep(t *testing.T) {
 		t.Errorf("%+v", s.Jobs)
 	}
 }
+
+// A job that stands on one that is done again begins anew: its steps had other values.
+func TestRerunFromStepBehindAnother(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	x := newBench(t, fake.New(fake.Options{Script: firstFails("a", "b")}))
+	b := node("b", "a")
+	b.If = "always()"
+	id := x.submit(planOf(node("a"), b)).ID
+	x.ended(id)
+	_, err := x.engine.Rerun(ctx, run.RerunRequest{Run: id, Mode: run.RerunFailed, By: "ben"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	x.ended(id)
+	again := x.submit(planOf(node("a"), b)).ID
+	x.ended(again)
+	if _, err := x.engine.Rerun(ctx, run.RerunRequest{Run: again, Mode: run.RerunStep, By: "ben"}); err != nil {
+		t.Fatal(err)
+	}
+	s := x.ended(again)
+	if s.Run.Conclusion != cairn.Success || jobOf(s, "a").Resume == nil || jobOf(s, "b").Resume != nil || jobOf(s, "b").Attempt != 2 {
+		t.Errorf("%+v", s.Jobs)
+	}
+}
+
+// Values of an env file are kept encrypted: a condition does not show them.
+func TestConditionsHideEnvFiles(t *testing.T) {
+	t.Parallel()
+	a := node("a")
+	a.If = "vars.OPEN == 'yes' && format('{0}', vars.hidden) != '' && contains(vars.HIDDEN, 'x')"
+	s := newSim(t, planOf(a))
+	s.vars = map[string]string{"OPEN": "yes", "HIDDEN": "hidden-value"}
+	s.state.Run.EnvNames = []string{"HIDDEN"}
+	s.decide()
+	j := s.state.Jobs["a"]
+	if got := j.If.String() + j.Reason; strings.Contains(got, "hidden-value") || !strings.Contains(got, "vars.OPEN = 'yes'") || !strings.Contains(got, "vars.hidden = ***") {
+		t.Errorf("%s", got)
+	}
+}

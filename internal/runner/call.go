@@ -82,6 +82,7 @@ func (x *executor) newStep(sc *scope, spec *cairn.Step, c *call, s stage) *step 
 func (x *executor) pre(s *cairn.Step, c *call, number int) {
 	st := x.newStep(x.top, s, c, stagePre)
 	st.row = x.newRow("", "", s.Uses)
+	st.row.Stage = "pre"
 	st.action = actionID(s, number)
 	st.begin()
 }
@@ -97,6 +98,7 @@ func (x *executor) post(p *post) {
 func (x *executor) postAs(c *call, name, action string) {
 	st := x.newStep(x.top, c.spec, c, stagePost)
 	st.row = x.newRow("", name, c.spec.Uses)
+	st.row.Stage = "post"
 	st.action = action
 	st.begin()
 }

@@ -69,6 +69,12 @@ func (l layout) taken() string {
 	return l.mark() + ".by." + l.name()
 }
 
+// othersTook reports whether some job uses the workspace of l.
+func (l layout) othersTook() bool {
+	entries, _ := os.ReadDir(filepath.Dir(l.mark())) // none was ever kept: nobody does
+	return slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return strings.HasPrefix(e.Name(), l.base().name()+".by.") })
+}
+
 func readMark(path string) (m keptMark, err error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -138,7 +144,7 @@ func (l layout) whyNotKept() error {
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
 	}
-	if others, _ := filepath.Glob(l.mark() + ".by.*"); len(others) > 0 {
+	if l.othersTook() {
 		return gone("another job goes on in the workspace of job %s", job)
 	}
 	var spec cairn.JobSpec
@@ -173,7 +179,7 @@ func (l layout) drop() error {
 	errs := []error{removeScratch(l.own())}
 	_, markErr := os.Stat(l.mark())
 	_, mineErr := os.Stat(l.taken())
-	others, _ := filepath.Glob(l.mark() + ".by.*")
+	others := l.othersTook()
 	if m, _ := readMark(l.taken()); mineErr == nil && isLayoutName(m.Owner) {
 		_ = os.Remove(l.sibling(m.Owner).state()) // this job has its own by now
 	}
@@ -182,7 +188,7 @@ func (l layout) drop() error {
 		_ = os.Remove(l.taken())
 	case mineErr == nil:
 		errs = append(errs, removeScratch(base.scratch()), os.Remove(l.taken()))
-	case base == l && len(others) == 0:
+	case base == l && !others:
 		errs = append(errs, removeScratch(l.scratch()))
 	}
 	return errors.Join(errs...)
