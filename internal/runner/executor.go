@@ -374,6 +374,12 @@ func (x *executor) conclude(row *cairn.StepRow, err error) {
 
 // logError shows an error with its hint.
 func logError(log *stepLog, err error) {
+	if several, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, e := range several.Unwrap() {
+			logError(log, e)
+		}
+		return
+	}
 	for line := range strings.Lines(strings.TrimRight(err.Error(), "\n")) {
 		log.line("##[error]%s", strings.TrimRight(line, "\n"))
 	}

@@ -32,6 +32,7 @@ type usedActions struct {
 	trees  map[string]*fetchedTree // by folder
 	nodes  map[string]string       // versions by path of node
 	images map[string]string       // of built Dockerfiles
+	told   map[string]bool         // lines that the log has
 	calls  int
 }
 
@@ -42,7 +43,6 @@ type foundAction struct {
 	err     error
 	version cairn.ActionVersion
 	lines   []string // for the log
-	told    bool
 }
 
 // fetchedTree is a repository that was brought into the job's folder.
@@ -235,17 +235,20 @@ func (f *finder) remote(uses string, from origin) *foundAction {
 	return a
 }
 
-// tell logs what came of an action, once.
+// tell logs what came of an action, each line once a job.
 func (f *finder) tell(a *foundAction) {
-	f.x.used.mu.Lock()
-	told := a.told
-	a.told = true
-	f.x.used.mu.Unlock()
-	if told {
-		return
-	}
+	used := &f.x.used
 	for _, l := range a.lines {
-		f.line("%s", l)
+		used.mu.Lock()
+		told := used.told[l]
+		if used.told == nil {
+			used.told = map[string]bool{}
+		}
+		used.told[l] = true
+		used.mu.Unlock()
+		if !told {
+			f.line("%s", l)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/cairn-ml/cairn"
@@ -292,7 +293,7 @@ func TestActionsMissing(t *testing.T) {
 	spec.Steps = usesSteps("acme/x/bild@v1", "acme/x/build@v1", "acme/x/bad@v1", "acme/x/two@v1", "no/where@main", "evil/dir@v1", "./later")
 	in := run(t, spec, remote(files))
 	in.wants(1, "Can't find 'action.yml', 'action.yaml' or 'Dockerfile' for action 'acme/x/bild@v1'.",
-		"Unable to resolve action `gone/gone@v3`, repository not found", "docker://alpine runs in a container, and this machine has no container engine",
+		"Unable to resolve action `gone/gone@v3`, repository not found",
 		"node99", "Required property is missing: shell", "Unable to resolve action `no/where@main`", "leaves")
 	if len(in.rows) != 1 {
 		t.Errorf("a step ran: %s", in.names())
@@ -431,5 +432,87 @@ func TestNodeMissing(t *testing.T) {
 		}
 		in := run(t, spec, inWorkspace(t, files), func(j *runner.Job) { j.Machine.Environ()["PATH"] = bin + ":/bin:/usr/bin" })
 		in.wants(2, want)
+	}
+}
+
+// What the file of an action may be, whoever wrote it: the step fails and says why.
+func TestActionHostileFiles(t *testing.T) {
+	t.Parallel()
+	files := map[string]string{
+		"big/action.yml":     "name: x\n#" + strings.Repeat("x", 1<<20) + "\nruns: {using: composite, steps: []}\n",
+		"dir/action.yml/x":   "x",
+		"bomb/action.yml":    "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: &f [*e,*e,*e,*e,*e,*e,*e,*e,*e]\nruns: {using: composite, steps: *f}\n",
+		"nomain/action.yml":  "name: x\ndescription: x\nruns: {using: node20, main: dist/index.js}\n",
+		"maindir/action.yml": "name: x\ndescription: x\nruns: {using: node20, main: '.'}\n",
+		"out/action.yml":     "name: x\ndescription: x\nruns: {using: node20, main: ../../../../../../etc/passwd}\n",
+		"twice/action.yml":   "name: x\ndescription: x\nruns: {using: composite, steps: [{id: a, shell: sh, run: x}, {id: A, shell: sh, run: x}]}\n",
+		"beside/action.yml":  "name: x\ndescription: x\nruns: {using: composite, steps: [{shell: sh, run: x, background: true}]}\n",
+		"secret/action.yml":  "name: x\ndescription: x\nruns: {using: composite, steps: [{shell: sh, run: 'echo ${{ secrets.X }}'}]}\n",
+		"nul/action.yml":     "name: \"x\\0y\"\ndescription: x\nruns: {using: composite, steps: [{shell: sh, run: \"echo fine\"}]}\n",
+		"empty/action.yml":   "",
+		"image/action.yml":   "name: x\ndescription: x\nruns: {using: docker, image: '../../../Dockerfile'}\n",
+	}
+	want := map[string]string{
+		"big": "at most 1.0 MiB are allowed", "dir": "it is not a regular file", "bomb": "action.yml", "nomain": "File not found: '", "maindir": "File not found: '",
+		"out": "leaves", "twice": "may not be used more than once", "beside": "background", "secret": "secrets", "empty": "", "image": "leaves",
+		"fifo": "it is not a regular file", "link": "leaves",
+	}
+	if _, err := exec.LookPath("node"); err != nil {
+		delete(want, "nomain")
+		delete(want, "maindir")
+	}
+	spec := runnertest.Spec(1)
+	var names []string
+	for name := range want {
+		names = append(names, name)
+		spec.Steps = append(spec.Steps, cairn.Step{Uses: "./" + name, If: "always()"})
+	}
+	spec.Steps = append(spec.Steps, cairn.Step{Uses: "./nul", If: "always()"})
+	in := run(t, spec, inWorkspace(t, files), func(j *runner.Job) {
+		w := j.Machine.Dirs().Workspace
+		_ = os.MkdirAll(filepath.Join(w, "fifo"), 0o700)
+		_ = os.MkdirAll(filepath.Join(w, "link"), 0o700)
+		if err := syscall.Mkfifo(filepath.Join(w, "fifo", "action.yml"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink("/etc/passwd", filepath.Join(w, "link", "action.yml")); err != nil {
+			t.Fatal(err)
+		}
+	})
+	for i, name := range names {
+		if in.rows[i+2].Conclusion != cairn.Failure {
+			t.Errorf("%s: %+v", name, in.rows[i+2])
+		}
+		in.wants(i+2, "##[error]", want[name])
+	}
+	if in.rows[len(names)+2].Conclusion == "" {
+		t.Error("the last step did not end")
+	}
+}
+
+// BenchmarkComposite is what a step costs inside of composite actions that lie in each
+// other, beside one of the job.
+func BenchmarkComposite(b *testing.B) {
+	const steps = 20
+	inner := "name: x\ndescription: x\nruns:\n  using: composite\n  steps:\n" + strings.Repeat("    - {shell: sh, run: 'true'}\n", steps)
+	files := map[string]string{"a/action.yml": "name: x\ndescription: x\nruns: {using: composite, steps: [{uses: ./b}]}\n", "b/action.yml": inner}
+	for _, how := range []string{"job", "nested"} {
+		b.Run(how, func(b *testing.B) {
+			for b.Loop() {
+				spec := runnertest.Spec(1)
+				spec.Steps = []cairn.Step{{Uses: "./a"}}
+				if how == "job" {
+					spec.Steps = nil
+					for range steps {
+						spec.Steps = append(spec.Steps, cairn.Step{Run: cairn.Str("true"), Shell: cairn.Str("sh")})
+					}
+				}
+				in := run(b, spec, inWorkspace(b, files))
+				if in.end.Conclusion != cairn.Success {
+					b.Fatal(in.end)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*steps), "µs/step")
+		})
 	}
 }
