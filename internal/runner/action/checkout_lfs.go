@@ -43,7 +43,10 @@ func (a *checkout) largeFiles(ctx context.Context, c *runner.StepContext, code c
 	if err != nil || len(found) == 0 {
 		return err
 	}
-	stores := []string{filepath.Join(code.GitDir, "lfs", "objects")}
+	var stores []string
+	if code.GitDir != "" {
+		stores = append(stores, filepath.Join(code.GitDir, "lfs", "objects"))
+	}
 	if d := lfsOf(code.WorkDir); d != "" {
 		stores = append(stores, d)
 	}

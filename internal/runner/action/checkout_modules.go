@@ -81,6 +81,9 @@ func (a *checkout) modulesIn(ctx context.Context, c *runner.StepContext, code ca
 		return nil
 	}
 	for _, m := range mods {
+		if m.path == "" {
+			continue
+		}
 		sub, err := insideReally(dir, m.path)
 		if err != nil {
 			return err

@@ -587,6 +587,46 @@ func TestCheckoutUnsafe(t *testing.T) {
 	}
 }
 
+// TestCheckoutHostileModules: what .gitmodules says leads nowhere else.
+func TestCheckoutHostileModules(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	inner := l.work("inner.py")
+	l.push(inner, "ana/inner")
+	outside := t.TempDir()
+	for name, text := range map[string]string{
+		"out of the work tree":  "[submodule \"x\"]\n\tpath = ../../x\n\turl = ../inner.git\n",
+		"a program as address":  "[submodule \"x\"]\n\tpath = x\n\turl = ext::touch " + outside + "/made\n",
+		"an option as address":  "[submodule \"x\"]\n\tpath = x\n\turl = --upload-pack=touch " + outside + "/made\n",
+		"a program as update":   "[submodule \"x\"]\n\tpath = x\n\turl = ../inner.git\n\tupdate = !touch " + outside + "/made\n",
+		"a name that leads out": "[submodule \"../../x\"]\n\tpath = x\n\turl = ../inner.git\n",
+		"without a path":        "[submodule \"x\"]\n\turl = ../inner.git\n",
+		"not a configuration":   "[submodule \x00",
+	} {
+		t.Run(name, func(t *testing.T) {
+			app := l.work("app.py")
+			l.git(app, "submodule", "add", "-q", inner, "x")
+			if err := os.WriteFile(filepath.Join(app, ".gitmodules"), []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			l.commit(app, "hostile")
+			base, repo := t.TempDir(), "ana/"+strings.ReplaceAll(name, " ", "-")
+			if err := l.host.Create(t.Context(), repo); err != nil {
+				t.Fatal(err)
+			}
+			dir, _ := l.host.Dir(repo)
+			l.git(dir, "config", "receive.fsckObjects", "false") // a push of most of them is refused
+			c, log := l.step(filepath.Join(base, "a/ws"), l.push(app, repo), "submodules", "recursive")
+			err := act(t, "actions/checkout@v4", l.deps()).Run(t.Context(), c)
+			made, _ := os.ReadDir(outside)
+			beside, _ := os.ReadDir(filepath.Join(base, "a"))
+			if len(made) > 0 || len(beside) != 1 {
+				t.Errorf("%v %v %v\n%s", made, beside, err, log)
+			}
+		})
+	}
+}
+
 func TestModuleName(t *testing.T) {
 	t.Parallel()
 	for address, want := range map[string]string{

@@ -13,7 +13,7 @@ import (
 	"github.com/cairn-ml/cairn/internal/runner/python"
 )
 
-// fakeNode writes a program that answers a version.
+// fakeProgram writes a program that answers a version.
 func fakeProgram(t *testing.T, dir, name, version string) {
 	t.Helper()
 	if err := os.MkdirAll(dir, 0o755); err != nil {
