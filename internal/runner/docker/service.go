@@ -34,6 +34,9 @@ func (s *Session) create(ctx context.Context, e *Engine, c *creation, role strin
 	c.host.NetworkMode = container.NetworkMode(s.network)
 	// Output that nobody reads must not fill the disk.
 	c.host.LogConfig = container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": "10m", "max-file": "2"}}
+	s.mu.Lock()
+	c.host.ExtraHosts = append(c.host.ExtraHosts, s.hosts...)
+	s.mu.Unlock()
 	if enforcing() {
 		// What is mounted has no label of containers, and giving it one would change
 		// the user's files.
@@ -99,14 +102,32 @@ func (s *Session) startService(ctx context.Context, e *Engine, spec *runner.Cont
 	if _, err := e.ContainerStart(ctx, id, client.ContainerStartOptions{}); err != nil {
 		return failed("the service "+spec.ID+" cannot be started", err)
 	}
+	s.noteHost(ctx, e, spec.ID, id)
 	fmt.Fprintln(log, id)
 	endGroup(log)
 	return nil
 }
 
+// noteHost keeps the address of a service for the containers after it. Docker
+// resolves names itself; Podman does where a plug-in is installed.
+func (s *Session) noteHost(ctx context.Context, e *Engine, name, id string) {
+	if !s.podman {
+		return
+	}
+	r, err := e.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
+	if err != nil || r.Container.NetworkSettings == nil {
+		return
+	}
+	if n := r.Container.NetworkSettings.Networks[s.network]; n != nil && n.IPAddress.IsValid() {
+		s.mu.Lock()
+		s.hosts = append(s.hosts, name+":"+n.IPAddress.String())
+		s.mu.Unlock()
+	}
+}
+
 // ready waits until a service is healthy, and says where it is reached.
 func (s *Session) ready(ctx context.Context, e *Engine, svc service, log io.Writer) (*runner.StartedService, error) {
-	look := healthLook
+	look, own := healthLook, &ownCheck{began: time.Now()}
 	for {
 		r, err := e.ContainerInspect(ctx, svc.container, client.ContainerInspectOptions{})
 		if err != nil {
@@ -128,9 +149,14 @@ func (s *Session) ready(ctx context.Context, e *Engine, svc service, log io.Writ
 		case state.Health.Status == container.Healthy:
 			fmt.Fprintf(log, "%s service is healthy.\n", svc.id)
 			return startedService(svc, &c), nil
-		case state.Health.Status == container.Unhealthy:
+		case own.due(&c) && own.passes(ctx, e, svc.container, c.Config.Healthcheck):
+			fmt.Fprintf(log, "%s service is healthy: Cairn ran its check, since the engine does not.\n", svc.id)
+			return startedService(svc, &c), nil
+		case state.Health.Status == container.Unhealthy || own.failed:
 			fmt.Fprintf(log, "%s service is unhealthy.\n", svc.id)
-			if n := len(state.Health.Log); n > 0 {
+			if own.failed {
+				fmt.Fprintf(log, "The last check said: %.2000s\n", strings.TrimSpace(own.said))
+			} else if n := len(state.Health.Log); n > 0 {
 				fmt.Fprintf(log, "The last check said: %.2000s\n", strings.TrimSpace(state.Health.Log[n-1].Output))
 			}
 			_ = showLogs(ctx, e, svc.container, log)

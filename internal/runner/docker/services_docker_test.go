@@ -82,7 +82,7 @@ func TestDockerServices(t *testing.T) {
 		if got := j.log(3); !strings.Contains(got, "OK\nhi\nnet true id true\n") {
 			t.Errorf("step: %s", j.all())
 		}
-		if got := j.log(2); !strings.Contains(got, "cache service is healthy.") {
+		if got := j.log(2); !strings.Contains(got, "cache service is healthy") {
 			t.Errorf("no wait for health: %s", got)
 		}
 		if got := j.log(4); !strings.Contains(got, "Ready to accept connections") {

@@ -70,7 +70,9 @@ type Session struct {
 	served  []service
 	volumes []string // named ones that were made
 	marked  bool
-	foreign bool // the engine's root is not the user that runs this
+	podman  bool
+	hosts   []string // NAME:ADDRESS of services, where the engine may not resolve names
+	foreign bool     // the engine's root is not the user that runs this
 }
 
 var _ runner.Containers = (*Session)(nil)
@@ -112,6 +114,11 @@ func (s *Session) connect(ctx context.Context) (*Engine, error) {
 	rootless := false
 	for _, opt := range info.Info.SecurityOptions {
 		rootless = rootless || strings.Contains(opt, "rootless")
+	}
+	if v, err := e.ServerVersion(ctx, client.ServerVersionOptions{}); err == nil {
+		for _, c := range v.Components {
+			s.podman = s.podman || strings.Contains(c.Name, "Podman")
+		}
 	}
 	s.foreign = os.Getuid() != 0 && !rootless
 	s.engine = e

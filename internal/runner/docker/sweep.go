@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"path/filepath"
+	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
@@ -56,12 +57,36 @@ func Sweep(ctx context.Context, getenv func(string) string, o Owner) error {
 	return remove(ctx, e, o)
 }
 
+const (
+	removeTries = 50
+	removeWait  = 100 * time.Millisecond
+)
+
 // remove removes everything that carries the labels: containers with their unnamed
-// volumes first, then what they used.
+// volumes first, then what they used. An engine may be busy with one of them, or
+// somebody else may be removing it: it is looked at again until nothing is left.
 func remove(ctx context.Context, e *Engine, o Owner) error {
+	for try := 1; ; try++ {
+		left, err := removeOnce(ctx, e, o)
+		if left == 0 && err == nil || try == removeTries || ctx.Err() != nil {
+			return err
+		}
+		if left == 0 && try > 3 {
+			return err // not for want of patience
+		}
+		sleep(ctx, removeWait)
+	}
+}
+
+// removeOnce returns how much there was that is not known to be gone.
+func removeOnce(ctx context.Context, e *Engine, o Owner) (left int, err error) {
 	var errs []error
 	note := func(err error) {
-		if err != nil && !cerrdefs.IsNotFound(err) {
+		switch {
+		case err == nil, cerrdefs.IsNotFound(err):
+		case cerrdefs.IsConflict(err):
+			left++
+		default:
 			errs = append(errs, err)
 		}
 	}
@@ -71,10 +96,6 @@ func remove(ctx context.Context, e *Engine, o Owner) error {
 	for _, c := range cs.Items {
 		go func() {
 			_, err := e.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
-			// Somebody else may be removing it.
-			if cerrdefs.IsConflict(err) {
-				err = nil
-			}
 			done <- err
 		}()
 	}
@@ -96,5 +117,5 @@ func remove(ctx context.Context, e *Engine, o Owner) error {
 			note(err)
 		}
 	}
-	return errors.Join(errs...)
+	return left, errors.Join(errs...)
 }
