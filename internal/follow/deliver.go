@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/cairn-ml/cairn"
 )
@@ -19,7 +20,7 @@ func (l *looking) deliveries(ctx context.Context) error {
 	l.open = len(open) == deliveriesAtOnce
 	for _, d := range open {
 		note, err := l.deliver(ctx, &d)
-		if err != nil && passes(ctx, err) {
+		if err != nil && passes(ctx, err, l.s.now().Sub(d.At)) {
 			return err
 		} else if err != nil {
 			note = err.Error()
@@ -32,11 +33,17 @@ func (l *looking) deliveries(ctx context.Context) error {
 	return nil
 }
 
-// passes reports whether trying again later may help.
-func passes(ctx context.Context, err error) bool {
+// patience is how long a delivery is tried again that fails for no reason that is
+// known to pass: it shall not keep those behind it waiting for ever.
+const patience = time.Hour
+
+// passes reports whether trying again later may help a delivery of that age.
+func passes(ctx context.Context, err error, age time.Duration) bool {
 	switch cairn.CodeOf(err) {
 	case cairn.CodeInvalid, cairn.CodeNotFound, cairn.CodeUnsupported, cairn.CodeTooLarge:
 		return ctx.Err() != nil
+	case cairn.CodeFailed, cairn.CodeInternal:
+		return ctx.Err() != nil || age < patience
 	}
 	return true
 }
@@ -194,8 +201,11 @@ func (l *looking) deliverDispatch(ctx context.Context, d *cairn.Delivery) error 
 		Inputs   map[string]json.RawMessage `json:"inputs"`
 		Sender   user                       `json:"sender"`
 	}
-	if err := json.Unmarshal(d.Payload, &p); err != nil || p.Workflow == "" || !strings.HasPrefix(p.Ref, "refs/") || len(p.Ref) > 255 {
+	if err := json.Unmarshal(d.Payload, &p); err != nil || p.Workflow == "" || p.Ref == "" || len(p.Ref) > 255 {
 		return cairn.Errorf(cairn.CodeInvalid, "the event tells of no workflow that can be read")
+	}
+	if !strings.HasPrefix(p.Ref, "refs/") {
+		p.Ref = "refs/heads/" + p.Ref
 	}
 	inputs := map[string]string{}
 	for name, raw := range p.Inputs {

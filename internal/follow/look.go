@@ -70,13 +70,17 @@ func (l *looking) run(ctx context.Context) (err error) {
 		return err
 	}
 	var more []string
+	if l.f.Fresh || l.s.headIsOld(l.f.Repository) {
+		more = append(more, "HEAD")
+	}
 	if asksPulls(l.f) {
-		more = []string{pullPattern}
+		more = append(more, "HEAD", pullPattern)
 	}
 	there, err := l.s.o.Mirror.RemoteRefs(ctx, l.remote, more...)
 	if err != nil {
 		return err
 	}
+	l.head = l.s.headOf(l.f.Repository, there, len(more) > 0)
 	if err := l.mirror(ctx, there); err != nil {
 		return err
 	}
@@ -98,6 +102,31 @@ func (l *looking) run(ctx context.Context) (err error) {
 		_, err = l.s.edit(ctx, l.f.Repository, "repository.follow-begun", func(f *cairn.Follow) { f.Fresh, f.RunLatest = false, false })
 	}
 	return err
+}
+
+// headAge is how often the default branch is asked for: the remote sends all that
+// it has for that.
+const headAge = time.Hour
+
+// headIsOld reports whether the default branch is to be asked for again.
+func (s *Service) headIsOld(repo string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.now().Sub(s.state(repo).headAt) >= headAge
+}
+
+// headOf is the default branch, as the remote says or said. Once it is gone it is
+// asked for with the next look.
+func (s *Service) headOf(repo string, there *cairn.RemoteRefs, asked bool) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := s.state(repo)
+	if asked {
+		st.head, st.headAt = there.Head, s.now()
+	} else if st.head != "" && there.Refs[st.head] == "" {
+		st.headAt = time.Time{}
+	}
+	return st.head
 }
 
 // mirror brings the refs that are followed, and drops those that are gone.
@@ -133,7 +162,7 @@ func (l *looking) mirror(ctx context.Context, there *cairn.RemoteRefs) error {
 	if err := m.FetchRemote(ctx, l.f.Repository, l.remote, fetch...); err != nil {
 		return err
 	}
-	if l.head = there.Head; l.head == "" || there.Refs[l.head] == "" {
+	if there.Head == "" || there.Refs[l.head] == "" {
 		return nil // it has no commits yet, or does not say
 	}
 	if err := m.SetHead(ctx, l.f.Repository, l.head); err != nil {

@@ -229,3 +229,34 @@ func TestNamesFromElsewhere(t *testing.T) {
 		t.Errorf("%q", by)
 	}
 }
+
+func TestDefaultBranch(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	rows := r.opts.Repositories.(*origins)
+	r.m.push("refs/heads/main", "a")
+	r.add("https://git.example/o/r", follow.Change{})
+	if rows.branch != "main" {
+		t.Errorf("%q", rows.branch)
+	}
+	// It is asked for now and then, and as soon as it is gone.
+	r.m.push("refs/heads/dev", "b")
+	r.m.head = "refs/heads/dev"
+	if r.sync("o/r"); rows.branch != "main" {
+		t.Errorf("%q", rows.branch)
+	}
+	r.clock.pass(time.Hour)
+	if r.sync("o/r"); rows.branch != "dev" {
+		t.Errorf("%q", rows.branch)
+	}
+	r.m.push("refs/heads/trunk", "b")
+	r.m.head = "refs/heads/trunk"
+	r.m.drop("refs/heads/dev")
+	r.sync("o/r")
+	if r.sync("o/r"); rows.branch != "trunk" {
+		t.Errorf("%q", rows.branch)
+	}
+	if got := len(r.runs.said()); got != 3 { // dev, trunk, dev deleted
+		t.Errorf("%q", r.runs.said())
+	}
+}

@@ -79,7 +79,7 @@ func (s *Service) Add(ctx context.Context, url, name string, c Change, latest bo
 	if err := s.free(ctx, name, p.URL); err != nil {
 		return nil, err
 	}
-	refs, err := s.o.Mirror.RemoteRefs(ctx, s.remoteOf(&f, deref(c.Token)))
+	refs, err := s.o.Mirror.RemoteRefs(ctx, s.remoteOf(&f, deref(c.Token)), "HEAD")
 	if err != nil {
 		return nil, err
 	}

@@ -49,6 +49,8 @@ type Mirror interface {
 	Create(ctx context.Context, repo string) error
 	Exists(repo string) bool
 	Dir(repo string) (string, error)
+	// RemoteRefs lists branches and tags, and what further patterns name; the default
+	// branch where HEAD is one of them.
 	RemoteRefs(ctx context.Context, r cairn.Remote, more ...string) (*cairn.RemoteRefs, error)
 	FetchRemote(ctx context.Context, repo string, r cairn.Remote, refs ...string) error
 	FetchCommit(ctx context.Context, repo string, r cairn.Remote, sha string) error

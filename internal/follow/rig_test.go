@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -119,7 +120,11 @@ func (m *mirror) RemoteRefs(_ context.Context, r cairn.Remote, more ...string) (
 		}
 		return true
 	})
-	return &cairn.RemoteRefs{Head: m.head, Refs: refs}, nil
+	head := ""
+	if slices.Contains(more, "HEAD") {
+		head = m.head
+	}
+	return &cairn.RemoteRefs{Head: head, Refs: refs}, nil
 }
 
 func (m *mirror) FetchRemote(_ context.Context, _ string, _ cairn.Remote, refs ...string) error {
@@ -302,12 +307,14 @@ func (f *frail) DeliveryDone(ctx context.Context, seq int64, note string, ch cai
 type origins struct {
 	mu sync.Mutex
 	of map[string]string
+	// branch is the default one that was said last.
+	branch string
 }
 
-func (o *origins) Keep(_ context.Context, name, origin, _ string) error {
+func (o *origins) Keep(_ context.Context, name, origin, branch string) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.of[name] = origin
+	o.of[name], o.branch = origin, branch
 	return nil
 }
 

@@ -43,7 +43,10 @@ type state struct {
 	// pulls says why pull requests could not be asked for; not before pullsAfter.
 	pulls      string
 	pullsAfter time.Time
-	moves      []cairn.FollowMove // newest first
+	// head is the default branch, asked for at headAt.
+	head   string
+	headAt time.Time
+	moves  []cairn.FollowMove // newest first
 }
 
 const (

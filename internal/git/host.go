@@ -19,8 +19,10 @@ type Host struct {
 	dir string
 	// create keeps two callers from making the same repository at once.
 	create sync.Mutex
-	// fetchLimit bounds a fetch from a remote; 0: MaxFetchBytes.
+	// fetchLimit bounds a fetch from a remote; 0: MaxFetchBytes. packLimit is from
+	// how many packs on they are joined; 0: manyPacks.
 	fetchLimit int64
+	packLimit  int
 }
 
 // OpenHost opens the folder of hosted repositories, which is made when the first

@@ -77,14 +77,18 @@ func (g *Git) moreConfig(settings [][2]string) []string {
 	return append(out, "GIT_CONFIG_COUNT="+strconv.Itoa(n+len(settings)))
 }
 
-// RemoteRefs lists the branches and tags of a remote, what further patterns name
-// ("refs/pull/*/head"), and its default branch. Nothing is fetched.
+// RemoteRefs lists the branches and tags of a remote, and what further patterns
+// name: refs/pull/*/head, or HEAD for the default branch. Nothing is fetched. With
+// further patterns the remote sends everything that it has, which may be a lot.
 func (h *Host) RemoteRefs(ctx context.Context, r cairn.Remote, more ...string) (*cairn.RemoteRefs, error) {
 	c, err := h.g.remoteCall(r)
 	if err != nil {
 		return nil, err
 	}
-	c.args = append([]string{"ls-remote", "--quiet", "--symref", "--", c.remote, "HEAD", "refs/heads/*", "refs/tags/*"}, more...)
+	c.args = []string{"ls-remote", "--quiet", "--heads", "--tags", "--", c.remote}
+	if len(more) > 0 {
+		c.args = append([]string{"ls-remote", "--quiet", "--symref", "--", c.remote, "refs/heads/*", "refs/tags/*"}, more...)
+	}
 	// Not in a repository, whose configuration would count.
 	if c.dir = h.dir; os.MkdirAll(h.dir, 0o700) != nil {
 		return nil, cairn.Errorf(cairn.CodeUnavailable, "the folder of repositories %s cannot be made", h.dir)
@@ -115,7 +119,7 @@ func readRefs(url string, out []byte) (*cairn.RemoteRefs, error) {
 			continue
 		case len(id) == 64 && strings.Trim(id, "0123456789abcdef") == "":
 			return nil, cairn.Errorf(cairn.CodeUnsupported, "%s names its objects by SHA-256, which Cairn does not read", url)
-		case !isID(id) || CheckRef(ref) != nil:
+		case !isID(id) || CheckRef(ref) != nil || strings.HasPrefix(ref, "refs/remotes/"):
 			continue // HEAD, and what could not be kept here
 		}
 		refs.Refs[ref] = id
@@ -174,18 +178,37 @@ func (h *Host) fetchSpecs(ctx context.Context, repo string, r cairn.Remote, spec
 
 	ctx, cancel := context.WithTimeoutCause(ctx, fetchPatience, tookTooLong(c.remote, fetchPatience))
 	defer cancel()
-	ctx, stop := context.WithCancelCause(ctx)
+	fetching, stop := context.WithCancelCause(ctx)
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
-		watchPack(ctx, filepath.Join(dir, "objects", "pack"), h.maxFetch(), stop, c.remote)
+		watchPack(fetching, filepath.Join(dir, "objects", "pack"), h.maxFetch(), stop, c.remote)
 	}()
-	if _, err = h.g.run(ctx, c); err != nil {
-		err = whyEnded(ctx, err)
+	if _, err = h.g.run(fetching, c); err != nil {
+		err = whyEnded(fetching, err)
 	}
 	stop(nil)
 	<-watched
-	return errors.Join(err, removeUnfinished(dir))
+	if err = errors.Join(err, removeUnfinished(dir)); err == nil {
+		h.joinPacks(ctx, dir)
+	}
+	return err
+}
+
+// manyPacks is from how many packs on they are joined: each fetch brings one, and
+// git looks through all of them.
+const manyPacks = 50
+
+// joinPacks makes few packs of many, of which none loses anything: commits that no
+// ref names any more have runs. That it cannot be done is no failure of a fetch.
+func (h *Host) joinPacks(ctx context.Context, dir string) {
+	packs, _ := filepath.Glob(filepath.Join(globEscape(dir), "objects", "pack", "pack-*.pack")) // the pattern is well formed
+	if limit := h.packLimit; len(packs) < manyPacks && (limit == 0 || len(packs) < limit) {
+		return
+	}
+	if _, err := h.g.run(ctx, hosted(dir, "-c", "core.fsync=pack,pack-metadata", "repack", "--geometric=2", "-d", "-q", "--no-write-bitmap-index")); err != nil {
+		h.g.log.Warn("joining packs", "dir", dir, "error", err)
+	}
 }
 
 func (h *Host) maxFetch() int64 {

@@ -84,13 +84,16 @@ func TestRemoteRefsAndFetch(t *testing.T) {
 	u.git("push", "-q", "origin", "v1", "main:refs/heads/a/b", "main:refs/pull/7/head")
 	for _, url := range []string{bare, "file://" + bare} {
 		r := cairn.Remote{URL: url}
-		got, err := h.RemoteRefs(ctx, r)
+		got, err := h.RemoteRefs(ctx, r, "HEAD")
 		must(t, err)
 		head := u.git("rev-parse", "HEAD")
 		if got.Head != "refs/heads/main" || got.Refs["refs/heads/main"] != head || got.Refs["refs/tags/v1"] != u.git("rev-parse", "v1") || len(got.Refs) != 3 {
 			t.Errorf("%s: %+v", url, got)
 		}
-		if got, err = h.RemoteRefs(ctx, r, "refs/pull/*/head"); err != nil || got.Refs["refs/pull/7/head"] != head {
+		if got, err = h.RemoteRefs(ctx, r); err != nil || got.Head != "" || len(got.Refs) != 3 {
+			t.Errorf("%s: %+v %v", url, got, err)
+		}
+		if got, err = h.RemoteRefs(ctx, r, "HEAD", "refs/pull/*/head"); err != nil || got.Refs["refs/pull/7/head"] != head {
 			t.Errorf("%s: %+v %v", url, got, err)
 		}
 		must(t, h.FetchRemote(ctx, "o/r", r, "refs/heads/main", "refs/heads/a/b", "refs/tags/v1"))
@@ -276,6 +279,31 @@ func TestFetchIsBounded(t *testing.T) {
 	must(t, err)
 	if left, _ := filepath.Glob(filepath.Join(dir, "objects", "pack", "*")); len(left) > 0 {
 		t.Errorf("left: %v", left)
+	}
+}
+
+// Many packs become few, and what no ref names any more stays.
+func TestPacksAreJoined(t *testing.T) {
+	t.Parallel()
+	u, bare, h := mirrored(t)
+	h.SetPackLimit(4)
+	dir, err := h.Dir("o/r")
+	must(t, err)
+	var all []string
+	for range 12 {
+		u.git("commit", "-q", "--amend", "--allow-empty", "-m", "Another "+u.git("rev-parse", "HEAD"))
+		all = append(all, u.git("rev-parse", "HEAD"))
+		u.git("push", "-q", "-f", "origin", "main")
+		must(t, h.FetchRemote(t.Context(), "o/r", cairn.Remote{URL: bare}, "refs/heads/main"))
+	}
+	packs, err := filepath.Glob(filepath.Join(dir, "objects", "pack", "*.pack"))
+	if err != nil || len(packs) > 4 {
+		t.Errorf("%d packs %v", len(packs), err)
+	}
+	for _, id := range all {
+		if _, err := h.Commit(t.Context(), "o/r", id); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

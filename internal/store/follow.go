@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"encoding/base64"
 	"errors"
+	"maps"
+	"slices"
 
 	"github.com/cairn-ml/cairn"
 )
@@ -161,20 +163,36 @@ func (s *Store) AddSeenRef(ctx context.Context, seen cairn.SeenRef, ch cairn.Cha
 	})
 }
 
-// NoteRefs records refs that start nothing, such as those that were there first.
+// NoteRefs records refs that start nothing, such as those that were there first:
+// so many in one transaction that other writers do not wait.
 func (s *Store) NoteRefs(ctx context.Context, repository string, refs map[string]string, ch cairn.Change) error {
-	return s.write(ctx, func(tx *Tx) error {
-		for ref, sha := range refs {
-			if _, err := tx.Exec(`INSERT INTO git_refs (repo, ref, sha, version) VALUES (?, ?, ?, 1)
-				ON CONFLICT (repo, ref) DO UPDATE SET sha = excluded.sha, version = git_refs.version + 1`, repository, ref, sha); err != nil {
-				return err
+	names := slices.Sorted(maps.Keys(refs))
+	for {
+		part := names[:min(len(names), indexChunk)]
+		names = names[len(part):]
+		if err := s.write(ctx, func(tx *Tx) error {
+			for _, ref := range part {
+				if err := noteRef(tx, repository, ref, refs[ref]); err != nil {
+					return err
+				}
 			}
-			if _, err := tx.Exec(`UPDATE follow_seen SET ahead = 0 WHERE repository = ? AND ref = ? AND sha = ?`, repository, ref, sha); err != nil {
-				return err
+			if len(names) > 0 {
+				return nil
 			}
+			return tx.Change(ch)
+		}); err != nil || len(names) == 0 {
+			return err
 		}
-		return tx.Change(ch)
-	})
+	}
+}
+
+func noteRef(tx *Tx, repository, ref, sha string) error {
+	if _, err := tx.Exec(`INSERT INTO git_refs (repo, ref, sha, version) VALUES (?, ?, ?, 1)
+		ON CONFLICT (repo, ref) DO UPDATE SET sha = excluded.sha, version = git_refs.version + 1`, repository, ref, sha); err != nil {
+		return err
+	}
+	_, err := tx.Exec(`UPDATE follow_seen SET ahead = 0 WHERE repository = ? AND ref = ? AND sha = ?`, repository, ref, sha)
+	return err
 }
 
 // putSeen also drops what was seen so long ago that no delivery is sent again.
