@@ -96,6 +96,7 @@ func (s *Server) tickRepository(ctx context.Context, repo cairn.Repository, now 
 	}
 	looked, there := map[cairn.Schedule]time.Time{}, map[cairn.Schedule]bool{}
 	var due []cairn.TriggerEvent
+	fresh := 0
 	for i := range all {
 		for x, t := range schedulesOf(repo.Name, &all[i]) {
 			there[x] = true
@@ -103,6 +104,7 @@ func (s *Server) tickRepository(ctx context.Context, repo cairn.Repository, now 
 			switch at, missed, ok := t.Between(last, now); {
 			case !old, last.After(now.Add(time.Hour)): // new, or the clock went back
 				looked[x] = now
+				fresh++
 			case ok:
 				looked[x] = at
 				due = append(due, s.dueEvent(x, at, now, missed))
@@ -123,6 +125,9 @@ func (s *Server) tickRepository(ctx context.Context, repo cairn.Repository, now 
 	}
 	if err := s.store.PutSchedules(ctx, looked, gone, due); err != nil {
 		return next, err
+	}
+	if fresh > 0 {
+		s.log.Info("schedules count from now on", "repository", repo.Name, "number", fresh, "next", next)
 	}
 	s.deliverAll(ctx, due)
 	return next, nil
