@@ -27,6 +27,9 @@ const (
 
 // Run does the step.
 func (a *setupPython) Run(ctx context.Context, c *runner.StepContext) error {
+	if c.InContainer {
+		return a.inContainer(ctx, c)
+	}
 	texts, err := a.wanted(c)
 	if err != nil {
 		return err
