@@ -92,6 +92,7 @@ func (s *Service) Add(ctx context.Context, url, name string, c Change, latest bo
 	if err := s.o.Store.AddFollow(ctx, f, seals, s.recorded(ctx, "repository.followed", f)); err != nil {
 		return nil, err
 	}
+	f.Version = 1
 	s.mu.Lock()
 	// Whoever adds one looks at it first; if not, the server does soon.
 	s.live[name] = &state{nextAt: s.now().Add(addPatience)}

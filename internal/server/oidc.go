@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"net/url"
+	"slices"
 
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/auth"
@@ -18,12 +19,15 @@ func (s *Server) issuerURL() string {
 }
 
 // hosts are the names under which this server may be addressed: those that check
-// identity tokens come by the issuer's.
+// identity tokens come by the issuer's, people by the one that is shown to them.
 func (s *Server) hosts() []string {
-	if u, err := url.Parse(s.config.OIDC.Issuer); err == nil && u.Hostname() != "" {
-		return append([]string{u.Hostname()}, s.config.Hosts...)
+	out := slices.Clone(s.config.Hosts)
+	for _, name := range []string{s.config.OIDC.Issuer, s.config.URL} {
+		if u, err := url.Parse(name); err == nil && u.Hostname() != "" {
+			out = append(out, u.Hostname())
+		}
 	}
-	return s.config.Hosts
+	return out
 }
 
 // idTokens makes identity tokens for jobs.
