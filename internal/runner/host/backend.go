@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -243,71 +242,6 @@ func (b *Backend) launch(ctx context.Context, l layout, spec cairn.JobSpec, secr
 	return b.handOver(ctx, l, h)
 }
 
-// handOver gives a job to a supervisor that has none, or to a new one.
-func (b *Backend) handOver(ctx context.Context, l layout, h []byte) (*identity, error) {
-	for w := b.workers.take(); w != nil; w = b.workers.take() {
-		id, mine, err := w.assign(ctx, l, h)
-		switch {
-		case errors.Is(err, errGone): // then by another one: nothing has run
-			continue
-		case err != nil || !mine: // it leaves by itself
-			w.line.Close()
-		default:
-			b.attend(w)
-		}
-		return id, err
-	}
-	w, id, err := spawn(ctx, l, b.o.Command, inherited(b.o.Environ), h, b.signal)
-	if w != nil {
-		b.attend(w)
-		go func() {
-			<-w.end
-			b.workers.gone(w)
-		}()
-	}
-	return id, err
-}
-
-// attend waits beside for the end of a worker's job.
-func (b *Backend) attend(w *worker) {
-	b.workers.busy(w)
-	go func() {
-		again := w.attend()
-		if again {
-			b.workers.rest(w)
-		} else {
-			w.line.Close()
-		}
-		b.signal()
-	}()
-}
-
-// supervises reports whether the process of id is alive and has the job of l: one of
-// our own may have gone on to another job.
-func (b *Backend) supervises(l layout, id *identity) bool {
-	if !id.Alive() {
-		return false
-	}
-	if w := b.workers.find(id.Identity); w != nil {
-		_, ok := w.has(l)
-		return ok
-	}
-	return true
-}
-
-// awaitEnd returns when the process of id has not the job of l any more.
-func (b *Backend) awaitEnd(l layout, id *identity) {
-	if w := b.workers.find(id.Identity); w != nil {
-		if done, ok := w.has(l); ok {
-			<-done
-		}
-		return
-	}
-	if id.Alive() {
-		proc.WaitExit(id.PID, id.Start)
-	}
-}
-
 // follow makes sure that somebody hears of the supervisor's reports and end.
 func (b *Backend) follow(l layout, s *supervised, id *identity) {
 	b.mu.Lock()
@@ -336,18 +270,6 @@ func (b *Backend) follow(l layout, s *supervised, id *identity) {
 			}
 		}
 	}()
-}
-
-// sweep kills what a supervisor left that died without a result.
-func (b *Backend) sweep(l layout, s *supervised, id *identity) {
-	if l.finished() || !id.ThisBoot() {
-		return // after a start of the machine its numbers are those of other processes
-	}
-	s.sweep.Do(func() {
-		if n := killOrphans(id); n > 0 {
-			b.o.Logger.Warn("killed processes of a supervisor that died", "job", filepath.Base(string(l)), "processes", n)
-		}
-	})
 }
 
 // Alive reports whether the supervisor is running, by pid and start time. What a
@@ -409,77 +331,6 @@ func (b *Backend) terminate(l layout, id *identity) error {
 		return nil
 	}
 	return err
-}
-
-// Cleanup removes the workspace and other scratch folders of a completed job.
-// Logs and reports stay.
-func (b *Backend) Cleanup(_ context.Context, job cairn.Job) error {
-	l := jobLayout(b.o.Home, job.ID, job.Epoch)
-	id, err := l.readIdentity()
-	if err != nil {
-		return err
-	}
-	if id != nil && b.supervises(l, id) {
-		// It is about to end, and removes its folders itself; what it leaves goes then.
-		// One without a result was given up: it may not have heard of that, such as
-		// one that took so long to start that its job was over. To one that has written
-		// its last report this changes nothing.
-		if !l.finishes() {
-			if err := writeFile(l.cancel(), []byte("force\n")); err != nil {
-				return diskError(err)
-			}
-			if err := b.terminate(l, id); err != nil {
-				return err
-			}
-		}
-		s := b.supervised(l)
-		b.mu.Lock()
-		s.clean = true
-		b.mu.Unlock()
-		b.follow(l, s, id)
-		return nil
-	}
-	if id != nil && !l.finished() {
-		b.sweep(l, b.supervised(l), id)
-	}
-	return b.remove(l)
-}
-
-// remove forgets a job and removes its scratch folders.
-func (b *Backend) remove(l layout) error {
-	b.watch.remove(l)
-	b.mu.Lock()
-	delete(b.known, l)
-	b.mu.Unlock()
-	if b.o.Keep {
-		return nil
-	}
-	return l.drop()
-}
-
-func removeScratch(dirs []string) error {
-	var errs []error
-	for _, d := range dirs {
-		if err := removeAll(d); err != nil {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// removeAll removes a tree in which a step may have made folders read-only.
-func removeAll(dir string) error {
-	err := os.RemoveAll(dir)
-	if err == nil || !errors.Is(err, fs.ErrPermission) {
-		return err
-	}
-	_ = filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
-		if d != nil && d.IsDir() {
-			_ = os.Chmod(p, 0o700)
-		}
-		return nil
-	})
-	return os.RemoveAll(dir)
 }
 
 // diskError names the usual reason for which a job cannot be started.
