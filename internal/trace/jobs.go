@@ -51,6 +51,7 @@ func (w *walk) job(n *cairn.TraceNode) ([]cairn.Link, error) {
 	if err != nil {
 		return nil, err
 	}
+	votes(n, from)
 	if w.down {
 		return pick(from, cairn.RelMade), nil
 	}
