@@ -33,7 +33,6 @@ var (
 // What operations need of a job's permissions, where GitHub has a scope for it. What
 // it has none for, artifacts, tracking and models, is always the job's.
 var (
-	readsPackages  = permit{"packages", cairn.PermissionRead}
 	writesPackages = permit{"packages", cairn.PermissionWrite}
 	deploys        = permit{"deployments", cairn.PermissionWrite}
 )

@@ -48,7 +48,7 @@ func (a *API) imageRoutes() {
 			return orEmpty(a.o.Images.Images(ctx, cairn.ImageFilter{Name: in.Name, Run: cairn.RunID(in.Run), Commit: in.Commit,
 				Digest: cairn.Digest(in.Digest), Limit: in.Limit, Before: in.Before, All: in.All}))
 		})
-	route(a, op{method: "GET", path: "/images/resolve", id: "resolve-image", summary: "The image that a name, digest or id means; a job's use of it is recorded", need: readers, permit: readsPackages},
+	route(a, op{method: "GET", path: "/images/resolve", id: "resolve-image", summary: "The image that a name, digest or id means; a job's use of it is recorded", need: readers},
 		func(ctx context.Context, in *struct {
 			Ref string `query:"ref" required:"true" maxLength:"500"`
 		}) (*cairn.Image, error) {

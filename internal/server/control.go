@@ -87,6 +87,10 @@ func (s *Server) start(ctx context.Context, c *code, w *candidate, p *planned, r
 		req.Title = eventTitle(e, p.plan)
 	}
 	req.Untrusted = req.Untrusted || s.config.untrusted(req.Ref, req.HeadRef)
+	if req.Untrusted && len(r.EnvFile) > 0 {
+		return nil, cairn.Errorf(cairn.CodeForbidden, "code of %s is not trusted: it is given no values of an env file", cmpOr(req.HeadRef, req.Ref)).
+			WithHint("run it without --env-file, or take the branch out of untrusted in config.yaml")
+	}
 	if e := c.event; e != nil {
 		req.HeadRef, req.BaseRef, req.Untrusted, req.Chain, req.TitleNote = runHead(e), e.BaseRef, e.Untrusted, e.Chain, e.Reason
 	}

@@ -35,9 +35,6 @@ func (r *resolver) Secrets(ctx context.Context, run *cairn.Run, environment stri
 }
 
 func (r *resolver) EnvFile(ctx context.Context, run *cairn.Run) (map[string]string, error) {
-	if run.Untrusted {
-		return nil, nil
-	}
 	return r.s.people.EnvFile(ctx, run.ID)
 }
 
