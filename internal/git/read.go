@@ -192,11 +192,16 @@ func (h *Host) ChangedFiles(ctx context.Context, repo, from, to string) ([]strin
 
 // Refs are the branches and tags that were pushed, by full name.
 func (h *Host) Refs(ctx context.Context, repo string) (map[string]string, error) {
+	return h.RefsBelow(ctx, repo, "refs/heads", "refs/tags")
+}
+
+// RefsBelow are the refs of a hosted repository below prefixes, by full name.
+func (h *Host) RefsBelow(ctx context.Context, repo string, prefixes ...string) (map[string]string, error) {
 	dir, err := h.existing(repo)
 	if err != nil {
 		return nil, err
 	}
-	out, err := h.g.run(ctx, hosted(dir, "for-each-ref", "--format=%(objectname) %(refname)", "refs/heads", "refs/tags"))
+	out, err := h.g.run(ctx, hosted(dir, append([]string{"for-each-ref", "--format=%(objectname) %(refname)"}, prefixes...)...))
 	if err != nil {
 		return nil, err
 	}

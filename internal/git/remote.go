@@ -272,25 +272,6 @@ func whyEnded(ctx context.Context, err error) error {
 	return context.Cause(ctx)
 }
 
-// RefsBelow are the refs of a hosted repository below prefixes, by full name.
-func (h *Host) RefsBelow(ctx context.Context, repo string, prefixes ...string) (map[string]string, error) {
-	dir, err := h.existing(repo)
-	if err != nil {
-		return nil, err
-	}
-	out, err := h.g.run(ctx, hosted(dir, append([]string{"for-each-ref", "--format=%(objectname) %(refname)"}, prefixes...)...))
-	if err != nil {
-		return nil, err
-	}
-	refs := map[string]string{}
-	for l := range strings.SplitSeq(strings.TrimSpace(string(out)), "\n") {
-		if id, ref, ok := strings.Cut(l, " "); ok {
-			refs[ref] = id
-		}
-	}
-	return refs, nil
-}
-
 // DeleteRefs removes refs of a hosted repository; those that are not there count
 // for nothing.
 func (h *Host) DeleteRefs(ctx context.Context, repo string, refs ...string) error {
