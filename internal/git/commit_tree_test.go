@@ -71,6 +71,20 @@ func TestStoreCommit(t *testing.T) {
 	}
 }
 
+// What a killed process left on the way is removed by the next one.
+func TestStoreCommitLeft(t *testing.T) {
+	t.Parallel()
+	u := newUser(t)
+	dir := t.TempDir()
+	must(t, os.MkdirAll(filepath.Join(dir, ".fetch-1", "objects"), 0o755))
+	if _, err := u.g.OpenHost(dir); err != nil {
+		t.Fatal(err)
+	}
+	if es, err := os.ReadDir(dir); err != nil || len(es) != 0 {
+		t.Errorf("left: %v %v", es, err)
+	}
+}
+
 func TestStoreCommitHostile(t *testing.T) {
 	t.Parallel()
 	u := newUser(t).repo()

@@ -44,6 +44,16 @@ func (g *Git) OpenHost(dir string) (*Host, error) {
 			}
 		}
 	}
+	// What passes through on its way into the store, see StoreCommit.
+	passing, err := filepath.Glob(filepath.Join(globEscape(dir), ".fetch-*"))
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range passing {
+		if err := os.RemoveAll(p); err != nil {
+			return nil, fileError(err)
+		}
+	}
 	return &Host{g: g, dir: dir}, nil
 }
 

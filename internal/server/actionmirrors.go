@@ -175,6 +175,10 @@ func (q *quiet) set(name string, until time.Time, err error) {
 	q.said[name] = silence{until, err}
 }
 
+func tooSlow(name string) error {
+	return cairn.Errorf(cairn.CodeUnavailable, "%s did not answer within %s", name, askPatience)
+}
+
 // found is what a place says of a ref.
 type found struct {
 	at     mirror
@@ -211,7 +215,7 @@ func (s *Server) ask(ctx context.Context, m mirror, u cairn.ActionUses, a asking
 		}
 		return &found{at: m, remote: r, commit: strings.ToLower(u.Ref), source: source}, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, askPatience)
+	ctx, cancel := context.WithTimeoutCause(ctx, askPatience, tooSlow(m.name))
 	defer cancel()
 	full, commit, err := s.host.RemoteCommit(ctx, r, u.Ref)
 	return &found{at: m, remote: r, full: full, commit: commit, source: source}, err
@@ -220,7 +224,7 @@ func (s *Server) ask(ctx context.Context, m mirror, u cairn.ActionUses, a asking
 // publicCommit is a commit of a repository that everybody may read: untrusted code is
 // not given what was fetched for others.
 func (s *Server) publicCommit(ctx context.Context, m mirror, r cairn.Remote, u cairn.ActionUses, source string) (*found, error) {
-	ctx, cancel := context.WithTimeout(ctx, askPatience)
+	ctx, cancel := context.WithTimeoutCause(ctx, askPatience, tooSlow(m.name))
 	defer cancel()
 	if _, _, err := s.host.RemoteCommit(ctx, r, "HEAD"); err != nil && cairn.CodeOf(err) != cairn.CodeNotFound || err != nil && !strings.HasPrefix(cairn.AsError(err).Message, "there is no branch") {
 		return nil, err

@@ -18,7 +18,6 @@ import (
 type repositories struct {
 	runner.Server
 	files map[string]map[string]string
-	asked []string
 }
 
 // commitOf is a made-up commit of a repository, the same for each ref.
@@ -27,7 +26,6 @@ func commitOf(repository string) string {
 }
 
 func (r *repositories) ResolveAction(_ context.Context, uses string) (cairn.ActionVersion, error) {
-	r.asked = append(r.asked, uses)
 	name, ref, _ := strings.Cut(uses, "@")
 	if p, ok := strings.CutPrefix(name, "$/"); ok {
 		name = "me/self/" + p
