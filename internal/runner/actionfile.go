@@ -255,7 +255,8 @@ func (st *step) given(env *expr.Env, def *workflow.Action, always ...string) (*g
 			return nil, evalFailed("the default of input "+in.Name, in.Default, err)
 		}
 	}
-	if len(unexpected) > 0 {
+	// A step that names an image has no file that could say what is expected.
+	if len(unexpected) > 0 && !strings.HasPrefix(st.spec.Uses, "docker://") {
 		st.warnOnce(fmt.Sprintf("Unexpected input(s) '%s', valid inputs are ['%s']", strings.Join(unexpected, "', '"), strings.Join(valid, "', '")))
 	}
 	return g, nil
