@@ -146,16 +146,13 @@ func (o githubOwner) MoveRef(ctx context.Context, repository, ref, sha string, c
 	return to, err
 }
 
-// Bounds of the inputs of workflow_dispatch, as GitHub has them.
-const (
-	maxInputs     = 25
-	maxInputChars = 65_535
-)
+// maxInputChars bounds the inputs of workflow_dispatch together, as on GitHub.
+const maxInputChars = 65_535
 
 // checkInputs bounds what is given with a start by hand.
 func checkInputs(inputs map[string]string) error {
-	if len(inputs) > maxInputs {
-		return cairn.Errorf(cairn.CodeInvalid, "a workflow is started with at most %d inputs; %d are given", maxInputs, len(inputs))
+	if len(inputs) > trigger.MaxInputs {
+		return cairn.Errorf(cairn.CodeInvalid, "a workflow is started with at most %d inputs; %d are given", trigger.MaxInputs, len(inputs))
 	}
 	n := 0
 	for name, v := range inputs {

@@ -36,6 +36,11 @@ func (s *Server) CreatePull(ctx context.Context, in client.PullCreate) (*client.
 	if err := s.refuseFollowed(ctx, repo.Name); err != nil {
 		return nil, err // its pull requests are those of the other end
 	}
+	if elsewhere, err := s.isFollowed(ctx, repo.Name); err != nil {
+		return nil, err
+	} else if elsewhere {
+		return nil, cairn.Errorf(cairn.CodeForbidden, "%s mirrors another repository: its pull requests are opened there", repo.Name)
+	}
 	if in.Base == "" {
 		in.Base = repo.DefaultBranch
 	}

@@ -13,15 +13,10 @@ import (
 	"github.com/cairn-ml/cairn/internal/trigger"
 )
 
-// onEvent starts the workflows that an event matches. It may be called again for
-// the same event after a crash: each of its runs has a key.
-func (s *Server) onEvent(ctx context.Context, e cairn.TriggerEvent) ([]cairn.RunID, error) {
-	t, _, err := s.takeIn(ctx, e)
-	return t.Runs, err
-}
-
-// takeIn is onEvent with what became of each workflow, and sentences for who
-// caused it. An error is one that passes: then the event is taken in again.
+// takeIn starts the workflows that an event matches. It says what became of each of
+// them, and in sentences what who caused the event should know. It may be called
+// again for the same event after a crash: each of its runs has a key. An error is one
+// that passes: then the event is taken in again.
 func (s *Server) takeIn(ctx context.Context, e cairn.TriggerEvent) (cairn.Trigger, []string, error) {
 	log := s.log.With("event", e.Event, "action", e.Action, "repository", e.Repository, "ref", e.Ref, "key", e.Key)
 	t := cairn.Trigger{Runs: []cairn.RunID{}, Details: []cairn.TriggerOutcome{}}

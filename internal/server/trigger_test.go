@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/api/client"
 	"github.com/cairn-ml/cairn/internal/server"
+	"github.com/cairn-ml/cairn/internal/store"
 )
 
 // flow is a workflow of one job that prints what it was told.
@@ -207,5 +209,36 @@ func TestWorkflowRunChain(t *testing.T) {
 	}
 	if got["A"] != 1 || got["B"] != 1 || got["C"] != 1 || got["D"] != 1 || got["E"] != 0 || got["R"] != 2 {
 		t.Errorf("%v", got)
+	}
+}
+
+// An event that was written down is taken in by the next owner, once, however often
+// it is noted.
+func TestEventOutlivesItsOwner(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	home := tempHome(t)
+	s := start(t, home)
+	dir := repository(t, map[string]string{".github/workflows/d.yml": dispatched, ".github/workflows/m.yml": flow("made", "  create:")})
+	git(t, dir, "push", pushURL(s, "o/r"), "HEAD:topic") // the first branch is the default one
+	runsOf(t, connect(t, home), "o/r", 1)
+	e := cairn.TriggerEvent{Key: "repository_dispatch:one", Repository: "o/r", Event: "repository_dispatch", Action: "retrain", By: "ana"}
+	for range 3 {
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		rows, err := store.Open(ctx, store.Options{Dir: home})
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Noted again it stays what it was, and its run has its key.
+		if err := errors.Join(rows.PutTriggers(ctx, []cairn.TriggerEvent{e, e}, cairn.Change{}), rows.Close()); err != nil {
+			t.Fatal(err)
+		}
+		s = start(t, home)
+		rs := runsOf(t, connect(t, home), "o/r", 2)
+		if rs[0].Event != "repository_dispatch" || rs[0].Actor != "ana" || rs[0].Title != "dispatched" {
+			t.Errorf("%s", list(rs))
+		}
 	}
 }

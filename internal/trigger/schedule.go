@@ -1,6 +1,7 @@
 package trigger
 
 import (
+	"fmt"
 	"math/bits"
 	"time"
 	_ "time/tzdata" // a small image has no zones of its own
@@ -175,14 +176,21 @@ func (t *Table) Between(last, now time.Time) (due time.Time, missed int, ok bool
 	return due, missed, ok
 }
 
+// MaxInputs is how many inputs a workflow is started with, as on GitHub.
+const MaxInputs = 25
+
 // Problems are findings about what starts a workflow: events that nothing here
-// fires, time zones that nobody knows.
+// fires, time zones that nobody knows, more inputs than can be given.
 func Problems(w *workflow.Workflow) []cairn.Problem {
 	var out []cairn.Problem
 	for _, e := range w.On {
 		if !Fires(e.Name) {
 			message, hint := NeverFires(e.Name)
 			out = append(out, cairn.Problem{Position: e.Pos, Severity: cairn.SeverityWarning, Code: "workflow.never-fires", Message: message, Hint: hint})
+		}
+		if n := len(e.Inputs); e.Name == "workflow_dispatch" && n > MaxInputs {
+			out = append(out, cairn.Problem{Position: e.Inputs[MaxInputs].Pos, Severity: cairn.SeverityError, Code: "workflow.inputs",
+				Message: fmt.Sprintf("workflow_dispatch has %d inputs; at most %d are allowed", n, MaxInputs)})
 		}
 		for _, c := range e.Schedule {
 			if _, err := Zone(c.Timezone.Value); err != nil {

@@ -135,3 +135,14 @@ func BenchmarkScheduleNext(b *testing.B) {
 		x.Next(at)
 	}
 }
+
+func TestTooManyInputs(t *testing.T) {
+	t.Parallel()
+	on := "  workflow_dispatch:\n    inputs:\n"
+	for i := range 26 {
+		on += "      i" + itoa(i) + ": {}\n"
+	}
+	if ps := trigger.Problems(parse(t, on)); len(ps) != 1 || ps[0].Line != 4+25 || !strings.Contains(ps[0].Message, "26 inputs") {
+		t.Errorf("%+v", ps)
+	}
+}
