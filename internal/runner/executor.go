@@ -283,6 +283,10 @@ func (x *executor) flush() {
 
 // finish evaluates what the job gives back and makes the last report.
 func (x *executor) finish() []cairn.Report {
+	// The watch may not have come to it yet.
+	if errors.Is(context.Cause(x.ctx), context.Canceled) && x.jobStatus() == cairn.Success {
+		x.cancel(cairn.Cancelled, "ended by force", errCancelled)
+	}
 	r := cairn.Report{Kind: cairn.ReportFinished}
 	env := x.env(nil, "")
 	r.Outputs = x.jobOutputs(env)

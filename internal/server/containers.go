@@ -159,6 +159,10 @@ func (s *Server) containerNeeds(ctx context.Context, images []plan.Need, n *need
 	}
 	c := cairn.AsError(err)
 	for _, i := range images {
+		if strings.Contains(i.Name, "${{") { // it may turn out to be none
+			n.warn(cairn.SeverityWarning, i.Pos, "preflight.container", c.Hint, i.Name+" may need a container engine: "+c.Message)
+			continue
+		}
 		n.add(i.Node, i.Pos, "preflight.container", c.Hint, i.Name+" needs a container engine: "+c.Message)
 	}
 }

@@ -250,3 +250,36 @@ jobs:
 		t.Errorf("%s\n%s", done.Conclusion, describe(c, r.ID))
 	}
 }
+
+// TestDockerSteps runs steps that are images and actions that are built from a
+// Dockerfile, in a job in a container and in one on the host.
+func TestDockerSteps(t *testing.T) {
+	e := dockerEnv(t)
+	boxImage(t, "cairn-test/steps:1")
+	home := tempHome(t)
+	s := startWith(t, home, e)
+	defer s.Close()
+	c := connect(t, home)
+	steps := `
+    runs-on: ubuntu-latest
+    steps:
+      - uses: actions/checkout@v4
+      - uses: docker://cairn-test/steps:1
+        with: {entrypoint: sh, args: -c "echo from the image > made; wget -q -O - $CAIRN_URL/health"}
+      - {id: act, uses: ./act, with: {who: you}}
+      - run: test "$(cat made)" = "from the image" && test "${{ steps.act.outputs.said }}" = "hello you"
+`
+	dir := repository(t, map[string]string{
+		".github/workflows/a.yml": "on: workflow_dispatch\njobs:\n  host:" + steps + "  inside:\n    container: cairn-test/steps:1" + steps,
+		"act/action.yml":          "name: act\ninputs: {who: {required: true}}\noutputs: {said: {description: x}}\nruns: {using: docker, image: Dockerfile, args: ['${{ inputs.who }}']}\n",
+		"act/Dockerfile":          "FROM cairn-test/steps:1\nCOPY entry.sh /entry.sh\nENTRYPOINT [\"sh\", \"/entry.sh\"]\n",
+		"act/entry.sh":            "echo \"said=hello $1\" >> $GITHUB_OUTPUT\n",
+	})
+	r := submit(t, c, dir, client.RunRequest{})
+	if done := finish(t, c, r.ID); done.Conclusion != cairn.Success {
+		t.Errorf("%s\n%s", done.Conclusion, describe(c, r.ID))
+	}
+	if left := ours(t, home); left != "" {
+		t.Errorf("left at the engine: %s", left)
+	}
+}

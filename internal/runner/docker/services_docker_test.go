@@ -134,7 +134,7 @@ func TestDockerServices(t *testing.T) {
 	t.Run("ends at once", func(t *testing.T) {
 		t.Parallel()
 		j := newJob(t)
-		svc := services(t, map[string]any{"cache": map[string]any{"image": image, "command": "sh -c 'echo broken; exit 4'"}})
+		svc := services(t, map[string]any{"cache": map[string]any{"image": image, "command": "sh -c 'echo broken; exit 4'", "options": redisHealth}})
 		j.run(t.Context(), spec("", svc, `echo never`))
 		if got := j.log(2); !strings.Contains(got, "broken") || !strings.Contains(got, "exit code 4") {
 			t.Errorf("initialize: %s", got)
