@@ -9,6 +9,7 @@ import (
 
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/api/actions"
+	"github.com/cairn-ml/cairn/internal/api/github"
 	"github.com/cairn-ml/cairn/internal/asset"
 	"github.com/cairn-ml/cairn/internal/cache"
 	"github.com/cairn-ml/cairn/internal/store"
@@ -84,6 +85,11 @@ func (r *resolver) ActionEnv(_ context.Context, _ *cairn.Run, job *cairn.Job) (m
 		"ACTIONS_RUNTIME_URL": r.s.url + "/", "ACTIONS_RESULTS_URL": r.s.url + "/", "ACTIONS_CACHE_URL": r.s.url + "/",
 		"ACTIONS_CACHE_SERVICE_V2": "true",
 	}, token, err
+}
+
+// kept is what the interface in GitHub's form shows of artifacts and caches.
+func (s *Server) kept() github.Kept {
+	return github.Kept{Artifacts: s.assets, Rows: s.store, Caches: s.caches, URL: s.results.ArtifactURL}
 }
 
 func days(n float64) time.Duration { return time.Duration(n * float64(24*time.Hour)) }

@@ -269,7 +269,7 @@ func (s *Server) handler() http.Handler {
 		mux.Handle(p, s.results)
 	}
 	mux.Handle("/git/", http.StripPrefix("/git", s.pushes))
-	gh := github.New(github.Options{Rows: s.store, Owner: githubOwner{s}, Code: s.host, Logs: s, URL: func() string { return s.url }, Log: s.log})
+	gh := github.New(github.Options{Rows: s.store, Owner: githubOwner{s}, Code: s.host, Logs: s, Kept: s.kept(), URL: func() string { return s.url }, Log: s.log})
 	mux.Handle(github.Prefix+"/", gh)
 	mux.Handle(github.GraphQL, gh)
 	mux.HandleFunc("GET /health", api.Health)

@@ -30,6 +30,8 @@ type Options struct {
 	Owner Owner
 	Code  Code
 	Logs  Logs
+	// Kept are artifacts and caches.
+	Kept Kept
 	// URL is the address that clients dial.
 	URL func() string
 	Log *slog.Logger
@@ -50,6 +52,7 @@ func New(o Options) http.Handler {
 	h.gitRoutes()
 	h.dispatchRoutes()
 	h.runRoutes()
+	h.artifactRoutes()
 	h.statusRoutes()
 	h.pullRoutes()
 	h.releaseRoutes()
