@@ -1,20 +1,11 @@
 package docker
 
 import (
-	"archive/tar"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
-	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/cairn-ml/cairn"
@@ -22,19 +13,11 @@ import (
 	"github.com/cairn-ml/cairn/internal/runner/docker/inside"
 	"github.com/cairn-ml/cairn/internal/runner/process"
 	"github.com/moby/moby/api/pkg/stdcopy"
-	"github.com/moby/moby/api/types/build"
 	"github.com/moby/moby/api/types/container"
-	"github.com/moby/moby/api/types/jsonstream"
 	"github.com/moby/moby/client"
-	"github.com/moby/patternmatcher"
-	"github.com/moby/patternmatcher/ignorefile"
 )
 
 const (
-	// builtPrefix is the repository of images that were built for actions.
-	builtPrefix  = "cairn.local/action:"
-	maxContext   = 1 << 30 // bytes of an action's folder
-	maxIgnore    = 1 << 20
 	removeTime   = time.Minute
 	attachedTail = 5 * time.Second // for the last output of a container that ended
 )
@@ -246,157 +229,4 @@ func (s *Session) ownAsRoot(ctx context.Context, id string, o inside.Own) error 
 	defer at.Close()
 	_, err = io.Copy(io.Discard, io.LimitReader(at.Reader, maxIgnore))
 	return err
-}
-
-// BuildImage builds the image of an action from its Dockerfile. The image is named by
-// what it is built from, so that the next job with the same action has it at once.
-func (s *Session) BuildImage(ctx context.Context, b runner.BuildContainer) (string, error) {
-	if b.Log == nil {
-		b.Log = io.Discard
-	}
-	file := b.Dockerfile
-	if file == "" {
-		file = "Dockerfile"
-	}
-	if !filepath.IsLocal(file) {
-		return "", cairn.Errorf(cairn.CodeInvalid, "the Dockerfile %q is not in the folder of its action", file)
-	}
-	path := filepath.Join(b.Dir, file)
-	if fi, err := os.Stat(path); err != nil || !fi.Mode().IsRegular() {
-		return "", cairn.Errorf(cairn.CodeNotFound, "the action has no file %s", file)
-	}
-	dir, name := filepath.Split(path)
-	e, err := s.connect(ctx)
-	if err != nil {
-		return "", err
-	}
-	sum := sha256.New()
-	if err := packContext(dir, name, sum); err != nil {
-		return "", err
-	}
-	image := builtPrefix + hex.EncodeToString(sum.Sum(nil))[:32]
-	if _, err := e.ImageInspect(ctx, image); err == nil {
-		fmt.Fprintf(b.Log, "The image of this very action is there: %s\n", image)
-		return image, nil
-	}
-	r, w := io.Pipe()
-	go func() { w.CloseWithError(packContext(dir, name, w)) }()
-	defer r.Close()
-	res, err := e.ImageBuild(ctx, r, client.ImageBuildOptions{
-		Tags: []string{image}, Dockerfile: name, Remove: true, ForceRemove: true, Version: build.BuilderV1,
-		Labels: map[string]string{labelPrefix + "action": "1"},
-	})
-	if err != nil {
-		return "", failed("the image of the action cannot be built", err)
-	}
-	defer res.Body.Close()
-	return image, showBuild(res.Body, b.Log)
-}
-
-// showBuild shows what a build says, to its end.
-func showBuild(r io.Reader, log io.Writer) error {
-	for d := json.NewDecoder(r); ; {
-		var m jsonstream.Message
-		switch err := d.Decode(&m); {
-		case errors.Is(err, io.EOF):
-			return nil
-		case err != nil:
-			return failed("the build was cut off", err)
-		case m.Error != nil:
-			return cairn.Errorf(cairn.CodeFailed, "Docker build failed: %s", strings.TrimSpace(m.Error.Message)).
-				WithHint("its output is above")
-		case m.Stream != "":
-			if _, err := io.WriteString(log, m.Stream); err != nil {
-				return err
-			}
-		case m.Status != "" && m.Progress == nil:
-			fmt.Fprintln(log, strings.TrimSpace(m.ID+" "+m.Status))
-		}
-	}
-}
-
-// packContext writes the folder of an action as a tar, the same for the same files:
-// without times and owners, and without what .dockerignore names.
-func packContext(dir, dockerfile string, w io.Writer) error {
-	skip, err := ignored(dir, dockerfile)
-	if err != nil {
-		return err
-	}
-	tw := tar.NewWriter(w)
-	var total int64
-	err = filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(dir, p)
-		if err != nil || rel == "." {
-			return err
-		}
-		rel = filepath.ToSlash(rel)
-		if drop, err := skip(rel); err != nil || drop {
-			return err
-		}
-		fi, err := d.Info()
-		if err != nil {
-			return err
-		}
-		h := &tar.Header{Name: rel, Mode: int64(fi.Mode().Perm()), Format: tar.FormatPAX}
-		switch {
-		case fi.IsDir():
-			h.Typeflag, h.Name = tar.TypeDir, rel+"/"
-		case fi.Mode().IsRegular():
-			h.Typeflag, h.Size = tar.TypeReg, fi.Size()
-		case fi.Mode()&fs.ModeSymlink != 0:
-			h.Typeflag = tar.TypeSymlink
-			if h.Linkname, err = os.Readlink(p); err != nil {
-				return err
-			}
-		default:
-			return nil // sockets and pipes are no part of an action
-		}
-		if total += h.Size; total > maxContext {
-			return cairn.Errorf(cairn.CodeTooLarge, "the folder of the action has more than %d MiB", maxContext>>20)
-		}
-		if err := tw.WriteHeader(h); err != nil || h.Typeflag != tar.TypeReg {
-			return err
-		}
-		f, err := os.OpenFile(p, os.O_RDONLY|syscall.O_NOFOLLOW, 0)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		_, err = io.CopyN(tw, f, h.Size)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	return tw.Close()
-}
-
-// ignored reads .dockerignore.
-func ignored(dir, dockerfile string) (func(rel string) (bool, error), error) {
-	f, err := os.Open(filepath.Join(dir, ".dockerignore"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return func(string) (bool, error) { return false, nil }, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	patterns, err := ignorefile.ReadAll(io.LimitReader(f, maxIgnore))
-	if err != nil {
-		return nil, cairn.Errorf(cairn.CodeInvalid, ".dockerignore: %w", err)
-	}
-	m, err := patternmatcher.New(patterns)
-	if err != nil {
-		return nil, cairn.Errorf(cairn.CodeInvalid, ".dockerignore: %w", err)
-	}
-	always := []string{dockerfile, ".dockerignore"}
-	return func(rel string) (bool, error) {
-		if slices.Contains(always, rel) {
-			return false, nil
-		}
-		return m.MatchesOrParentMatches(rel)
-	}, nil
 }

@@ -337,24 +337,35 @@ func (m *machine) giveBack(ctx context.Context) {
 // gets at them: the folder of the job lets only its owner in.
 func openFiles(d runner.Dirs) {
 	for _, dir := range []string{workOf(d), d.Temp, d.Home, d.Files} {
-		_ = filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
-			if err != nil {
-				return nil
-			}
-			fi, err := d.Info()
-			if err != nil || fi.Mode()&fs.ModeSymlink != 0 {
-				return nil
-			}
-			want := fi.Mode().Perm() | 0o666
-			if d.IsDir() || fi.Mode()&0o100 != 0 {
-				want |= 0o777
-			}
-			if want != fi.Mode().Perm() {
-				_ = os.Chmod(p, want) // what another user made is open or not by its own wish
-			}
-			return nil
-		})
+		openFolder(dir)
 	}
+}
+
+// openFolder goes through a folder without ever leaving it: what runs in the
+// container may put links in the way meanwhile.
+func openFolder(dir string) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return
+	}
+	defer root.Close()
+	_ = fs.WalkDir(root.FS(), ".", func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return nil
+		}
+		fi, err := d.Info()
+		if err != nil || fi.Mode()&fs.ModeSymlink != 0 {
+			return nil
+		}
+		want := fi.Mode().Perm() | 0o666
+		if d.IsDir() || fi.Mode()&0o100 != 0 {
+			want |= 0o777
+		}
+		if want != fi.Mode().Perm() {
+			_ = root.Chmod(p, want) // what another user made is open or not by its own wish
+		}
+		return nil
+	})
 }
 
 // leave gives all files back before the container goes.
