@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/cairn-ml/cairn"
+	"pgregory.net/rapid"
 )
 
 func TestPermissionsTable(t *testing.T) {
@@ -58,4 +59,27 @@ func TestPermissionsTable(t *testing.T) {
 	if p := named("contents", "write"); !p.Allows("contents", "read") || p.Allows("issues", "read") || !p.Allows("issues", "none") {
 		t.Error("write must include read, and nothing else")
 	}
+}
+
+// A called workflow never has more than its caller, whatever it asks for, and
+// untrusted code never writes.
+func TestPermissionsWithinProperty(t *testing.T) {
+	t.Parallel()
+	scopes := []string{"contents", "packages", "id-token", "models", "metadata", "no-such-scope"}
+	levels := []string{"", "none", "read", "write", "admin"}
+	some := rapid.MapOf(rapid.SampledFrom(scopes), rapid.SampledFrom(levels))
+	rapid.Check(t, func(t *rapid.T) {
+		p, limit := cairn.Permissions(some.Draw(t, "p")), cairn.Permissions(some.Draw(t, "limit"))
+		got := p.Within(limit)
+		for _, s := range scopes {
+			for _, l := range []string{"read", "write"} {
+				if s != "metadata" && got.Allows(s, l) && !(p.Allows(s, l) && limit.Allows(s, l)) {
+					t.Fatalf("%v within %v gives %v: %s: %s", p, limit, got, s, l)
+				}
+			}
+			if p.ReadOnly().Allows(s, "write") {
+				t.Fatalf("%v may write %s although it only reads", p, s)
+			}
+		}
+	})
 }

@@ -182,3 +182,31 @@ func TestGateOfEnvironment(t *testing.T) {
 		}
 	})
 }
+
+// stuck never answers before its owner ends.
+type stuck struct{ asked chan struct{} }
+
+func (g *stuck) CheckGate(ctx context.Context, _ *cairn.Run, _, _ string) (cairn.GateCheck, error) {
+	close(g.asked)
+	<-ctx.Done()
+	return cairn.GateCheck{}, ctx.Err()
+}
+
+// An owner that ends while a gate is checked leaves the question to the next one.
+func TestGateOutlivesOwner(t *testing.T) {
+	t.Parallel()
+	g := &stuck{make(chan struct{})}
+	x := gatedBench(t, g, cairn.Environment{Gate: "run.actor == 'ana'"}, nil)
+	r := x.submit(deployPlan())
+	<-g.asked
+	x.stop()
+	e := run.New(run.Options{Store: x.store, Backend: x.backend, Resolver: resolver{}, Log: logger(),
+		Gates: &gates{answers: []cairn.GateCheck{{State: cairn.GatePassed}}}})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); e.Run(ctx) }()
+	x.stop = func() { cancel(); <-done }
+	if s := x.ended(r.ID); s.Run.Conclusion != cairn.Success || s.Approvals[0].Gate.State != cairn.GatePassed {
+		t.Errorf("%+v %+v", s.Run, s.Approvals)
+	}
+}

@@ -104,3 +104,16 @@ func FuzzGate(f *testing.F) {
 		}
 	})
 }
+
+func BenchmarkGate(b *testing.B) {
+	g, err := NewGate()
+	if err != nil {
+		b.Fatal(err)
+	}
+	f := gateFacts()
+	for b.Loop() {
+		if c := g.Check(b.Context(), `run.actor != "bot" && model.metrics.accuracy >= 0.9`, f); c.State != cairn.GatePassed {
+			b.Fatal(c)
+		}
+	}
+}
