@@ -103,7 +103,13 @@ func cmdTidy(ts *testscript.TestScript, neg bool, args []string) {
 		for _, pattern := range []string{"jobs/*/work", "jobs/*/temp", "jobs/*/files", "blobs/tmp/*", "*.tmp", "repositories/*/*/index-*"} {
 			found, err := filepath.Glob(filepath.Join(home, pattern))
 			ts.Check(err)
-			rest = append(rest, found...)
+			for _, f := range found {
+				// The workspace of a failed job stays on purpose, and has a mark.
+				_, err := os.Stat(filepath.Join(home, "kept", filepath.Base(filepath.Dir(f))))
+				if err != nil || filepath.Base(f) == "files" {
+					rest = append(rest, f)
+				}
+			}
 		}
 		if len(rest) == 0 {
 			return
