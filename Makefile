@@ -96,8 +96,8 @@ bench: build ## jobs beside bash, images beside docker, push to live, the gatewa
 	@go test -run '^$$' -bench . -benchtime 0.3s ./internal/... | grep -E '^(Benchmark|pkg:)'
 
 .PHONY: docs
-docs: ## regenerate the references of commands and of .cairn/stages.yml
-	@go test ./internal/cli ./internal/stages -run Reference -update
+docs: ## regenerate the references of commands, of .cairn/stages.yml and of the workflow language
+	@go test ./internal ./internal/cli ./internal/stages -run Reference -update
 
 .PHONY: github-script
 github-script: ## bundle what actions/github-script runs; needs node and npm
