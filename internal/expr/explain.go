@@ -1,5 +1,7 @@
 package expr
 
+import "strings"
+
 // Explained is one part of an expression with what it came to, for people who
 // debug a condition.
 type Explained struct {
@@ -54,4 +56,40 @@ func (n *Node) plain() bool {
 		}
 	}
 	return true
+}
+
+// Notable lists the parts that people look for: contexts and calls that were asked
+// and have a value, each once, the outer ones first; at most n.
+func (x Explained) Notable(n int) []Explained {
+	var out []Explained
+	seen := map[string]bool{}
+	var walk func(x Explained)
+	walk = func(x Explained) {
+		if len(out) >= n {
+			return
+		}
+		if !x.Skipped && x.Err == nil && (len(x.Parts) == 0 || isCall(x.Text)) && !seen[x.Text] && x.Text != x.Shown() {
+			seen[x.Text] = true
+			out = append(out, x)
+		}
+		for _, p := range x.Parts {
+			walk(p)
+		}
+	}
+	walk(x)
+	return out
+}
+
+// Shown is the value for people: a text in quotes, anything else as JSON.
+func (x Explained) Shown() string {
+	if x.Value.Kind() == KindString {
+		return "'" + x.Value.ToString() + "'"
+	}
+	return string(x.Value.JSON())
+}
+
+// isCall reports whether a part is the call of a function.
+func isCall(text string) bool {
+	name, _, ok := strings.Cut(text, "(")
+	return ok && strings.HasSuffix(text, ")") && name != "" && strings.Trim(strings.ToLower(name), "abcdefghijklmnopqrstuvwxyz") == ""
 }

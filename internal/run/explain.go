@@ -25,7 +25,9 @@ func (d *decider) seen(sc *scope, s *nodeState, cond condition, env *expr.Env, r
 		c.Needs = blamed(sc, s)
 	}
 	if cond.bare != nil {
-		c.Values = values(cond.bare.Explain(env))
+		for _, x := range cond.bare.Explain(env).Notable(maxSeen) {
+			c.Values = append(c.Values, cairn.ConditionValue{Expr: clip(x.Text, maxSeenValue), Value: clip(x.Shown(), maxSeenValue)})
+		}
 		d.hide(c.Values)
 	}
 	return c
@@ -72,32 +74,6 @@ func via(sc *scope, s, far *nodeState) string {
 	return ""
 }
 
-// values are the parts of an expression that people look for: contexts and calls
-// with what they came to, each once.
-func values(x expr.Explained) []cairn.ConditionValue {
-	var out []cairn.ConditionValue
-	var walk func(x expr.Explained)
-	walk = func(x expr.Explained) {
-		if len(out) < maxSeen && !x.Skipped && x.Err == nil && (len(x.Parts) == 0 || strings.HasSuffix(x.Text, ")") && isCall(x.Text)) {
-			v := cairn.ConditionValue{Expr: clip(x.Text, maxSeenValue), Value: clip(showValue(x.Value), maxSeenValue)}
-			if !slices.Contains(out, v) && x.Text != showValue(x.Value) {
-				out = append(out, v)
-			}
-		}
-		for _, p := range x.Parts {
-			walk(p)
-		}
-	}
-	walk(x)
-	return out
-}
-
-// isCall reports whether a part begins like the call of a function.
-func isCall(text string) bool {
-	name, _, ok := strings.Cut(text, "(")
-	return ok && name != "" && strings.Trim(strings.ToLower(name), "abcdefghijklmnopqrstuvwxyz") == ""
-}
-
 // whyNot says in one line why a condition does not hold.
 func whyNot(c *cairn.Condition) string {
 	if len(c.Needs) > 0 {
@@ -122,11 +98,4 @@ func whyNot(c *cairn.Condition) string {
 		reason += ": " + strings.Join(parts, ", ")
 	}
 	return clip(reason, maxReason)
-}
-
-func showValue(v expr.Value) string {
-	if v.Kind() == expr.KindString {
-		return "'" + v.ToString() + "'"
-	}
-	return string(v.JSON())
 }

@@ -31,42 +31,15 @@ func (st *step) conditionSeen(env *expr.Env, result bool) *cairn.Condition {
 		return c
 	}
 	c.Implicit = !expr.UsesStatusFunction(n)
-	st.seenValues(n.Explain(env), c)
+	for _, x := range n.Explain(env).Notable(maxSeen) {
+		if strings.HasPrefix(strings.ToLower(x.Text), "secrets") {
+			continue
+		}
+		c.Values = append(c.Values, cairn.ConditionValue{
+			Expr: clipText(x.Text, maxSeenValue), Value: clipText(st.x.masks.String(x.Shown()), maxSeenValue),
+		})
+	}
 	return c
-}
-
-// seenValues keeps the contexts and calls of an expression with what they came to,
-// masked.
-func (st *step) seenValues(x expr.Explained, c *cairn.Condition) {
-	call := strings.HasSuffix(x.Text, ")") && isCall(x.Text)
-	if len(c.Values) < maxSeen && !x.Skipped && x.Err == nil && (call || len(x.Parts) == 0) && !strings.HasPrefix(strings.ToLower(x.Text), "secrets") {
-		v := cairn.ConditionValue{
-			Expr: clipText(x.Text, maxSeenValue), Value: clipText(st.x.masks.String(valueText(x.Value)), maxSeenValue),
-		}
-		known := x.Text == valueText(x.Value)
-		for _, have := range c.Values {
-			known = known || have.Expr == v.Expr
-		}
-		if !known {
-			c.Values = append(c.Values, v)
-		}
-	}
-	for _, p := range x.Parts {
-		st.seenValues(p, c)
-	}
-}
-
-// isCall reports whether a part begins like the call of a function.
-func isCall(text string) bool {
-	name, _, ok := strings.Cut(text, "(")
-	return ok && name != "" && strings.Trim(strings.ToLower(name), "abcdefghijklmnopqrstuvwxyz") == ""
-}
-
-func valueText(v expr.Value) string {
-	if v.Kind() == expr.KindString {
-		return "'" + v.ToString() + "'"
-	}
-	return string(v.JSON())
 }
 
 func clipText(s string, n int) string {
