@@ -25,6 +25,9 @@ type ActionSource interface {
 // counted: a few small files could ask for millions.
 const maxCalls = 2000
 
+// maxRemote bounds the different actions that one job may have fetched.
+const maxRemote = 300
+
 // usedActions is what the steps of a job share of actions.
 type usedActions struct {
 	mu     sync.Mutex
@@ -226,6 +229,10 @@ func (f *finder) remote(uses string, from origin) *foundAction {
 		used.found = map[string]*foundAction{}
 	}
 	a := used.found[uses]
+	if a == nil && len(used.found) >= maxRemote {
+		used.mu.Unlock()
+		return &foundAction{err: cairn.Errorf(cairn.CodeTooLarge, "the job uses more than %d different actions of other repositories", maxRemote)}
+	}
 	if a == nil {
 		a = &foundAction{}
 		used.found[uses] = a

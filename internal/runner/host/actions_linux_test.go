@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -485,6 +486,30 @@ func TestActionHostileFiles(t *testing.T) {
 	}
 	if in.rows[len(names)+2].Conclusion == "" {
 		t.Error("the last step did not end")
+	}
+}
+
+// A few small files that ask for very much are refused before anything runs.
+func TestActionsTooMany(t *testing.T) {
+	t.Parallel()
+	var different, same strings.Builder
+	for i := range 5000 {
+		fmt.Fprintf(&different, "    - {uses: a/b/c%d@v1}\n", i)
+		same.WriteString("    - {uses: a/one@v1}\n")
+	}
+	const head = "name: x\ndescription: x\nruns:\n  using: composite\n  steps:\n"
+	files := map[string]map[string]string{
+		"a/different": {"action.yml": head + different.String()}, "a/same": {"action.yml": head + same.String()},
+		"a/one": {"action.yml": "name: x\ndescription: x\nruns: {using: composite, steps: []}\n"}, "a/b": {},
+	}
+	for uses, want := range map[string]string{"a/different@v1": "more than 300 different actions", "a/same@v1": "uses actions more than 2000 times"} {
+		spec := runnertest.Spec(1)
+		spec.Steps = usesSteps(uses)
+		in := run(t, spec, remote(files))
+		in.wants(1, want)
+		if len(in.rows) != 1 {
+			t.Errorf("%s: %s", uses, in.names())
+		}
 	}
 }
 
