@@ -179,7 +179,23 @@ type memory struct {
 	logs    map[int]*memoryLog
 }
 
-type memoryLog struct{ bytes.Buffer }
+// memoryLog may be read while its step writes.
+type memoryLog struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *memoryLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *memoryLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
 
 func (*memoryLog) Close() error { return nil }
 

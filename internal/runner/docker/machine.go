@@ -157,6 +157,9 @@ func (m *machine) meet(ctx context.Context, e *Engine, l *net.UnixListener) erro
 	if errors.Is(err, context.DeadlineExceeded) {
 		out = cairn.Errorf(cairn.CodeFailed, "the container of the job did not begin within %s", agentTime)
 	}
+	if strings.Contains(text, "exec "+externals) {
+		return out.WithHint("it said: %s. Cairn has to be a static program to run there: build it with CGO_ENABLED=0, as make build does", text)
+	}
 	if text != "" {
 		return out.WithHint("it said: %s", text)
 	}
