@@ -9,7 +9,7 @@ import (
 )
 
 // docFiles are the pages that people type from; the rest of docs/reference is generated.
-var docFiles = []string{"README.md", "AGENTS.md", "CHANGELOG.md", "docs/*.md", "docs/reference/workflow-syntax.md", "examples/*/README.md"}
+var docFiles = []string{"README.md", "AGENTS.md", "CHANGELOG.md", "docs/*.md", "docs/howto/*.md", "docs/reference/workflow-syntax.md", "examples/*/README.md"}
 
 // TestDocsCommands keeps the pages honest: each cairn command in a code block or in
 // code within a line exists, with its flags and its number of arguments, and each

@@ -22,3 +22,15 @@ func TestDefaultsOfSteps(t *testing.T) {
 		t.Errorf("%q %q %q %+v", in.printed(3), in.printed(4), in.printed(5), in.end)
 	}
 }
+
+// TestRunnerContext: what runner, job and strategy say within a step.
+func TestRunnerContext(t *testing.T) {
+	t.Parallel()
+	spec := runnertest.Spec(1, `test "${{ runner.temp }}" = "$RUNNER_TEMP" && test "${{ runner.tool_cache }}" = "$RUNNER_TOOL_CACHE" &&
+echo "${{ runner.os == env.RUNNER_OS }} ${{ runner.os }} ${{ runner.environment }} ${{ runner.debug }} ${{ job.status }}"`)
+	spec.Debug = true
+	in := run(t, spec)
+	if got := in.printed(2); got != "false Linux self-hosted 1 success\n" {
+		t.Errorf("%q", got)
+	}
+}
