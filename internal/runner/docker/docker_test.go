@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -64,5 +65,24 @@ func TestDockerCancel(t *testing.T) {
 	}
 	if n := j.left(e); n != 0 {
 		t.Errorf("%d things are left at the engine", n)
+	}
+}
+
+// A node of this machine that needs only usual libraries is lent to containers.
+func TestDockerLendsNode(t *testing.T) {
+	t.Parallel()
+	e := real(t)
+	node, err := exec.LookPath("node")
+	if err != nil || lendable(node) == "" {
+		t.Skip("this machine has no node that can be lent")
+	}
+	files := map[string]string{}
+	withLibraries(t, files, "node")
+	delete(files, strings.TrimPrefix(node, "/"))
+	image := importImage(t, e, "cairn-test/glibc:1", rootfs(t, files), "ENV PATH=/bin")
+	j := newJob(t, func(o *Options) { o.Node = node })
+	j.run(t.Context(), spec(image, "", `node -e 'console.log("node says " + (1 + 1))'; command -v cairn`))
+	if got := j.log(3); !strings.Contains(got, "node says 2\n/__e/bin/cairn\n") {
+		t.Error(j.all())
 	}
 }
