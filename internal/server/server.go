@@ -74,10 +74,10 @@ type Server struct {
 	tools   python.Tools
 	notes   pushNotes
 	submits keyLocks
-	fetches keyLocks // of actions, by repository
-	quiet   quiet
 	clock   clock
 	starts  starts
+	fetches keyLocks // of actions, by repository
+	quiet   quiet
 
 	url       string
 	http      *http.Server
@@ -208,7 +208,7 @@ func (s *Server) wire(ctx context.Context) error {
 	s.tools = python.Tools{Home: home, UserHome: lookup(s.o.Env, "HOME"), Environ: s.o.Env, Exe: exe}
 	if s.backend, err = host.New(host.Options{
 		Home: home, Command: []string{exe, "_job"}, Environ: s.o.Env, Labels: s.config.labels(), Count: s.config.Slots,
-		Keep: s.config.KeepWorkspaces, Keeping: s.config.KeepFailed.keeping(), Logger: s.log,
+		Keep: s.config.KeepWorkspaces, Keeping: s.config.KeepFailed.keeping(), Sweep: s.sweepContainers, Logger: s.log,
 	}); err != nil {
 		return err
 	}
