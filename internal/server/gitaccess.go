@@ -10,8 +10,9 @@ import (
 
 // allowGit decides who may fetch and push. A push is asked who it is from even
 // where the connection is trusted: the run is that person's. The user of this
-// machine may answer with an empty name and password. A job pushes to its own
-// repository alone, and only with contents: write.
+// machine may answer with any name and an empty password; git sends nothing where
+// the name is empty, too. A job pushes to its own repository alone, and only with
+// contents: write.
 func (s *Server) allowGit(ctx context.Context, repo string, write bool) error {
 	p, _ := auth.From(ctx)
 	if p.Role == cairn.RoleJob && (write || p.Untrusted) {
@@ -23,8 +24,12 @@ func (s *Server) allowGit(ctx context.Context, repo string, write bool) error {
 		return auth.Check(ctx, auth.Need{Role: cairn.RoleReader, Jobs: true})
 	}
 	if !auth.Asked(ctx) {
+		hint := "make one with: cairn token create; any user name, the token as the password"
+		if auth.Trusted(ctx) {
+			hint = "put a name before the host, such as http://me@…, and leave the password empty: then it is " + p.Name + "; or the token of somebody else (cairn token create)"
+		}
 		return cairn.Errorf(cairn.CodeUnauthenticated, "a push needs a token").
-			WithHint("make one with: cairn token create; any user name, the token as the password")
+			WithHint("%s", hint)
 	}
 	if err := auth.Permit(ctx, "contents", cairn.PermissionWrite); err != nil {
 		return err

@@ -126,7 +126,7 @@ each into a folder of its name, or with --merge into one.`,
 			a := &arts[i]
 			dir := filepath.Join(to, filepath.Base(filepath.FromSlash(a.Name)))
 			if merge {
-				dir = filepath.Join(".", to)
+				dir = filepath.Clean(to) // "" is this folder
 			}
 			if err := bring(ctx, k, cl, a, dir, force || merge && i > 0); err != nil {
 				return err
