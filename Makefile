@@ -55,9 +55,9 @@ test-serve: build ## 50 connections over deployments and rollbacks, then kill -9
 	@go run ./scripts/servetest -cairn bin/cairn $(if $(SEED),-seed $(SEED))
 
 .PHONY: test-docker
-test-docker: ## images and registry with real Docker, buildah, skopeo; starts an engine where none answers
-	@CAIRN_TEST_DOCKER=1 scripts/with-docker.sh $(if $(DOCKER_OPTIONAL),--if-possible) --need busybox --need buildah --need skopeo \
-	  go test -count=1 -timeout 15m -run 'Docker|ForReal|RegistryClients' ./internal/oci/build ./internal/deploy/local ./internal/server
+test-docker: ## images, registry, jobs in containers and services with real Docker, buildah, skopeo; starts an engine where none answers
+	@CAIRN_TEST_DOCKER=1 scripts/with-docker.sh $(if $(DOCKER_OPTIONAL),--if-possible) --need busybox --need buildah --need skopeo --need redis-server \
+	  go test -count=1 -timeout 15m -run 'Docker|ForReal|RegistryClients' ./internal/oci/build ./internal/deploy/local ./internal/runner/docker ./internal/server
 
 .PHONY: test-conformance
 test-conformance: ## the registry against the conformance program of the OCI distribution specification
@@ -77,13 +77,25 @@ test-oracle: ## expressions and workflow files against GitHub's own npm packages
 	@for d in expr workflow; do (cd internal/$$d/testdata/oracle && npm install --no-audit --no-fund --no-package-lock --silent); done
 	@CAIRN_ORACLE=1 go test -count=1 -timeout 15m -run 'Oracle' ./internal/expr/ ./internal/workflow/
 
+.PHONY: test-clients
+test-clients: ## GitHub's own npm packages (artifact, cache, core, octokit) against this Cairn; needs node and npm
+	@command -v npm >/dev/null || { apt-get update -q && apt-get install -q -y nodejs npm; } >/dev/null
+	@CAIRN_TEST_CLIENTS=1 go test -count=1 -timeout 20m -run 'Clients|OIDCClient|Octokit|JavaScript|StageOrder|Toolkit' ./internal/api/... ./internal/server ./internal/runner/host
+	@$(MAKE) github-script && git diff --exit-code --stat internal/runner/action/githubscript
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZTIME (10m)
+	@for d in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
+	  for f in $$(grep -ho '^func Fuzz[A-Za-z]*' $$d/*_test.go | cut -c6-); do \
+	    case $$f in FuzzOracle) continue ;; esac; echo "$$d $$f"; go test $$d -run '^$$' -fuzz "^$$f\$$" -fuzztime $(or $(FUZZTIME),10m) || exit 1; done; done
+
 .PHONY: test-mlflow
 test-mlflow: ## the stock mlflow clients, 2.x and 3.x, against our tracking API
 	@CAIRN_TEST_MLFLOW=1 go test -count=1 -timeout 20m -run 'MLflow' ./internal/api/mlflow/...
 
 .PHONY: test-python
-test-python: ## interpreters, uv, setup-python and packages laid into images, with the real package index
-	@CAIRN_TEST_NETWORK=1 go test -count=1 -timeout 10m ./internal/runner/python ./internal/runner/action ./internal/oci/wheel ./internal/oci/base
+test-python: ## interpreters, uv, Node, setup-python, setup-node and packages laid into images, with the real package indexes
+	@CAIRN_TEST_NETWORK=1 go test -count=1 -timeout 10m ./internal/runner/python ./internal/runner/node ./internal/runner/action ./internal/oci/wheel ./internal/oci/base
 	@CAIRN_TEST_NETWORK=1 go test -count=1 -timeout 10m -run BuildPackages ./internal/server
 
 .PHONY: test-e2e
@@ -91,8 +103,8 @@ test-e2e: build ## the demo twice, skipped steps, pinned versions, the plain exa
 	@scripts/e2e.sh
 
 .PHONY: bench
-bench: build ## jobs beside bash, images beside docker, push to live, the gateway beside the bare program, memory, size; COLD=1: the cold build
-	@go run ./scripts/bench -cairn bin/cairn $(if $(COLD),-cold)
+bench: build ## jobs beside bash, images beside docker, push to live, the gateway beside the bare program, memory, size; ACT=1: act too; COLD=1: the cold build
+	@go run ./scripts/bench -cairn bin/cairn $(if $(ACT),-act) $(if $(COLD),-cold)
 	@go test -run '^$$' -bench . -benchtime 0.3s ./internal/... | grep -E '^(Benchmark|pkg:)'
 
 .PHONY: docs
