@@ -78,9 +78,10 @@ test-oracle: ## expressions and workflow files against GitHub's own npm packages
 	@CAIRN_ORACLE=1 go test -count=1 -timeout 15m -run 'Oracle' ./internal/expr/ ./internal/workflow/
 
 .PHONY: test-clients
-test-clients: ## GitHub's own npm packages (artifact, cache, core, octokit) against this Cairn; needs node and npm
+test-clients: build ## GitHub's own npm packages (artifact, cache, core, octokit) against this Cairn; CLIENT_BYTES=1073741824 CLIENT_FILES=10000: figures
 	@command -v npm >/dev/null || { apt-get update -q && apt-get install -q -y nodejs npm; } >/dev/null
-	@CAIRN_TEST_CLIENTS=1 go test -count=1 -timeout 20m -run 'Clients|OIDCClient|Octokit|JavaScript|StageOrder|Toolkit' ./internal/api/... ./internal/server ./internal/runner/host
+	@CAIRN_TEST_CLIENTS=1 go test -count=1 -timeout 20m -run 'Clients|Zip64|OIDCClient|Octokit|JavaScript|StageOrder|Toolkit' $(if $(CLIENT_BYTES),-v) ./internal/api/... ./internal/server ./internal/runner/host
+	@$(if $(CLIENT_BYTES),BYTES=$(CLIENT_BYTES) FILES=$(or $(CLIENT_FILES),10000) scripts/clienttest.sh)
 	@$(MAKE) github-script && git diff --exit-code --stat internal/runner/action/githubscript
 
 .PHONY: fuzz
