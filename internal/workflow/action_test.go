@@ -65,13 +65,14 @@ jobs:
       - run: echo ${{ case(true, 1, 2) }} ${{ github.event.commits[*].id }}
       - run: serve
         background: true
+      - uses: $/.github/actions/own
 `)
 	ps := Lint("w.yml", src)
 	text := Render(ps, src)
 	if cairn.HasErrors(ps) || !strings.Contains(text, "fetch-deep") || !strings.Contains(text, "set-output") {
 		t.Error(text)
 	}
-	for _, contradiction := range []string{"my-own-label", "case", "[*]", "background", "too old"} {
+	for _, contradiction := range []string{"my-own-label", "case", "[*]", "background", "too old", "$/"} {
 		for _, p := range ps {
 			if strings.Contains(p.Message, contradiction) {
 				t.Error(p.Message)

@@ -17,11 +17,11 @@ var ours = map[string]bool{
 	"runner-label": true, "environment-variable": true,
 }
 
-// outdated are findings of its expression checks that newer GitHub contradicts:
-// case(), [*], success('job'), and a precedence it has wrong.
+// outdated are findings that newer GitHub contradicts: of expressions case(), [*],
+// success('job') and a precedence it has wrong; and $/, the workflow's own commit.
 var outdated = []string{
 	"undefined function \"case\"", "unexpected token", "got unexpected", "parsing", "number of arguments is wrong", "is not available",
-	"undefined variable", "not allowed here", "too old to run",
+	"undefined variable", "not allowed here", "too old to run", `"$/`,
 }
 
 // Lint returns advice: what actionlint finds beyond our own checks, as warnings.
