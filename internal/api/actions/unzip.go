@@ -61,8 +61,10 @@ func (s *Service) unpack(ctx context.Context, archive cairn.Digest) (cairn.Diges
 	return s.store(ctx, entries)
 }
 
-// checkDirectory bounds the list of files before it is read into memory. The list
-// stands between its offset and the end record.
+// checkDirectory bounds the list of files before it is read into memory. The reader
+// finds the list by its size, and reads on as long as it finds entries: so the list
+// has to stand exactly between its offset and the end record, and is not larger than
+// what is looked at here.
 func checkDirectory(r io.ReaderAt, size int64) error {
 	tail := make([]byte, min(size, 22+math.MaxUint16+20))
 	if _, err := r.ReadAt(tail, size-int64(len(tail))); err != nil && !errors.Is(err, io.EOF) {
@@ -74,23 +76,30 @@ func checkDirectory(r io.ReaderAt, size int64) error {
 	}
 	le := binary.LittleEndian
 	end := tail[i:]
-	count, offset := uint64(le.Uint16(end[10:])), uint64(le.Uint32(end[16:]))
-	if (count == math.MaxUint16 || offset == math.MaxUint32) && i >= 20 && string(tail[i-20:i-16]) == "PK\x06\x07" {
+	count, length, offset := uint64(le.Uint16(end[10:])), uint64(le.Uint32(end[12:])), uint64(le.Uint32(end[16:]))
+	stop := uint64(size) - uint64(len(tail)) + uint64(i)
+	// The reader looks for the longer record in these cases.
+	longer := count == math.MaxUint16 || length == math.MaxUint16 || offset == math.MaxUint32
+	if longer && i >= 20 && string(tail[i-20:i-16]) == "PK\x06\x07" {
+		if le.Uint32(tail[i-16:]) != 0 || le.Uint32(tail[i-4:]) != 1 {
+			return badZip("it is one part of several")
+		}
 		end64 := make([]byte, 56)
-		at := le.Uint64(tail[i-12:])
-		if at > uint64(size) {
+		if stop = le.Uint64(tail[i-12:]); stop > uint64(size) {
 			return badZip("its end points behind it")
 		}
-		if _, err := r.ReadAt(end64, int64(at)); err != nil || string(end64[:4]) != "PK\x06\x06" {
+		if _, err := r.ReadAt(end64, int64(stop)); err != nil || string(end64[:4]) != "PK\x06\x06" {
 			return badZip("its end is damaged")
 		}
-		count, offset = le.Uint64(end64[32:]), le.Uint64(end64[48:])
+		count, length, offset = le.Uint64(end64[32:]), le.Uint64(end64[40:]), le.Uint64(end64[48:])
 	}
-	if count > maxEntries {
+	switch {
+	case count > maxEntries:
 		return tooLarge("it lists %d files; at most %d are kept", count, maxEntries)
-	}
-	if offset > uint64(size) || uint64(size)-offset > maxDirectory {
+	case length > maxDirectory:
 		return tooLarge("its list of files has more than %d bytes", maxDirectory)
+	case offset > stop || stop-offset != length:
+		return badZip("its list of files is not where its end says")
 	}
 	return nil
 }

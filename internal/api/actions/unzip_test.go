@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -101,6 +102,10 @@ func TestHostileZips(t *testing.T) {
 		{"damaged", patch(good, "content", 0, []byte("cOntent")), "checksum"},
 		{"count", patch(good, "PK\x05\x06", 10, u16(900)), ""},
 		{"directory elsewhere", patch(good, "PK\x05\x06", 16, u32(1<<31)), ""},
+		{"size of the directory", patch(good, "PK\x05\x06", 12, u32(1)), "not where its end says"},
+		{"offset near the end", patch(good, "PK\x05\x06", 16, u32(uint32(len(good)-30))), "not where its end says"},
+		{"something before it", append([]byte("hello"), good...), "not where its end says"},
+		{"two ends", twoEnds(good), "it lists 1099511627776 files"},
 		{"overlapping", overlapping(t), "overlap"},
 	} {
 		t.Run(c.what, func(t *testing.T) {
@@ -121,6 +126,20 @@ func TestHostileZips(t *testing.T) {
 			}
 		})
 	}
+}
+
+// twoEnds is a zip whose second end is read because of the size of the list alone.
+func twoEnds(b []byte) []byte {
+	i := bytes.Index(b, []byte("PK\x05\x06"))
+	le := binary.LittleEndian
+	end64 := append([]byte("PK\x06\x06"), make([]byte, 52)...)
+	le.PutUint64(end64[32:], 1<<40)
+	locator := append([]byte("PK\x06\x07"), make([]byte, 16)...)
+	le.PutUint64(locator[8:], uint64(i))
+	le.PutUint32(locator[16:], 1)
+	end := bytes.Clone(b[i:])
+	le.PutUint32(end[12:], 0xffff)
+	return slices.Concat(b[:i], end64, locator, end)
 }
 
 // overlapping is a zip whose second file lies in the first.
