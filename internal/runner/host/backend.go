@@ -323,7 +323,8 @@ func (b *Backend) terminate(l layout, id *identity) error {
 			return nil
 		}
 	}
-	if !id.Alive() {
+	// One of an earlier owner may have another job by now, which is not meant.
+	if l.finished() || !id.Alive() {
 		return nil
 	}
 	err := proc.Signal(id.PID, id.Start, syscall.SIGTERM)

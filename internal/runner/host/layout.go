@@ -77,6 +77,12 @@ func (l layout) finished() bool {
 	return err == nil
 }
 
+// cancelled reports whether somebody asked the supervisor to end the job.
+func (l layout) cancelled() bool {
+	_, err := os.Stat(l.cancel())
+	return err == nil
+}
+
 // finishes is finished for a supervisor that may be writing its result just now.
 func (l layout) finishes() bool {
 	for range 50 {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -62,8 +63,9 @@ func SupervisorMain(ctx context.Context, dir string, stdin io.Reader, d Deps) in
 	defer signal.Stop(dropped)
 
 	if o.line == nil {
-		return superviseOne(ctx, layout(dir), stdin, o, d, signals)
+		return superviseOne(ctx, layout(dir), "", stdin, o, d, signals)
 	}
+	before := layout("")
 	for ctx.Err() == nil {
 		l, h, ok := o.next()
 		if !ok {
@@ -76,9 +78,10 @@ func SupervisorMain(ctx context.Context, dir string, stdin io.Reader, d Deps) in
 			}
 			dir = string(l)
 		}
-		if code := superviseOne(ctx, l, h, o, d, signals); code != 0 {
+		if code := superviseOne(ctx, l, before, h, o, d, signals); code != 0 {
 			return code
 		}
+		before = l
 		// One that came late was for the job before.
 		for len(signals) > 0 {
 			<-signals
@@ -90,9 +93,9 @@ func SupervisorMain(ctx context.Context, dir string, stdin io.Reader, d Deps) in
 
 func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", " ") }
 
-// superviseOne does one job.
-func superviseOne(ctx context.Context, l layout, h io.Reader, o owner, d Deps, signals <-chan os.Signal) int {
-	s := &supervisor{Deps: d, l: l}
+// superviseOne does one job. before is the one that this process did last; "": none.
+func superviseOne(ctx context.Context, l, before layout, h io.Reader, o owner, d Deps, signals <-chan os.Signal) int {
+	s := &supervisor{Deps: d, l: l, before: before}
 	lock, err := s.begin(h)
 	switch {
 	case errors.Is(err, errBusy):
@@ -111,11 +114,12 @@ func superviseOne(ctx context.Context, l layout, h io.Reader, o owner, d Deps, s
 // supervisor is one job's supervisor.
 type supervisor struct {
 	Deps
-	l    layout
-	spec cairn.JobSpec
-	h    handover
-	id   identity
-	left []byte // for a job that goes on in the workspace; nil: it does not stay
+	l      layout
+	before layout // of the job that this process did last; "": none
+	spec   cairn.JobSpec
+	h      handover
+	id     identity
+	left   []byte // for a job that goes on in the workspace; nil: it does not stay
 }
 
 // begin makes this process the job's supervisor. Nothing has run when it returns.
@@ -167,9 +171,13 @@ func (s *supervisor) run(ctx context.Context, signals <-chan os.Signal) int {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	cancel, force := make(chan struct{}), make(chan struct{})
-	done := make(chan struct{})
-	defer close(done)
-	go s.listen(signals, cancel, force, stop, done)
+	done, deaf := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(deaf)
+		s.listen(signals, cancel, force, stop, done)
+	}()
+	// It must not take a signal that is for the next job.
+	defer func() { close(done); <-deaf }()
 
 	rep, err := newReporter(s.l)
 	if err != nil {
@@ -223,6 +231,9 @@ func (s *supervisor) listen(signals <-chan os.Signal, cancel, force chan struct{
 	cancelled, forced := false, false
 	look := func() {
 		how, err := os.ReadFile(s.l.cancel())
+		if errors.Is(err, fs.ErrNotExist) && s.before != "" && s.before.cancelled() {
+			return // the file comes before the signal: this one is late, and was for the job before
+		}
 		if err == nil && strings.TrimSpace(string(how)) == "force" && !forced {
 			forced = true
 			close(force)
@@ -233,7 +244,7 @@ func (s *supervisor) listen(signals <-chan os.Signal, cancel, force chan struct{
 			close(cancel)
 		}
 	}
-	if _, err := os.Stat(s.l.cancel()); err == nil {
+	if s.l.cancelled() {
 		look()
 	}
 	for {

@@ -53,6 +53,82 @@ func TestSupervisorTakesTheNextJob(t *testing.T) {
 	proc.WaitExit(first.PID, first.PIDStart)
 }
 
+// A cancel that comes when its job has just ended does not end the next one; that one
+// is cancelled all the same, and so is any by a signal alone.
+func TestLateCancelIsNotForTheNextJob(t *testing.T) {
+	t.Parallel()
+	b := open(t, newHome(t), func(o *Options) { o.Idle = time.Minute })
+	first := runnertest.Start(t, b, runnertest.Spec(1, `true`), cairn.JobSecrets{})
+	finish(t, b, first)
+	waitIdle(t, b)
+	start := func(id cairn.JobID, script string) (cairn.Job, *os.File) {
+		dir := t.TempDir()
+		if err := syscall.Mkfifo(dir+"/go", 0o600); err != nil {
+			t.Fatal(err)
+		}
+		job := runnertest.Start(t, b, runnertest.Spec(id, strings.ReplaceAll(script, "DIR", dir)), cairn.JobSecrets{})
+		f, err := os.OpenFile(dir+"/go", os.O_WRONLY, 0) // the step has begun
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { f.Close() })
+		return job, f
+	}
+	// What an owner does that does not know yet that the job is over.
+	if err := writeFile(jobLayout(b.o.Home, 1, 1).cancel(), []byte("cancel\n")); err != nil {
+		t.Fatal(err)
+	}
+	second, line := start(2, `cat DIR/go`)
+	if second.PID != first.PID {
+		t.Fatalf("another process: %d, %d", first.PID, second.PID)
+	}
+	if err := proc.Signal(second.PID, second.PIDStart, syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	line.Close()
+	if end := finish(t, b, second); end.Conclusion != cairn.Success {
+		t.Errorf("%+v", end)
+	}
+	waitIdle(t, b)
+	third, _ := start(3, `trap 'exit 9' INT TERM; cat DIR/go & wait`)
+	if err := proc.Signal(third.PID, third.PIDStart, syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if end := finish(t, b, third); end.Conclusion != cairn.Cancelled {
+		t.Errorf("%+v", end)
+	}
+	waitIdle(t, b)
+	fourth, _ := start(4, `trap 'exit 9' INT TERM; cat DIR/go & wait`)
+	if err := b.Cancel(t.Context(), fourth, false); err != nil {
+		t.Fatal(err)
+	}
+	if end := finish(t, b, fourth); end.Conclusion != cairn.Cancelled || fourth.PID != first.PID {
+		t.Errorf("%+v", end)
+	}
+}
+
+// An owner that starts again cancels a job that is over: the supervisor has another.
+func TestCancelOfWhatIsOverAfterARestart(t *testing.T) {
+	t.Parallel()
+	home := newHome(t)
+	b := open(t, home, func(o *Options) { o.Idle = time.Minute })
+	first := runnertest.Start(t, b, runnertest.Spec(1, `true`), cairn.JobSecrets{})
+	finish(t, b, first)
+	waitIdle(t, b)
+	second := runnertest.Start(t, b, runnertest.Spec(2, `true`), cairn.JobSecrets{})
+	finish(t, b, second)
+	waitIdle(t, b)
+	third := runnertest.Start(t, b, runnertest.Spec(3, `sleep 0.5`), cairn.JobSecrets{})
+	b.Close()
+	next := open(t, home)
+	if err := next.Cancel(t.Context(), first, true); err != nil {
+		t.Fatal(err)
+	}
+	if end := finish(t, next, third); end.Conclusion != cairn.Success || third.PID != first.PID {
+		t.Errorf("%+v", end)
+	}
+}
+
 // One that dies between two jobs costs nothing: another one takes the next.
 func TestSupervisorDiesBetweenJobs(t *testing.T) {
 	t.Parallel()
