@@ -44,6 +44,8 @@ func (s *Server) cachePlace(ctx context.Context, job cairn.Principal) (cache.Pla
 	if len(p.Scopes) == 0 {
 		return p, nil // of a detached head: it belongs to nothing
 	}
+	// What code of strangers left under a ref that others read would run there.
+	p.ReadOnly = run.Untrusted && !strings.HasPrefix(run.Ref, "refs/pull/")
 	if run.BaseRef != "" {
 		add(branchRef(run.BaseRef))
 	}
@@ -53,8 +55,6 @@ func (s *Server) cachePlace(ctx context.Context, job cairn.Principal) (cache.Pla
 	}
 	for _, r := range repos {
 		if r.Name == run.Repository && r.DefaultBranch != "" {
-			// What code of strangers left under a ref that others read would run there.
-			p.ReadOnly = run.Untrusted && !strings.HasPrefix(run.Ref, "refs/pull/")
 			add(branchRef(r.DefaultBranch))
 		}
 	}

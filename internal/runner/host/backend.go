@@ -84,6 +84,7 @@ type Backend struct {
 	known map[layout]*supervised
 
 	sweeping sync.Mutex
+	marking  sync.Mutex // held while the mark of a kept workspace is written or taken
 	tidy     *time.Ticker
 	closed   chan struct{}
 	closing  sync.Once
@@ -227,7 +228,10 @@ func (b *Backend) launch(ctx context.Context, l layout, spec cairn.JobSpec, secr
 		return nil, diskError(err)
 	}
 	if spec.Resume != nil {
-		if err := l.takeKept(spec.Resume); err != nil {
+		b.marking.Lock()
+		err := l.takeKept(spec.Resume)
+		b.marking.Unlock()
+		if err != nil {
 			return nil, err
 		}
 	}

@@ -262,9 +262,7 @@ func (b *Backend) sweepKept() {
 		}
 		if k.m.Bytes == 0 {
 			k.m.Bytes = max(treeBytes(k.l.scratch()), 1)
-			if text, err := json.Marshal(k.m); err == nil && stillThere(k.l.mark()) {
-				_ = writeFile(k.l.mark(), text)
-			}
+			b.counted(k.l, k.m)
 		}
 		all = append(all, k)
 	}
@@ -276,6 +274,16 @@ func (b *Backend) sweepKept() {
 			total -= k.m.Bytes
 			b.discard(k.l, k.m)
 		}
+	}
+}
+
+// counted notes down how large a kept workspace is, unless a job took it meanwhile:
+// what is in use has no mark.
+func (b *Backend) counted(l layout, m keptMark) {
+	b.marking.Lock()
+	defer b.marking.Unlock()
+	if text, err := json.Marshal(m); err == nil && stillThere(l.mark()) {
+		_ = writeFile(l.mark(), text) // counted again the next time
 	}
 }
 

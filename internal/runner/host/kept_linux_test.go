@@ -216,3 +216,37 @@ func TestResumeStateIsSealed(t *testing.T) {
 		t.Errorf("%+v", end)
 	}
 }
+
+// What a job takes while the sweep counts it gets no mark again: another sweep would
+// remove it under the job.
+func TestKeptIsTakenWhileItIsCounted(t *testing.T) {
+	t.Parallel()
+	home := newHome(t)
+	b := open(t, home, keeping)
+	from, l := jobLayout(home, 1, 1), jobLayout(home, 2, 1)
+	for _, dir := range []string{filepath.Join(home, "kept"), string(l)} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 100 {
+		if err := os.WriteFile(from.mark(), []byte(`{"owner": "1.1"}`), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			b.counted(from, keptMark{Owner: "1.1", Bytes: 7})
+		}()
+		b.marking.Lock()
+		err := l.takeKept(&cairn.Resume{Job: 1, Epoch: 1})
+		b.marking.Unlock()
+		<-done
+		if err != nil || stillThere(from.mark()) {
+			t.Fatalf("taken, and there again: %v", err)
+		}
+		if err := os.Remove(l.taken()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
