@@ -91,9 +91,6 @@ func (s *Server) start(ctx context.Context, c *code, w *candidate, p *planned, r
 		return nil, cairn.Errorf(cairn.CodeForbidden, "code of %s is not trusted: it is given no values of an env file", cmpOr(req.HeadRef, req.Ref)).
 			WithHint("run it without --env-file, or take the branch out of untrusted in config.yaml")
 	}
-	if e := c.event; e != nil {
-		req.HeadRef, req.BaseRef, req.Untrusted, req.Chain, req.TitleNote = runHead(e), e.BaseRef, e.Untrusted, e.Chain, e.Reason
-	}
 	if c.snap.Dirty {
 		// A clean tree is named by its commit; of a dirty one nothing else is left.
 		if req.TreeDigest, err = s.host.ToTree(ctx, c.repo.Name, c.snap.TreeGit, s.blobs); err != nil {

@@ -3,6 +3,8 @@ package server_test
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -211,4 +213,36 @@ func TestPullRequestOfFork(t *testing.T) {
 	commitFile(t, dir, "b", "3\n", "Again")
 	git(t, dir, "push", pushURL(s, "mallory/r"), "HEAD:topic")
 	runsOf(t, c, "o/r", 4)
+}
+
+// Branches that the configuration does not trust: what is pushed to them, and a pull
+// request from them, gets no secrets, and rules of environments are not taken from
+// there.
+func TestUntrustedBranches(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	home := tempHome(t)
+	if err := os.WriteFile(filepath.Join(home, "config.yaml"), []byte("untrusted: ['external/*']\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, home)
+	c := connect(t, home)
+	dir := repository(t, map[string]string{
+		".github/workflows/p.yml": flow("pr", "  pull_request:"), ".github/workflows/b.yml": flow("push", "  push:"),
+	})
+	git(t, dir, "push", pushURL(s, "o/r"), "HEAD:main")
+	git(t, dir, "checkout", "-qb", "external/x")
+	commitFile(t, dir, ".cairn/stages.yml", "stages:\n  staging: {}\n", "From elsewhere")
+	git(t, dir, "push", pushURL(s, "o/r"), "HEAD:external/x")
+	if _, err := c.CreatePull(ctx, client.PullCreate{Repository: "o/r", Head: "external/x"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range runsOf(t, c, "o/r", 3) {
+		if r.Untrusted != (r.Ref != "refs/heads/main") {
+			t.Errorf("%s of %s: untrusted %v", r.Workflow, r.Ref, r.Untrusted)
+		}
+	}
+	if es, err := c.Environments(ctx, "o/r"); err != nil || len(es) > 0 {
+		t.Errorf("%+v %v", es, err)
+	}
 }
