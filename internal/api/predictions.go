@@ -38,12 +38,12 @@ func (p PredictionPath) prediction() cairn.PredictionID { return cairn.Predictio
 
 func (a *API) predictionRoutes() {
 	p := a.o.Predictions
-	route(a, op{method: "GET", path: "/predictions", id: "list-predictions", summary: "Answered requests, newest first, without bodies", need: readers}, a.listPredictions)
-	route(a, op{method: "GET", path: "/predictions/{id}", id: "get-prediction", summary: "One answered request with its bodies", need: readers},
+	route(a, op{method: "GET", path: "/predictions", id: "list-predictions", summary: "Answered requests, newest first, without bodies", need: readers, trusted: true}, a.listPredictions)
+	route(a, op{method: "GET", path: "/predictions/{id}", id: "get-prediction", summary: "One answered request with its bodies", need: readers, trusted: true},
 		func(ctx context.Context, in *PredictionPath) (*cairn.Prediction, error) {
 			return p.Show(ctx, in.prediction())
 		})
-	route(a, op{method: "GET", path: "/predictions/{id}/input", id: "prediction-input", summary: "What was sent to be judged, taken out of the request", need: readers},
+	route(a, op{method: "GET", path: "/predictions/{id}/input", id: "prediction-input", summary: "What was sent to be judged, taken out of the request", need: readers, trusted: true},
 		func(ctx context.Context, in *PredictionPath) (*cairn.PredictionInput, error) {
 			return p.Input(ctx, in.prediction())
 		})
@@ -88,7 +88,7 @@ func (a *API) predictionRoutes() {
 		}) ([]cairn.Origin, error) {
 			return a.o.Tracer.Origins(ctx, in.Repository)
 		})
-	a.raw(op{method: "GET", path: "/stages/log", id: "stage-log", summary: "What the program of a stage wrote; follow=true goes on", need: readers}, a.stageLog)
+	a.raw(op{method: "GET", path: "/stages/log", id: "stage-log", summary: "What the program of a stage wrote; follow=true goes on", need: readers, trusted: true}, a.stageLog)
 }
 
 func (a *API) listPredictions(ctx context.Context, in *struct {
