@@ -28,6 +28,7 @@ func TestFindShell(t *testing.T) {
 		{"perl {0}", all, []string{"perl", "S"}, "", ""},
 		{"bsh", all, nil, "", `Invalid shell option "bsh". Shell must be a valid built-in (bash, sh, python, pwsh) or a format string containing '{0}'`},
 		{"cmd", all, nil, "", `the shell "cmd" is there on Windows only`},
+		{"powershell", all, nil, "", `the shell "powershell" is there on Windows only`},
 		{"bash '{0}", all, nil, "", `the shell "bash '{0}" has an open quote`},
 	} {
 		sh, err := findShell(c.name, c.look)

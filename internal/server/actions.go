@@ -230,10 +230,11 @@ func (s *Server) unresolved(u cairn.ActionUses, t trouble) error {
 		return cairn.Errorf(cairn.CodeUnavailable, "Unable to resolve action `%s`: %s", u, cairn.AsError(t.away).Message).
 			WithHint("%sit is not kept here. Without network: cairn action fetch %s beforehand, or a folder of repositories under actions.mirrors in config.yaml", insteadOf(u), u)
 	}
-	if near := nearBuiltIn(u.Repository); near != "" {
+	// What is well known is no misspelling of something else.
+	if more := insteadOf(u); more != "" {
+		hint = more + hint
+	} else if near := nearBuiltIn(u.Repository); near != "" {
 		hint = "did you mean " + near + "? " + hint
-	} else {
-		hint = insteadOf(u) + hint
 	}
 	return cairn.Errorf(cairn.CodeNotFound, "Unable to resolve action `%s`, repository not found", u).WithHint("%s", hint)
 }
