@@ -47,6 +47,9 @@ type JobSpec struct {
 	// Dialects are names of small behaviours that a language switches on in the
 	// runner; empty for workflows.
 	Dialects []string `json:"dialects,omitempty"`
+	// Untrusted says that the run is of code that nobody here answers for: it is given
+	// nothing that others keep here, nor what only the user of this machine may read.
+	Untrusted bool `json:"untrusted,omitempty"`
 	// Debug says that debug lines are shown (ACTIONS_STEP_DEBUG).
 	Debug bool `json:"debug,omitempty"`
 	// AllowSudo lets steps call sudo.

@@ -163,7 +163,7 @@ func (e *Engine) assemble(ctx context.Context, s *start) (spec cairn.JobSpec, se
 		Container: n.Container, Services: n.Services, BaseEnv: baseEnv, Code: code,
 		Debug: run.Debug, AllowSudo: run.AllowSudo, Interactive: run.Interactive,
 	}
-	spec.CancelTimeoutMinutes, spec.Permissions = job.CancelTimeoutMinutes, job.Permissions
+	spec.CancelTimeoutMinutes, spec.Permissions, spec.Untrusted = job.CancelTimeoutMinutes, job.Permissions, run.Untrusted
 	spec.Debug = spec.Debug || job.Attempt == s.attempt.Number && s.attempt.Debug || debugAsked(vars)
 	if n.Environment != nil && !n.Environment.NoDeployment {
 		spec.EnvironmentURL = n.Environment.URL

@@ -47,7 +47,7 @@ func TestSpecOfCalledWorkflow(t *testing.T) {
 	p := planOf(node("plain"), call)
 	p.Env = named("ROOT", "r")
 	p.Inputs = []cairn.Input{{Name: "data_prep", Type: "boolean", Value: []byte("true")}}
-	s := x.ended(x.submit(p, func(r *run.Request) { r.Debug, r.AllowSudo, r.Interactive = true, true, true }).ID)
+	s := x.ended(x.submit(p, func(r *run.Request) { r.Debug, r.AllowSudo, r.Interactive, r.Untrusted = true, true, true, true }).ID)
 	if s.Run.Conclusion != cairn.Success {
 		t.Fatalf("%+v", s.Jobs)
 	}
@@ -67,7 +67,7 @@ func TestSpecOfCalledWorkflow(t *testing.T) {
 	if want := [][]cairn.NamedValue{named("CALLED", "yes"), named("JOB", "j")}; !reflect.DeepEqual(spec.Env, want) {
 		t.Errorf("env %+v", spec.Env)
 	}
-	if spec.EnvironmentURL.Text == "" || !spec.Debug || !spec.AllowSudo || !spec.Interactive || spec.TimeoutMinutes != 360 ||
+	if spec.EnvironmentURL.Text == "" || !spec.Debug || !spec.AllowSudo || !spec.Interactive || !spec.Untrusted || spec.TimeoutMinutes != 360 ||
 		spec.Name != "call / build (y)" || spec.BaseEnv["CAIRN_URL"] == "" || spec.Epoch != 1 {
 		t.Errorf("%+v", spec)
 	}

@@ -81,7 +81,7 @@ func jobContainers(env []string, exe string) func(host.ContainerJob) runner.Cont
 		return docker.New(docker.Options{
 			Getenv: engineEnv(env, j.UserHome), Host: j.Machine, Dir: j.Dir, Owner: docker.Owner{Home: j.Home, Job: j.Job},
 			Exe: program, Node: onPath(lookup(env, "PATH"), "node"), URL: j.URL, Socket: jobsSocket(j.Home), Token: j.Token,
-			Made: j.Made, Gone: j.Gone, Held: heldImage(j.URL, j.Token), Grace: j.Grace, Force: j.Force, UserHome: j.UserHome,
+			Made: j.Made, Gone: j.Gone, Held: heldImage(j.URL, j.Token), Grace: j.Grace, Force: j.Force, UserHome: j.UserHome, Anonymous: j.Untrusted,
 		})
 	}
 }

@@ -587,6 +587,31 @@ func TestCheckoutUnsafe(t *testing.T) {
 	}
 }
 
+// TestCheckoutUntrusted: untrusted code sees no other repository of this Cairn, whatever
+// event started it.
+func TestCheckoutUntrusted(t *testing.T) {
+	t.Parallel()
+	for _, untrusted := range []bool{false, true} {
+		asked := false
+		d := Deps{
+			Checkout: func(context.Context, cairn.CodeRef, string, CheckoutOptions) (cairn.Commit, error) {
+				return cairn.Commit{}, nil
+			},
+			Other: func(cairn.CodeRef, string) (cairn.CodeRef, error) {
+				asked = true
+				return cairn.CodeRef{Repository: "ana/lib"}, nil
+			},
+		}
+		s, _ := step(t, nil, t.TempDir(), "repository", "ana/lib", "github-server-url", "http://127.0.0.1:1", "ref", "main")
+		s.Spec.Untrusted = untrusted
+		s.Exec = func(context.Context, runner.Process) (int, error) { return 128, nil } // git reaches nothing
+		err := act(t, "actions/checkout@v4", d).Run(t.Context(), s)
+		if asked == untrusted || (err == nil) == untrusted {
+			t.Errorf("untrusted %v: asked %v, %v", untrusted, asked, err)
+		}
+	}
+}
+
 // TestCheckoutHostileModules: what .gitmodules says leads nowhere else.
 func TestCheckoutHostileModules(t *testing.T) {
 	t.Parallel()

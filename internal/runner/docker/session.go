@@ -52,7 +52,9 @@ type Options struct {
 	Force <-chan struct{}
 	// UserHome is the home of the user, for what docker login has kept.
 	UserHome string
-	Logger   *slog.Logger
+	// Anonymous leaves that out: images are asked for as anybody would.
+	Anonymous bool
+	Logger    *slog.Logger
 }
 
 // Session runs the containers of one job. Its methods may be called concurrently.
@@ -143,6 +145,9 @@ func (s *Session) puller(e *Engine) *puller {
 	config := s.o.Getenv("DOCKER_CONFIG")
 	if config == "" && s.o.UserHome != "" {
 		config = filepath.Join(s.o.UserHome, ".docker")
+	}
+	if s.o.Anonymous {
+		config = ""
 	}
 	return &puller{engine: e, held: s.o.Held, token: s.o.Token, config: config, sleep: sleep}
 }

@@ -19,8 +19,10 @@ type ContainerJob struct {
 	Job      string         // names the job and its lease within the home
 	Dir      string         // a folder of the job for the lines to its containers
 	UserHome string
-	URL      string // of the owner
-	Token    string // of the job
+	// Untrusted says that the job gets images as anybody would.
+	Untrusted bool
+	URL       string // of the owner
+	Token     string // of the job
 	// Made notes that something is about to be made at an engine, Gone that nothing is
 	// left there.
 	Made  func() error
@@ -32,7 +34,7 @@ type ContainerJob struct {
 func (s *supervisor) containerJob(m *machine, token string, force <-chan struct{}) ContainerJob {
 	return ContainerJob{
 		Machine: m, Home: s.h.Home, Job: filepath.Base(string(s.l)), Dir: s.l.file("lines"), UserHome: s.h.UserHome,
-		URL: s.spec.BaseEnv["CAIRN_URL"], Token: token, Grace: s.h.Grace, Force: force,
+		Untrusted: s.spec.Untrusted, URL: s.spec.BaseEnv["CAIRN_URL"], Token: token, Grace: s.h.Grace, Force: force,
 		Made: func() error { return writeFile(s.l.containers(), nil) },
 		Gone: func() { _ = os.Remove(s.l.containers()) },
 	}
