@@ -66,13 +66,42 @@ var events = []eventInfo{
 	{"workflow_run", "requested completed in_progress", "workflows branches branches-ignore"},
 }
 
-func eventNames() []string {
+// EventNames are the events that on may name.
+func EventNames() []string {
 	names := make([]string, len(events))
 	for i, e := range events {
 		names[i] = e.name
 	}
 	return names
 }
+
+// CheckEvent says what is wrong with an event that somebody typed, and with its
+// activity ("" for none), in the words that the reader of files has for them.
+func CheckEvent(name, activity string) error {
+	i := slices.IndexFunc(events, func(e eventInfo) bool { return e.name == name })
+	if i < 0 {
+		e := cairn.Errorf(cairn.CodeInvalid, "there is no event %s", quote(name))
+		if near := cairn.Nearest(name, EventNames()); near != "" {
+			return e.WithHint("did you mean %s? %s", near, usualEvents)
+		}
+		return e.WithHint("%s", usualEvents)
+	}
+	known := strings.Fields(events[i].types)
+	switch {
+	case activity == "" || slices.Contains(known, activity) || events[i].types == "*":
+		return nil
+	case len(known) == 0:
+		return cairn.Errorf(cairn.CodeInvalid, "%s has no activities", name).WithHint("leave %s out", quote(activity))
+	}
+	e := cairn.Errorf(cairn.CodeInvalid, "%s has no activity %s", name, quote(activity))
+	if near := cairn.Nearest(activity, known); near != "" {
+		return e.WithHint("did you mean %s? known: %s", near, strings.Join(known, ", "))
+	}
+	return e.WithHint("known: %s", strings.Join(known, ", "))
+}
+
+// usualEvents is for those who look for an event's name.
+const usualEvents = "events used most: push, pull_request, workflow_dispatch, workflow_call, schedule"
 
 // on reads the events in any of the three forms.
 func (r *reader) on(n *yaml.Node) []Event {
@@ -115,8 +144,8 @@ func (r *reader) event(n *yaml.Node) *eventInfo {
 	if i >= 0 {
 		return &events[i]
 	}
-	hint := "events used most: push, pull_request, workflow_dispatch, workflow_call, schedule"
-	if near := cairn.Nearest(name, eventNames()); near != "" {
+	hint := usualEvents
+	if near := cairn.Nearest(name, EventNames()); near != "" {
 		hint = "did you mean " + near + "? " + hint
 	}
 	r.fail("event", n, "this is no event; "+hint, "Unexpected value %s", quote(name))

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/cli/complete"
 	"github.com/cairn-ml/cairn/internal/cli/kit"
 	"github.com/cairn-ml/cairn/internal/cli/term"
 	"github.com/spf13/cobra"
@@ -45,7 +46,8 @@ cairn environment set production --reviewer ana --reviewer ben --reviewer eva --
 cairn environment set production --gate 'run.actor != "bot" && model.metrics.accuracy >= 0.9'
 cairn environment set production --reviewer '' --gate ''
 cairn environment set production --from-file`,
-		Args: kit.Args(1, 1, "NAME"),
+		Args:              kit.Args(1, 1, "NAME"),
+		ValidArgsFunction: complete.First(k, complete.Environments),
 	}
 	f := cmd.Flags()
 	f.StringVar(&name, "repo", "", "of this repository, `owner/name` (default: the one the command is typed in)")
@@ -58,6 +60,7 @@ cairn environment set production --from-file`,
 	f.BoolVar(&dirty, "allow-dirty", false, "take runs of uncommitted code too")
 	f.BoolVar(&noSelf, "no-self-review", false, "who started a run may not approve it")
 	f.BoolVar(&fromFile, "from-file", false, "take the rules of .cairn/stages.yml from the next run on")
+	complete.Flag(k, cmd, "reviewer", complete.Users)
 	out := k.JSONFlags(cmd, cairn.Environment{})
 	cmd.RunE = func(c *cobra.Command, args []string) error {
 		repository, err := repoName(c.Context(), k, name)
@@ -221,8 +224,9 @@ func environmentShow(k *kit.Kit) *cobra.Command {
 	var name string
 	cmd := &cobra.Command{
 		Use: "show NAME", Short: "Show the rules of an environment, and where they come from",
-		Example: "cairn environment show production",
-		Args:    kit.Args(1, 1, "NAME"),
+		Example:           "cairn environment show production",
+		Args:              kit.Args(1, 1, "NAME"),
+		ValidArgsFunction: complete.First(k, complete.Environments),
 	}
 	cmd.Flags().StringVar(&name, "repo", "", "of this repository, `owner/name` (default: the one the command is typed in)")
 	out := k.JSONFlags(cmd, cairn.Environment{})
@@ -314,8 +318,9 @@ func environmentDelete(k *kit.Kit) *cobra.Command {
 	var name string
 	cmd := &cobra.Command{
 		Use: "delete NAME", Short: "Delete an environment with its secrets and variables",
-		Example: "cairn environment delete staging",
-		Args:    kit.Args(1, 1, "NAME"),
+		Example:           "cairn environment delete staging",
+		Args:              kit.Args(1, 1, "NAME"),
+		ValidArgsFunction: complete.First(k, complete.Environments),
 	}
 	cmd.Flags().StringVar(&name, "repo", "", "of this repository, `owner/name` (default: the one the command is typed in)")
 	cmd.RunE = func(c *cobra.Command, args []string) error {

@@ -25,7 +25,7 @@ level wins; HIDDEN BY names it where there are several.`,
 		Example: "cairn " + noun + " list\ncairn " + noun + " list --env production\ncairn " + noun + " list --all --json=scope,name",
 		Args:    kit.Args(0, 0),
 	}
-	s.add(cmd)
+	s.add(cmd, k)
 	cmd.Flags().BoolVar(&all, "all", false, "of every scope")
 	var out *kit.JSON
 	if noun == "secret" {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/cli/complete"
 	"github.com/cairn-ml/cairn/internal/cli/kit"
 	"github.com/cairn-ml/cairn/internal/cli/repo"
 	"github.com/spf13/cobra"
@@ -20,11 +21,12 @@ type scopeFlags struct {
 	workspace bool
 }
 
-func (s *scopeFlags) add(cmd *cobra.Command) {
+func (s *scopeFlags) add(cmd *cobra.Command, k *kit.Kit) {
 	f := cmd.Flags()
 	f.StringVar(&s.repo, "repo", "", "of this repository, `owner/name` (default: the one the command is typed in)")
 	f.StringVarP(&s.env, "env", "e", "", "of this `environment` of the repository")
 	f.BoolVar(&s.workspace, "workspace", false, "of all repositories")
+	complete.Flag(k, cmd, "env", complete.Environments)
 }
 
 // scope resolves the flags. Outside of a repository, without flags, it is the

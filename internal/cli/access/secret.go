@@ -48,7 +48,7 @@ cairn secret set --env-file .env`,
 			return kit.Args(1, 1, "NAME")(c, args)
 		},
 	}
-	s.add(cmd)
+	s.add(cmd, k)
 	cmd.Flags().StringVar(&file, "body-file", "", "read the value from this `file` (- for standard input)")
 	cmd.Flags().StringVar(&envFile, "env-file", "", "keep every NAME=VALUE of this `file`")
 	cmd.RunE = func(c *cobra.Command, args []string) error {
@@ -131,7 +131,7 @@ func variableSet(k *kit.Kit) *cobra.Command {
 		Example: "cairn variable set DATASET_VERSION 3\ncairn variable set REGION eu --env production\ncairn variable set CONFIG --body-file config.json",
 		Args:    kit.Args(1, 2, "NAME", "VALUE"),
 	}
-	s.add(cmd)
+	s.add(cmd, k)
 	cmd.Flags().StringVar(&file, "body-file", "", "read the value from this `file` (- for standard input)")
 	cmd.RunE = func(c *cobra.Command, args []string) error {
 		name, err := checkName(args[0])
@@ -174,7 +174,7 @@ func deleteOf(k *kit.Kit, noun string) *cobra.Command {
 		Example: "cairn " + noun + " delete OLD_NAME\ncairn " + noun + " delete OLD_NAME --env production",
 		Args:    kit.Args(1, 1, "NAME"),
 	}
-	s.add(cmd)
+	s.add(cmd, k)
 	cmd.RunE = func(c *cobra.Command, args []string) error {
 		name, err := checkName(args[0])
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/cli/complete"
 	"github.com/cairn-ml/cairn/internal/cli/kit"
 	"github.com/cairn-ml/cairn/internal/cli/term"
 	"github.com/spf13/cobra"
@@ -60,10 +61,11 @@ func newList(k *kit.Kit) *cobra.Command {
 
 func newShow(k *kit.Kit) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "show ACTION[@VERSION]",
-		Short:   "Show a kept action and which runs used it",
-		Example: "cairn action show acme/greet\ncairn action show acme/greet@v1",
-		Args:    kit.Args(1, 1, "ACTION"),
+		Use:               "show ACTION[@VERSION]",
+		Short:             "Show a kept action and which runs used it",
+		Example:           "cairn action show acme/greet\ncairn action show acme/greet@v1",
+		Args:              kit.Args(1, 1, "ACTION"),
+		ValidArgsFunction: complete.First(k, complete.Actions),
 	}
 	out := k.JSONFlags(cmd, cairn.ActionInfo{})
 	cmd.RunE = func(c *cobra.Command, args []string) error {
@@ -136,10 +138,11 @@ composite action itself uses is fetched by the first run.`,
 
 func newRemove(k *kit.Kit) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "remove ACTION@VERSION",
-		Short:   "Forget a kept action; the next run that uses it fetches it again",
-		Example: "cairn action remove acme/greet@v1",
-		Args:    kit.Args(1, 1, "ACTION@VERSION"),
+		Use:               "remove ACTION@VERSION",
+		Short:             "Forget a kept action; the next run that uses it fetches it again",
+		Example:           "cairn action remove acme/greet@v1",
+		Args:              kit.Args(1, 1, "ACTION@VERSION"),
+		ValidArgsFunction: complete.First(k, complete.Actions),
 	}
 	out := k.JSONFlags(cmd, cairn.ActionInfo{})
 	cmd.RunE = func(c *cobra.Command, args []string) error {

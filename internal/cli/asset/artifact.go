@@ -10,6 +10,7 @@ import (
 
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/api/client"
+	"github.com/cairn-ml/cairn/internal/cli/complete"
 	"github.com/cairn-ml/cairn/internal/cli/kit"
 	"github.com/cairn-ml/cairn/internal/cli/term"
 	"github.com/spf13/cobra"
@@ -81,10 +82,11 @@ func runArg(arg string) (cairn.RunID, error) {
 
 func artifactList(k *kit.Kit) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "list RUN",
-		Short:   "List the artifacts of a run",
-		Example: "cairn artifact list 42\ncairn artifact list 42 --pattern 'model-*' --json=name,digest",
-		Args:    kit.Args(1, 1, "RUN"),
+		Use:               "list RUN",
+		Short:             "List the artifacts of a run",
+		Example:           "cairn artifact list 42\ncairn artifact list 42 --pattern 'model-*' --json=name,digest",
+		Args:              kit.Args(1, 1, "RUN"),
+		ValidArgsFunction: complete.First(k, complete.Runs),
 	}
 	pattern := cmd.Flags().String("pattern", "", "whose name matches this `pattern`, such as 'model-*'")
 	out := k.JSONFlags(cmd, cairn.Artifact{})
@@ -172,10 +174,11 @@ func find(ctx context.Context, k *kit.Kit, args []string) (*kit.Client, *cairn.A
 
 func artifactShow(k *kit.Kit) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "show RUN [NAME]",
-		Short:   "List the files of an artifact",
-		Example: "cairn artifact show 42 model\ncairn artifact show 42 model --json=path,size",
-		Args:    kit.Args(1, 2, "RUN", "NAME"),
+		Use:               "show RUN [NAME]",
+		Short:             "List the files of an artifact",
+		Example:           "cairn artifact show 42 model\ncairn artifact show 42 model --json=path,size",
+		Args:              kit.Args(1, 2, "RUN", "NAME"),
+		ValidArgsFunction: complete.Artifacts(k),
 	}
 	out := k.JSONFlags(cmd, client.TreeFile{})
 	cmd.RunE = func(c *cobra.Command, args []string) error {

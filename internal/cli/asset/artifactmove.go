@@ -10,6 +10,7 @@ import (
 	"github.com/bmatcuk/doublestar/v4"
 
 	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/cli/complete"
 	"github.com/cairn-ml/cairn/internal/cli/kit"
 	"github.com/cairn-ml/cairn/internal/cli/term"
 	"github.com/spf13/cobra"
@@ -85,8 +86,9 @@ func artifactDownload(k *kit.Kit) *cobra.Command {
 		Long: `Write an artifact's files into a folder. The name need not be given where the run has one
 artifact; of several attempts the newest is taken. With --pattern all that match are written,
 each into a folder of its name, or with --merge into one.`,
-		Example: "cairn artifact download 42\ncairn artifact download 42 model --to ./model\ncairn artifact download 42 --pattern 'model-*' --merge --to ./all",
-		Args:    kit.Args(1, 2, "RUN", "NAME"),
+		Example:           "cairn artifact download 42\ncairn artifact download 42 model --to ./model\ncairn artifact download 42 --pattern 'model-*' --merge --to ./all",
+		Args:              kit.Args(1, 2, "RUN", "NAME"),
+		ValidArgsFunction: complete.Artifacts(k),
 	}
 	cmd.Flags().StringVar(&to, "to", "", "the `folder` (default: one of the artifact's name)")
 	cmd.Flags().StringVar(&pattern, "pattern", "", "all whose name matches this `pattern`, such as 'model-*'")
@@ -170,8 +172,9 @@ func artifactDelete(k *kit.Kit) *cobra.Command {
 		Short: "Delete an artifact of a run",
 		Long: `Delete an artifact of a run, of all attempts; with --pattern all that match. Its bytes are given
 back within a few hours where nothing else needs them; a trace still knows its name.`,
-		Example: "cairn artifact delete 42 model\ncairn artifact delete 42 --pattern '*'",
-		Args:    kit.Args(1, 2, "RUN", "NAME"),
+		Example:           "cairn artifact delete 42 model\ncairn artifact delete 42 --pattern '*'",
+		Args:              kit.Args(1, 2, "RUN", "NAME"),
+		ValidArgsFunction: complete.Artifacts(k),
 	}
 	cmd.Flags().StringVar(&pattern, "pattern", "", "all whose name matches this `pattern`")
 	cmd.RunE = func(c *cobra.Command, args []string) error {

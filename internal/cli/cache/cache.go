@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/cli/complete"
 	"github.com/cairn-ml/cairn/internal/cli/kit"
 	"github.com/cairn-ml/cairn/internal/cli/repo"
 	"github.com/cairn-ml/cairn/internal/cli/term"
@@ -137,10 +138,11 @@ func notFound(ctx context.Context, cl *kit.Client, f *filter, arg string) error 
 func newShow(k *kit.Kit) *cobra.Command {
 	var f filter
 	cmd := &cobra.Command{
-		Use:     "show ID|KEY",
-		Short:   "Say where a cache comes from and when it was used",
-		Example: "cairn cache show 12\ncairn cache show pip-3.11-1f2e --ref main",
-		Args:    kit.Args(1, 1, "ID|KEY"),
+		Use:               "show ID|KEY",
+		Short:             "Say where a cache comes from and when it was used",
+		Example:           "cairn cache show 12\ncairn cache show pip-3.11-1f2e --ref main",
+		Args:              kit.Args(1, 1, "ID|KEY"),
+		ValidArgsFunction: complete.First(k, complete.Caches),
 	}
 	cmd.Flags().StringVar(&f.Scope, "ref", "", "of this `branch` or ref")
 	cmd.Flags().StringVar(&f.Repository, "repo", "", "of this repository, `owner/name`")
@@ -176,8 +178,9 @@ func newDelete(k *kit.Kit) *cobra.Command {
 		Short: "Remove a cache, those of a key or ref, or all",
 		Long: `Remove a cache by its number or key; with --key those whose key begins so, with --ref those of
 a branch, with --all every one of the repository. Their bytes are given back within a few hours.`,
-		Example: "cairn cache delete 12\ncairn cache delete --key pip- --ref main\ncairn cache delete --all",
-		Args:    kit.Args(0, 1, "ID|KEY"),
+		Example:           "cairn cache delete 12\ncairn cache delete --key pip- --ref main\ncairn cache delete --all",
+		Args:              kit.Args(0, 1, "ID|KEY"),
+		ValidArgsFunction: complete.First(k, complete.Caches),
 	}
 	f.add(cmd)
 	cmd.Flags().BoolVar(&all, "all", false, "every cache of the repository")

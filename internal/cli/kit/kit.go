@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -154,10 +155,27 @@ func Group(cmd *cobra.Command, subs ...*cobra.Command) *cobra.Command {
 		if len(args) == 0 {
 			return c.Help()
 		}
+		if args[0] == "help" {
+			return helpOf(c, args[1:])
+		}
 		return UnknownCommand(c, args[0])
 	}
 	cmd.AddCommand(subs...)
 	return cmd
+}
+
+// helpOf prints the help of the command that words name below c: many type help
+// first, before they know that it is a flag.
+func helpOf(c *cobra.Command, words []string) error {
+	for _, w := range words {
+		i := slices.IndexFunc(c.Commands(), func(s *cobra.Command) bool { return s.IsAvailableCommand() && (s.Name() == w || s.HasAlias(w)) })
+		if i < 0 {
+			return UnknownCommand(c, w)
+		}
+		c = c.Commands()[i]
+	}
+	c.InitDefaultHelpFlag()
+	return c.Help()
 }
 
 // UnknownCommand is the usage error for a word that is no command of c.

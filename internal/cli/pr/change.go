@@ -6,6 +6,7 @@ import (
 
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/api/client"
+	"github.com/cairn-ml/cairn/internal/cli/complete"
 	"github.com/cairn-ml/cairn/internal/cli/kit"
 	"github.com/cairn-ml/cairn/internal/cli/term"
 	"github.com/spf13/cobra"
@@ -15,8 +16,9 @@ func newView(k *kit.Kit) *cobra.Command {
 	var name string
 	cmd := &cobra.Command{
 		Use: "view NUMBER", Short: "Show a pull request with its commits, files and checks",
-		Example: "cairn pr view 1\ncairn pr view 1 --json --jq .checks",
-		Args:    kit.Args(1, 1, "NUMBER"),
+		Example:           "cairn pr view 1\ncairn pr view 1 --json --jq .checks",
+		Args:              kit.Args(1, 1, "NUMBER"),
+		ValidArgsFunction: complete.First(k, complete.Pulls("all")),
 	}
 	repoFlag(cmd, &name)
 	out := k.JSONFlags(cmd, client.PullView{})
@@ -94,8 +96,9 @@ func newEdit(k *kit.Kit) *cobra.Command {
 	var r client.PullEdit
 	cmd := &cobra.Command{
 		Use: "edit NUMBER", Short: "Change the title, description, base, labels or draft state of a pull request",
-		Example: "cairn pr edit 1 --title 'A better title'\ncairn pr edit 1 --add-label model --remove-label wip\ncairn pr edit 1 --ready",
-		Args:    kit.Args(1, 1, "NUMBER"),
+		Example:           "cairn pr edit 1 --title 'A better title'\ncairn pr edit 1 --add-label model --remove-label wip\ncairn pr edit 1 --ready",
+		Args:              kit.Args(1, 1, "NUMBER"),
+		ValidArgsFunction: complete.First(k, complete.Pulls("open")),
 	}
 	repoFlag(cmd, &name)
 	f := cmd.Flags()
@@ -166,6 +169,11 @@ func newState(k *kit.Kit, verb string) *cobra.Command {
 		short, state, done = "Open a closed pull request again", cairn.PullOpen, "opened again:"
 	}
 	cmd := &cobra.Command{Use: verb + " NUMBER", Short: short, Example: "cairn pr " + verb + " 1", Args: kit.Args(1, 1, "NUMBER")}
+	from := cairn.PullOpen
+	if verb == "reopen" {
+		from = cairn.PullClosed
+	}
+	cmd.ValidArgsFunction = complete.First(k, complete.Pulls(from))
 	repoFlag(cmd, &name)
 	out := k.JSONFlags(cmd, client.PullAnswer{})
 	cmd.RunE = func(c *cobra.Command, args []string) error {
@@ -186,8 +194,9 @@ func newMerge(k *kit.Kit) *cobra.Command {
 		Use: "merge NUMBER", Short: "Merge a pull request, and start what runs on the push that this is",
 		Long: `Merge a pull request with a merge commit, as one commit, or commit by commit. The base branch
 moves as by a push: workflows that run on push start, and so do those on pull_request: closed.`,
-		Example: "cairn pr merge 1\ncairn pr merge 1 --squash\ncairn pr merge 1 --rebase --head 4f2a91c0d1e2f3a4b5c6d7e8f9a0b1c2d3e4f5a6",
-		Args:    kit.Args(1, 1, "NUMBER"),
+		Example:           "cairn pr merge 1\ncairn pr merge 1 --squash\ncairn pr merge 1 --rebase --head 4f2a91c0d1e2f3a4b5c6d7e8f9a0b1c2d3e4f5a6",
+		Args:              kit.Args(1, 1, "NUMBER"),
+		ValidArgsFunction: complete.First(k, complete.Pulls("open")),
 	}
 	repoFlag(cmd, &name)
 	f := cmd.Flags()

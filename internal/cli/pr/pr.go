@@ -149,8 +149,9 @@ func newList(k *kit.Kit) *cobra.Command {
 		Args:    kit.Args(0, 0),
 	}
 	repoFlag(cmd, &name)
-	cmd.Flags().StringVarP(&state, "state", "s", "open", "open, closed or all")
-	cmd.Flags().IntVarP(&limit, "limit", "L", 30, "how many")
+	cmd.Flags().StringVarP(&state, "state", "s", "open", "a `state`: open, closed or all")
+	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions([]string{"open", "closed", "all"}, cobra.ShellCompDirectiveNoFileComp))
+	cmd.Flags().IntVarP(&limit, "limit", "n", 30, "at most this `many`")
 	out := k.JSONFlags(cmd, cairn.PullRequest{})
 	cmd.RunE = func(c *cobra.Command, _ []string) error {
 		if state != "open" && state != "closed" && state != "all" {

@@ -56,7 +56,7 @@ func newList(k *kit.Kit) *cobra.Command {
 	f.StringVar(&name, "repo", "", "of this repository, `owner/name` (default: the one the command is typed in)")
 	f.BoolVar(&all, "all", false, "of all repositories")
 	f.StringVar(&commit, "commit", "", "of this `commit`, or a beginning of it")
-	f.IntVarP(&limit, "limit", "L", 30, "how many")
+	f.IntVarP(&limit, "limit", "n", 30, "at most this `many`")
 	out := k.JSONFlags(cmd, cairn.Release{})
 	cmd.RunE = func(c *cobra.Command, _ []string) error {
 		if err := kit.Exclusive(c, "repo", "all"); err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/api/client"
+	"github.com/cairn-ml/cairn/internal/cli/complete"
 	"github.com/cairn-ml/cairn/internal/cli/kit"
 	"github.com/cairn-ml/cairn/internal/cli/term"
 	"github.com/spf13/cobra"
@@ -172,9 +173,10 @@ func short(sha string) string { return sha[:min(len(sha), 7)] }
 func syncCmd(k *kit.Kit) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "sync [OWNER/NAME]", Short: "Look at a followed repository now",
-		Long:    "Look at a followed repository now, and wait until what is new was taken in.",
-		Example: "cairn repo sync owner/name\ncairn repo sync owner/name --jq '.moves[].runs'",
-		Args:    kit.Args(0, 1, "OWNER/NAME"),
+		Long:              "Look at a followed repository now, and wait until what is new was taken in.",
+		Example:           "cairn repo sync owner/name\ncairn repo sync owner/name --jq '.moves[].runs'",
+		Args:              kit.Args(0, 1, "OWNER/NAME"),
+		ValidArgsFunction: complete.First(k, complete.Followed),
 	}
 	out := k.JSONFlags(cmd, cairn.FollowSync{})
 	cmd.RunE = func(c *cobra.Command, args []string) error {

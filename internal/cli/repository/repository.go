@@ -52,6 +52,7 @@ func (f *flags) add(cmd *cobra.Command) {
 	fs.StringVar(&f.user, "user", "", "the user `name` that git sends with the token (default: what the host wants)")
 	fs.StringVar(&f.sshKey, "ssh-key", "", "a `file` with a private key, for addresses of ssh; '' for what ssh finds by itself")
 	fs.StringVar(&f.status, "status", "", "write commit statuses as this `host` wants them: github, gitea, gitlab, none")
+	_ = cmd.RegisterFlagCompletionFunc("status", cobra.FixedCompletions([]string{"github", "gitea", "gitlab", "none"}, cobra.ShellCompDirectiveNoFileComp))
 }
 
 // maxToken bounds what is read as a token.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/api/client"
+	"github.com/cairn-ml/cairn/internal/cli/complete"
 	"github.com/cairn-ml/cairn/internal/cli/kit"
 	"github.com/cairn-ml/cairn/internal/cli/term"
 	"github.com/spf13/cobra"
@@ -76,8 +77,9 @@ func state(f *cairn.FollowInfo) string {
 func showCmd(k *kit.Kit) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "show [OWNER/NAME]", Short: "Show how a repository is followed, and what happened last",
-		Example: "cairn repo show owner/name\ncairn repo show owner/name --jq .error",
-		Args:    kit.Args(0, 1, "OWNER/NAME"),
+		Example:           "cairn repo show owner/name\ncairn repo show owner/name --jq .error",
+		Args:              kit.Args(0, 1, "OWNER/NAME"),
+		ValidArgsFunction: complete.First(k, complete.Followed),
 	}
 	out := k.JSONFlags(cmd, cairn.FollowInfo{})
 	cmd.RunE = func(c *cobra.Command, args []string) error {
@@ -186,7 +188,8 @@ func setCmd(k *kit.Kit) *cobra.Command {
 		Example: `cairn repo set owner/name --every 5m --branch main --branch 'release/*'
 cairn repo set owner/name --token-stdin < token.txt
 cairn repo set owner/name --status none`,
-		Args: kit.Args(0, 1, "OWNER/NAME"),
+		Args:              kit.Args(0, 1, "OWNER/NAME"),
+		ValidArgsFunction: complete.First(k, complete.Followed),
 	}
 	f.add(cmd)
 	cmd.Flags().BoolVar(&noToken, "no-token", false, "forget the token")
@@ -237,6 +240,7 @@ func pauseCmd(k *kit.Kit, pause bool) *cobra.Command {
 		Use: "pause [OWNER/NAME]", Short: "Look at a repository no more, until it is resumed",
 		Long:    "Look at a repository no more, until it is resumed: then what moved meanwhile counts as one move.",
 		Example: "cairn repo pause owner/name", Args: kit.Args(0, 1, "OWNER/NAME"),
+		ValidArgsFunction: complete.First(k, complete.Followed),
 	}
 	if !pause {
 		cmd.Use, cmd.Short, cmd.Long, cmd.Example = "resume [OWNER/NAME]", "Go on following a repository", "", "cairn repo resume owner/name"
@@ -252,6 +256,7 @@ func removeCmd(k *kit.Kit) *cobra.Command {
 	return &cobra.Command{
 		Use: "remove OWNER/NAME", Short: "Follow a repository no more; what was fetched and run stays",
 		Example: "cairn repo remove owner/name", Args: kit.Args(1, 1, "OWNER/NAME"),
+		ValidArgsFunction: complete.First(k, complete.Followed),
 		RunE: func(c *cobra.Command, args []string) error {
 			cl, err := k.Client(c.Context())
 			if err != nil {
@@ -274,8 +279,9 @@ func webhookCmd(k *kit.Kit) *cobra.Command {
 
 Deliveries are signed: X-Hub-Signature-256 (GitHub, Gitea), X-Gitea-Signature, or the secret
 token of GitLab. Each counts once, also when it is sent again.`,
-		Example: "cairn repo webhook owner/name\ncairn repo webhook owner/name --new\ncairn repo webhook owner/name --off",
-		Args:    kit.Args(0, 1, "OWNER/NAME"),
+		Example:           "cairn repo webhook owner/name\ncairn repo webhook owner/name --new\ncairn repo webhook owner/name --off",
+		Args:              kit.Args(0, 1, "OWNER/NAME"),
+		ValidArgsFunction: complete.First(k, complete.Followed),
 	}
 	cmd.Flags().BoolVar(&fresh, "new", false, "make one, with another address and secret than before")
 	cmd.Flags().BoolVar(&off, "off", false, "end it")

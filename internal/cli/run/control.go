@@ -6,6 +6,7 @@ import (
 
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/api/client"
+	"github.com/cairn-ml/cairn/internal/cli/complete"
 	"github.com/cairn-ml/cairn/internal/cli/kit"
 	"github.com/cairn-ml/cairn/internal/cli/live"
 	"github.com/cairn-ml/cairn/internal/cli/term"
@@ -21,7 +22,7 @@ func newCancel(k *kit.Kit) *cobra.Command {
 With --force nothing is waited for.`,
 		Example:           "cairn run cancel 42\ncairn run cancel 42 --force",
 		Args:              kit.Args(1, 1, "RUN"),
-		ValidArgsFunction: completeRuns(k),
+		ValidArgsFunction: complete.First(k, complete.Runs),
 		RunE: func(c *cobra.Command, args []string) error {
 			id, err := parseID(args[0])
 			if err != nil {
@@ -60,7 +61,7 @@ cairn run rerun 42 --from-failed-step
 cairn run rerun 42 --job ai-training --from 'Train the model'
 cairn run rerun 42 --job ai-training --refresh`,
 		Args:              kit.Args(1, 1, "RUN"),
-		ValidArgsFunction: completeRuns(k),
+		ValidArgsFunction: complete.First(k, complete.Runs),
 	}
 	f := cmd.Flags()
 	f.BoolVar(&failedOnly, "failed", false, "only jobs that failed, and what needs them")
@@ -130,7 +131,7 @@ func newApprove(k *kit.Kit) *cobra.Command {
 when only one waits.`,
 		Example:           "cairn run approve 42\ncairn run approve 42 --environment production --comment 'metrics checked'\ncairn run approve 42 --reject",
 		Args:              kit.Args(1, 1, "RUN"),
-		ValidArgsFunction: completeRuns(k),
+		ValidArgsFunction: complete.First(k, complete.Runs),
 	}
 	cmd.Flags().StringVarP(&env, "environment", "e", "", "the `environment` to decide on")
 	cmd.Flags().StringVar(&comment, "comment", "", "a `sentence` that is kept with the decision")

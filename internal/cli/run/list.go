@@ -93,26 +93,3 @@ func writeList(k *kit.Kit, runs []cairn.Run) error {
 	}
 	return tb.Write()
 }
-
-// completeRuns offers run numbers to the shell; it starts no owner and is quiet
-// on failure.
-func completeRuns(k *kit.Kit) func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	return func(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-		if len(args) > 0 || k.Peek == nil {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		cl, err := k.Peek(c.Context())
-		if err != nil {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		runs, err := cl.Runs(c.Context(), client.RunFilter{Limit: 30})
-		if err != nil {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		var out []string
-		for _, r := range runs {
-			out = append(out, fmt.Sprintf("%d\t%s %s", r.ID, term.Word(r.Status, r.Conclusion), r.Title))
-		}
-		return out, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
-	}
-}

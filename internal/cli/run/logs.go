@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/cli/complete"
 	"github.com/cairn-ml/cairn/internal/cli/kit"
 	"github.com/cairn-ml/cairn/internal/cli/term"
 	"github.com/spf13/cobra"
@@ -37,7 +38,7 @@ programs wrote them.`,
 cairn run logs 42 --job ai-training --step 3
 cairn run logs --follow`,
 		Args:              kit.Args(0, 1, "RUN"),
-		ValidArgsFunction: completeRuns(k),
+		ValidArgsFunction: complete.First(k, complete.Runs),
 	}
 	f := cmd.Flags()
 	f.StringVarP(&o.job, "job", "j", "", "of this `job`: its name, id or number")

@@ -9,6 +9,7 @@ import (
 
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/api/client"
+	"github.com/cairn-ml/cairn/internal/cli/complete"
 	"github.com/cairn-ml/cairn/internal/cli/kit"
 	"github.com/cairn-ml/cairn/internal/cli/live"
 	"github.com/cairn-ml/cairn/internal/cli/term"
@@ -54,7 +55,7 @@ ran and why it did not, and the actions that were used with their commits.
 With --exit-status the exit code says how it ended: 0 success, 1 failed, 8 still going.`,
 		Example:           "cairn run view\ncairn run view 42 --verbose\ncairn run view 42 --attempt 1\ncairn run view 42 --json --jq '.jobs[] | [.name, .conclusion]'",
 		Args:              kit.Args(0, 1, "RUN"),
-		ValidArgsFunction: completeRuns(k),
+		ValidArgsFunction: complete.First(k, complete.Runs),
 	}
 	cmd.Flags().IntVar(&attempt, "attempt", 0, "an earlier `attempt`")
 	cmd.Flags().BoolVar(&verbose, "verbose", false, "each if with the values it saw, and the commits of actions")
@@ -195,7 +196,7 @@ func newWatch(k *kit.Kit) *cobra.Command {
 Ctrl-C leaves; the run goes on.`,
 		Example:           "cairn run watch\ncairn run watch 42 --progress plain",
 		Args:              kit.Args(0, 1, "RUN"),
-		ValidArgsFunction: completeRuns(k),
+		ValidArgsFunction: complete.First(k, complete.Runs),
 	}
 	cmd.Flags().StringVar(&progress, "progress", live.Auto, "`how` to show it: "+strings.Join(live.Modes(), ", "))
 	out := k.JSONFlags(cmd, View{})

@@ -12,6 +12,7 @@ import (
 	"github.com/cairn-ml/cairn/internal/cli/repo"
 	"github.com/cairn-ml/cairn/internal/cli/term"
 	"github.com/cairn-ml/cairn/internal/trigger"
+	"github.com/cairn-ml/cairn/internal/workflow"
 	"github.com/spf13/cobra"
 )
 
@@ -40,34 +41,46 @@ type explainFlags struct {
 func newExplain(k *kit.Kit) *cobra.Command {
 	var f explainFlags
 	cmd := &cobra.Command{
-		Use:   "explain",
+		Use:   "explain [WORKFLOW]",
 		Short: "Say which workflows an event starts, and why the others do not",
 		Long: `Say which workflows an event starts, and why the others do not: which filter, which pattern,
-which line of the file. Nothing is started, and no server is needed.
+which line of the file. Nothing is started, and no server is needed. With WORKFLOW only that one.
 
 The files are those of the working tree, or of a commit. For pull requests --ref is the base
 branch. Without --changed no path filter is asked, as where too many files changed.`,
 		Example: `cairn workflow explain --event push --ref release/1.2 --changed src/train.py
 cairn workflow explain --event pull_request --type labeled --ref main
 cairn workflow explain --event workflow_run --type completed --of Build --ref main
-cairn workflow explain --event schedule
+cairn workflow explain nightly.yml --event schedule
 cairn workflow explain --event release --payload event.json --json=workflow,starts,why`,
-		Args: kit.Args(0, 0),
+		Args:              kit.Args(0, 1, "WORKFLOW"),
+		ValidArgsFunction: repo.Complete(k),
 	}
 	fs := cmd.Flags()
 	fs.StringVar(&f.event, "event", "push", "the `event`")
-	fs.StringVar(&f.ref, "ref", "", "branch or tag that it is about (default: the branch checked out)")
+	fs.StringVar(&f.ref, "ref", "", "the `branch` that it is about, or a tag as refs/tags/NAME (default: the branch checked out)")
 	fs.StringArrayVar(&f.changed, "changed", nil, "a `file` that changed, repeatable")
 	fs.StringVar(&f.kind, "type", "", "its `activity`: opened, published, …")
 	fs.StringVar(&f.payload, "payload", "", "a `file` with the event as JSON, which says its activity, refs and message")
 	fs.StringVar(&f.commit, "commit", "", "read the workflows of this `commit` instead of the working tree")
 	fs.StringVar(&f.of, "of", "", "for workflow_run: the `name` of the workflow that ran")
 	fs.BoolVar(&f.byJob, "by-job", false, "a job's own token caused it")
+	_ = cmd.RegisterFlagCompletionFunc("event", cobra.FixedCompletions(workflow.EventNames(), cobra.ShellCompDirectiveNoFileComp))
 	out := k.JSONFlags(cmd, Explained{})
-	cmd.RunE = func(c *cobra.Command, _ []string) error {
-		files, e, message, err := f.read(c.Context(), k)
+	cmd.RunE = func(c *cobra.Command, args []string) error {
+		if err := workflow.CheckEvent(f.event, f.kind); err != nil {
+			return err
+		}
+		root, files, e, message, err := f.read(c.Context(), k)
 		if err != nil {
 			return err
+		}
+		if len(args) > 0 {
+			one, _, err := repo.Choose(root, k.Dir, args[0], files)
+			if err != nil {
+				return err
+			}
+			files = []*repo.File{one}
 		}
 		changed := trigger.Files{Known: f.changed != nil, Paths: f.changed}
 		all := []Explained{}
@@ -82,34 +95,34 @@ cairn workflow explain --event release --payload event.json --json=workflow,star
 	return cmd
 }
 
-// read finds the files and makes the event that the flags describe.
-func (f *explainFlags) read(ctx context.Context, k *kit.Kit) ([]*repo.File, *cairn.TriggerEvent, string, error) {
+// read finds the files of the repository at root and makes the event that the flags
+// describe, with the message of its commit.
+func (f *explainFlags) read(ctx context.Context, k *kit.Kit) (root string, files []*repo.File, e *cairn.TriggerEvent, message string, err error) {
 	wt, err := repo.Find(ctx, k)
 	if err != nil {
-		return nil, nil, "", err
+		return "", nil, nil, "", err
 	}
 	commit := wt.Head
-	var files []*repo.File
 	if f.commit != "" {
 		files, commit, err = repo.WorkflowsAt(ctx, k, wt.Root, f.commit)
 	} else if err = repo.HasFiles(wt); err == nil {
 		files, err = repo.Workflows(wt.Root)
 	}
 	if err != nil {
-		return nil, nil, "", err
+		return "", nil, nil, "", err
 	}
-	message := commit.Message
+	message = commit.Message
 	if message == "" {
 		message = commit.Subject
 	}
-	e := &cairn.TriggerEvent{Event: f.event, Action: f.kind, Ref: fullRef(f.ref), WorkflowName: f.of}
+	e = &cairn.TriggerEvent{Event: f.event, Action: f.kind, Ref: fullRef(f.ref), WorkflowName: f.of}
 	if f.payload != "" {
 		src, err := k.ReadFile(f.payload, 25<<20)
 		if err != nil {
-			return nil, nil, "", err
+			return "", nil, nil, "", err
 		}
 		if err := fromPayload(e, &message, src); err != nil {
-			return nil, nil, "", err
+			return "", nil, nil, "", err
 		}
 	}
 	if e.Ref == "" {
@@ -121,7 +134,7 @@ func (f *explainFlags) read(ctx context.Context, k *kit.Kit) ([]*repo.File, *cai
 	if f.ref != "" || e.HeadRef == "" {
 		e.HeadRef = trigger.RefName(e.Ref)
 	}
-	return files, e, message, nil
+	return wt.Root, files, e, message, nil
 }
 
 // fromPayload takes from an event what filters look at.

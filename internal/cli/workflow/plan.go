@@ -31,7 +31,7 @@ cairn workflow plan mlops.yml --event push --json --jq '.nodes[].id'`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&event, "event", "", "`event` that starts it (default: workflow_dispatch, push or the first)")
-	f.StringVar(&ref, "ref", "", "branch or tag that github.ref shows (default: the one checked out)")
+	f.StringVar(&ref, "ref", "", "the `branch` that github.ref shows, or a tag as refs/tags/NAME (default: the one checked out)")
 	f.StringArrayVar(&inputs, "input", nil, "input as `NAME=VALUE`, repeatable")
 	f.StringArrayVar(&jobs, "job", nil, "only this `job` and what it needs, repeatable")
 	out := k.JSONFlags(cmd, cairn.Plan{})
@@ -109,7 +109,11 @@ func writePlan(w io.Writer, s term.Style, p *cairn.Plan) error {
 			fmt.Fprintf(&b, "%s  if %s\n", in, s.Dim(term.Clean(n.If)))
 		}
 		for i, st := range n.Steps {
-			fmt.Fprintf(&b, "%s  %d. %s\n", in, i+1, term.Clip(term.Clean(stepName(st)), 100))
+			fmt.Fprintf(&b, "%s  %d. %s", in, i+1, term.Clip(term.Clean(stepName(st)), 100))
+			if st.Background {
+				b.WriteString("  " + s.Dim("in the background"))
+			}
+			b.WriteByte('\n')
 		}
 	})
 	_, err = io.WriteString(w, b.String())
@@ -122,6 +126,8 @@ func stepName(s cairn.Step) string {
 		return text(s.Name)
 	case s.Uses != "":
 		return s.Uses
+	case s.Control != "":
+		return strings.TrimSpace(s.Control + " " + strings.Join(s.Targets, ", "))
 	}
 	first, _, more := strings.Cut(strings.TrimSpace(text(s.Run)), "\n")
 	if more {
