@@ -28,7 +28,7 @@ func (st *step) takeFile(name string) error {
 	if name == fileSummary {
 		limit = maxSummary
 	}
-	text, err := readEnvFile(st.files[name], limit)
+	text, err := st.x.readStepFile(st.files[name], limit)
 	if err != nil {
 		if name == fileSummary && cairn.CodeOf(err) == cairn.CodeTooLarge {
 			// GitHub leaves the summary out and does not fail the step.

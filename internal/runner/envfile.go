@@ -50,6 +50,10 @@ func readEnvFile(path string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
+	return readPlain(f, limit)
+}
+
+func readPlain(f *os.File, limit int64) ([]byte, error) {
 	fi, err := f.Stat()
 	if err != nil {
 		return nil, err

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -395,12 +393,6 @@ func logError(log *stepLog, err error) {
 
 func (x *executor) annotation(severity, message string) cairn.Annotation {
 	return cairn.Annotation{Severity: severity, Message: x.masks.String(message)}
-}
-
-// makeFiles makes the folder of a step's script and environment files.
-func (st *step) makeFiles() (string, error) {
-	dir := filepath.Join(st.x.Machine.Dirs().Files, st.number)
-	return dir, os.MkdirAll(dir, 0o700)
 }
 
 func minutesText(m float64) string {

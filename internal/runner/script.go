@@ -55,7 +55,7 @@ func (st *step) script(ctx context.Context, env *expr.Env) error {
 		return shellMissing(sh.args[0], look)
 	}
 	path := filepath.Join(files, "script"+sh.ext)
-	if err := os.WriteFile(path, []byte(sh.before+strings.ReplaceAll(text, "\r\n", "\n")+sh.after), 0o700); err != nil {
+	if err := x.writeStepFile(path, []byte(sh.before+strings.ReplaceAll(text, "\r\n", "\n")+sh.after), 0o700); err != nil {
 		return fmt.Errorf("the script cannot be written: %w", err)
 	}
 	st.dir = dir
@@ -195,29 +195,4 @@ func shellMissing(name string, look func(string) (string, error)) error {
 		return e.WithHint("add actions/setup-python before this step")
 	}
 	return e.WithHint("install it, or use bash, sh or python")
-}
-
-// makeEnvFiles makes the empty environment files of a step.
-func (st *step) makeEnvFiles(dir string) error {
-	files := map[string]string{}
-	for _, name := range envFiles() {
-		path := filepath.Join(dir, strings.ToLower(strings.TrimPrefix(name, "GITHUB_")))
-		f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
-		if err != nil {
-			return fmt.Errorf("the step's files cannot be made: %w", err)
-		}
-		f.Close()
-		files[name] = path
-	}
-	list, err := st.x.subjectList()
-	if err != nil {
-		return err
-	}
-	files[fileAllMade] = filepath.Join(dir, strings.ToLower(strings.TrimPrefix(fileAllMade, "GITHUB_")))
-	if err := os.WriteFile(files[fileAllMade], list, 0o600); err != nil {
-		return fmt.Errorf("the step's files cannot be made: %w", err)
-	}
-	files["GITHUB_ACTION"] = st.action
-	st.files = files
-	return nil
 }
