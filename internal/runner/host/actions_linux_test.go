@@ -310,7 +310,7 @@ func TestActionsMissing(t *testing.T) {
 // needNode skips a test where there is no Node.js.
 func needNode(t testing.TB) {
 	if _, err := exec.LookPath("node"); err != nil {
-		t.Skip("there is no node on this machine; make test-node installs one")
+		t.Skip("there is no node on this machine; make test-clients installs one")
 	}
 }
 

@@ -32,7 +32,7 @@ const core = require('@actions/core');
 func TestToolkitCore(t *testing.T) {
 	t.Parallel()
 	if os.Getenv("CAIRN_TEST_CLIENTS") == "" {
-		t.Skip("it fetches @actions/core: CAIRN_TEST_CLIENTS=1, or make test-node")
+		t.Skip("it fetches @actions/core: CAIRN_TEST_CLIENTS=1, or make test-clients")
 	}
 	needNode(t)
 	spec := runnertest.Spec(1)
