@@ -302,7 +302,19 @@ func saveCache(ctx context.Context, c *runner.StepContext, key string) error {
 	if err := runTar(ctx, c, dir, args); err != nil {
 		return err
 	}
-	d, size, err := in.server.UploadFile(ctx, filepath.Join(dir, name))
+	file := filepath.Join(dir, name)
+	if c.InContainer { // what packed it may have put a link there
+		own, err := os.MkdirTemp(scratch(c), "cache-")
+		if err != nil {
+			return cairn.Errorf(cairn.CodeFailed, "no folder for the cache: %w", err)
+		}
+		defer os.RemoveAll(own)
+		if err := copyShared(c, file, filepath.Join(own, name)); err != nil {
+			return err
+		}
+		file = filepath.Join(own, name)
+	}
+	d, size, err := in.server.UploadFile(ctx, file)
 	if err != nil {
 		return err
 	}

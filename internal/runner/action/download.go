@@ -50,11 +50,16 @@ func (a *download) Run(ctx context.Context, c *runner.StepContext) error {
 		if !flat {
 			to = filepath.Join(dir, x.Name)
 		}
-		if packed {
-			err = bringPacked(ctx, c, x, to)
-		} else {
-			err = bring(ctx, c, x, to)
+		at, done, err := writable(c, to)
+		if err != nil {
+			return err
 		}
+		if packed {
+			err = bringPacked(ctx, c, x, at)
+		} else {
+			err = bring(ctx, c, x, at)
+		}
+		done()
 		if err != nil {
 			return err
 		}

@@ -60,7 +60,7 @@ func (*merge) Run(ctx context.Context, c *runner.StepContext) error {
 	if len(take) == 0 {
 		return noFiles(c, "No artifacts were found with the provided pattern: "+pattern+".", "error")
 	}
-	dir, err := os.MkdirTemp(c.Dirs.Temp, "merge-artifact")
+	dir, err := os.MkdirTemp(scratch(c), "merge-artifact")
 	if err != nil {
 		return cairn.Errorf(cairn.CodeFailed, "no folder for the artifacts: %w", err)
 	}

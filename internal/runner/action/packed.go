@@ -46,7 +46,7 @@ func bringPacked(ctx context.Context, c *runner.StepContext, x cairn.Artifact, d
 		}
 		return c.Server.UseArtifact(ctx, x.Ref())
 	}
-	tmp, err := os.MkdirTemp(c.Dirs.Temp, "artifact-")
+	tmp, err := os.MkdirTemp(scratch(c), "artifact-")
 	if err != nil {
 		return cairn.Errorf(cairn.CodeFailed, "no folder for the artifact: %w", err)
 	}

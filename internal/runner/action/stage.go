@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/runner"
 )
 
 // relativeTo makes absolute files relative to root, with slashes.
@@ -33,9 +34,16 @@ func throughLink(root, rel string) bool {
 }
 
 // stage copies files into a folder, so that links become what they point to.
-func stage(root string, rels []string, dir string) error {
+func stage(c *runner.StepContext, root string, rels []string, dir string) error {
 	for _, rel := range rels {
-		if err := copyFile(filepath.Join(root, rel), filepath.Join(dir, rel)); err != nil {
+		from, to := filepath.Join(root, rel), filepath.Join(dir, rel)
+		if c.InContainer {
+			if err := copyShared(c, from, to); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := copyFile(from, to); err != nil {
 			return cairn.Errorf(cairn.CodeFailed, "%s cannot be copied: %w", rel, err)
 		}
 	}
@@ -43,14 +51,18 @@ func stage(root string, rels []string, dir string) error {
 }
 
 func copyFile(from, to string) error {
-	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
-		return err
-	}
 	in, err := os.Open(from)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
+	return copyOpen(in, to)
+}
+
+func copyOpen(in *os.File, to string) error {
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return err
+	}
 	mode := os.FileMode(0o644)
 	if fi, err := in.Stat(); err == nil && fi.Mode()&0o111 != 0 {
 		mode = 0o755

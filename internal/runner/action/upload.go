@@ -112,6 +112,9 @@ func (a *upload) inputs(c *runner.StepContext) (ask uploadAsk, err error) {
 
 // find lists what is to be uploaded.
 func (a *upload) find(c *runner.StepContext, ask uploadAsk) (search, error) {
+	if err := checkShared(c, c.Input("path")); err != nil {
+		return search{}, err
+	}
 	if a.major > 1 {
 		return findFiles(c.Input("path"), c.Dirs.Workspace, c.Dirs.Home, ask.hidden)
 	}
@@ -203,10 +206,10 @@ func (a *upload) send(ctx context.Context, c *runner.StepContext, root string, r
 	for _, r := range rels {
 		links = links || throughLink(root, r)
 	}
-	if !merge && !links {
+	if !merge && !links && !c.InContainer {
 		return c.Server.UploadTree(ctx, root, rels)
 	}
-	dir, err := os.MkdirTemp(c.Dirs.Temp, "artifact-")
+	dir, err := os.MkdirTemp(scratch(c), "artifact-")
 	if err != nil {
 		return "", 0, 0, cairn.Errorf(cairn.CodeFailed, "no folder for the artifact: %w", err)
 	}
@@ -216,7 +219,7 @@ func (a *upload) send(ctx context.Context, c *runner.StepContext, root string, r
 			return "", 0, 0, err
 		}
 	}
-	if err := stage(root, rels, dir); err != nil {
+	if err := stage(c, root, rels, dir); err != nil {
 		return "", 0, 0, err
 	}
 	return c.Server.UploadTree(ctx, dir, nil)
