@@ -125,6 +125,7 @@ func (s *Server) needs(ctx context.Context, c *code, p *cairn.Plan, r client.Run
 	}
 	s.containerNeeds(ctx, q.Images, n)
 	s.secretNeeds(ctx, c, q, r, n)
+	s.environmentNeeds(ctx, c, q, n)
 	s.pythonNeeds(ctx, q, n)
 	return n.out
 }
@@ -165,6 +166,29 @@ func (s *Server) secretNeeds(ctx context.Context, c *code, q plan.Required, r cl
 		if !have["env "+x.Name] {
 			n.warn(cairn.SeverityWarning, x.Pos, "preflight.env", "give it with --env-file",
 				"the workflow reads env."+x.Name+" and sets it nowhere: it will be empty")
+		}
+	}
+}
+
+// environmentNeeds finds environments that are misspelt: a job makes one that is not
+// there, without the reviewers and the secrets of the one that was meant.
+func (s *Server) environmentNeeds(ctx context.Context, c *code, q plan.Required, n *need) {
+	es, err := s.store.Environments(ctx, c.repo.Name)
+	if err != nil {
+		return // it only warns
+	}
+	names := make([]string, len(es))
+	for i, e := range es {
+		names[i] = e.Name
+	}
+	if f, _, err := s.filled(ctx, c.repo.Name, c.snap.TreeGit); err == nil && f != nil {
+		names = append(names, f.Names()...) // the run itself makes those
+	}
+	for _, x := range q.Environments {
+		there := slices.ContainsFunc(names, func(name string) bool { return strings.EqualFold(name, x.Name) })
+		if near := cairn.Nearest(x.Name, names); near != "" && !there && !strings.Contains(x.Name, "${{") {
+			n.warn(cairn.SeverityWarning, x.Pos, "preflight.environment", "did you mean "+near+"?",
+				"there is no environment "+x.Name+" yet: the job makes one, without rules")
 		}
 	}
 }

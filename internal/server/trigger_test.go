@@ -212,6 +212,40 @@ func TestWorkflowRunChain(t *testing.T) {
 	}
 }
 
+// What somebody tries by hand, uncommitted code or some of the jobs, starts nothing
+// behind it: its success is not that of a commit.
+func TestWorkflowRunOfTries(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	home := tempHome(t)
+	start(t, home)
+	c := connect(t, home)
+	dir := repository(t, map[string]string{
+		".github/workflows/a.yml": flow("A", "  push:"),
+		".github/workflows/b.yml": flow("B", "  workflow_run:\n    workflows: [A]\n    types: [completed]"),
+	})
+	name := ""
+	for i, r := range []client.RunRequest{{Jobs: []string{"say"}}, {}, {Dirty: true}} {
+		if r.Dirty {
+			put(t, dir, "more", "1")
+		}
+		r.Dir, r.Workflow = dir, "a.yml"
+		made, err := c.SubmitRun(ctx, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		name = made.Run.Repository
+		runsOf(t, c, name, []int{1, 3, 4}[i])
+	}
+	got := map[string]int{}
+	for _, r := range runsOf(t, c, name, 4) {
+		got[r.Workflow]++
+	}
+	if got["A"] != 3 || got["B"] != 1 {
+		t.Errorf("%v", got)
+	}
+}
+
 // An event that was written down is taken in by the next owner, once, however often
 // it is noted.
 func TestEventOutlivesItsOwner(t *testing.T) {

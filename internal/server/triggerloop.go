@@ -205,6 +205,11 @@ func (f *runFollower) event(ctx context.Context, r *cairn.Run, kind string) *cai
 	if action == "completed" {
 		delete(f.seen, r.ID)
 	}
+	if r.Dirty || len(r.Only) > 0 {
+		// A try of uncommitted code, or of some jobs, says nothing of the commit that the
+		// workflow behind it would deploy.
+		return nil
+	}
 	s := f.s
 	repo, err := s.store.Repository(ctx, r.Workspace, r.Repository)
 	if err != nil || !s.listens(ctx, repo, "workflow_run") {

@@ -225,6 +225,8 @@ func faults(issues *cel.Issues, names []string) []fault {
 		} else if m := syntax().FindStringSubmatch(e.Message); m != nil {
 			f.message = "not a condition in CEL: " + strings.ReplaceAll(m[1], "\n", " ")
 			switch {
+			case strings.Contains(m[1], "'<EOF>'"):
+				f.message, f.hint = "not a condition in CEL: it ends too early", "a value is missing at its end, or a bracket or a quote is not closed"
 			case strings.Contains(m[1], "at: '="):
 				f.hint = "equality is written =="
 			case strings.Contains(m[1], "'and'"), strings.Contains(m[1], "'or'"), strings.Contains(m[1], "'not'"):

@@ -72,6 +72,8 @@ func TestGateValidate(t *testing.T) {
 		{`model.metrics.accuracy`, "a gate is true or false, but this is of type double", "compare it"},
 		{`run.actor = "ana"`, "not a condition in CEL", "equality is written =="},
 		{`run.actor > 3`, "does not take", ""},
+		{`run.actor == `, "it ends too early", "a value is missing"},
+		{`(run.actor == "ana"`, "it ends too early", "a bracket"},
 		{``, "", ""},
 		{strings.Repeat("(", 4000) + "true", "", ""},
 		{strings.Repeat("true && ", 1000) + "true", "the gate has", ""},

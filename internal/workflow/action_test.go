@@ -72,6 +72,9 @@ jobs:
 	if cairn.HasErrors(ps) || !strings.Contains(text, "fetch-deep") || !strings.Contains(text, "set-output") {
 		t.Error(text)
 	}
+	if !strings.Contains(text, "did you mean fetch-depth?") {
+		t.Errorf("no hint: %s", text)
+	}
 	for _, contradiction := range []string{"my-own-label", "case", "[*]", "background", "too old", "$/"} {
 		for _, p := range ps {
 			if strings.Contains(p.Message, contradiction) {

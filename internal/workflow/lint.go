@@ -50,7 +50,7 @@ func Lint(path string, src []byte) []cairn.Problem {
 		}
 		out = append(out, cairn.Problem{
 			Position: cairn.Position{File: path, Line: f.Line, Column: f.Column},
-			Severity: cairn.SeverityWarning, Code: "lint." + f.Kind, Message: f.Message, Snippet: s.line(f.Line),
+			Severity: cairn.SeverityWarning, Code: "lint." + f.Kind, Message: f.Message, Hint: nearHint(f.Message), Snippet: s.line(f.Line),
 		})
 	}
 	return out
@@ -69,6 +69,28 @@ func actionlintOn(path string, src []byte) (findings []*actionlint.Error, err er
 		return nil, err
 	}
 	return linter.Lint(path, src, nil)
+}
+
+// nearHint names the input or secret that was most likely meant, where a message says
+// that there is none of a name, and which there are.
+func nearHint(message string) string {
+	said, known, ok := strings.Cut(message, " is not defined in ")
+	if !ok {
+		return ""
+	}
+	name, names := strings.Split(said, `"`), strings.Split(known, `"`)
+	if len(name) < 2 {
+		return ""
+	}
+	// The first word in quotes is what defines them; every other part lies between quotes.
+	var all []string
+	for i := 3; i < len(names); i += 2 {
+		all = append(all, names[i])
+	}
+	if near := cairn.Nearest(name[1], all); near != "" {
+		return "did you mean " + near + "?"
+	}
+	return ""
 }
 
 func isOutdated(message string) bool {

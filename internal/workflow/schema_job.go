@@ -2,6 +2,7 @@ package workflow
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -43,7 +44,11 @@ func (r *reader) jobs(v value) []Job {
 		job := Job{ID: keyText(k), Pos: r.src.place(k)}
 		r.id(k, "job")
 		what := "job " + quote(job.ID)
-		if !r.accepts(n, what, wantMap, nil) {
+		said := what
+		if n.Kind != yaml.MappingNode && slices.Contains(jobSchema.names(stepsJob|callingJob), job.ID) {
+			said += " (a key of a job: is it indented too little?)"
+		}
+		if !r.accepts(n, said, wantMap, nil) {
 			out = append(out, job)
 			return
 		}

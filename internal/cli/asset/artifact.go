@@ -99,7 +99,7 @@ func artifactList(k *kit.Kit) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		arts, err := cl.Artifacts(c.Context(), id)
+		arts, err := artifactsOf(c.Context(), cl, id)
 		if err != nil {
 			return err
 		}
@@ -140,7 +140,7 @@ func find(ctx context.Context, k *kit.Kit, args []string) (*kit.Client, *cairn.A
 	if err != nil {
 		return nil, nil, err
 	}
-	arts, err := cl.Artifacts(ctx, id)
+	arts, err := artifactsOf(ctx, cl, id)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -170,6 +170,15 @@ func find(ctx context.Context, k *kit.Kit, args []string) (*kit.Client, *cairn.A
 		return nil, nil, e.WithHint("there are: %s", strings.Join(names, ", "))
 	}
 	return cl, best, held(best)
+}
+
+// artifactsOf lists what a run left; of a run that is not there it says so.
+func artifactsOf(ctx context.Context, cl *kit.Client, id cairn.RunID) ([]cairn.Artifact, error) {
+	arts, err := cl.Artifacts(ctx, id)
+	if err == nil && len(arts) == 0 {
+		_, err = cl.Run(ctx, id)
+	}
+	return arts, err
 }
 
 func artifactShow(k *kit.Kit) *cobra.Command {

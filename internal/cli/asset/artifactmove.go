@@ -47,7 +47,7 @@ func several(ctx context.Context, k *kit.Kit, run, pattern string) (*kit.Client,
 	if err != nil {
 		return nil, nil, err
 	}
-	all, err := cl.Artifacts(ctx, id)
+	all, err := artifactsOf(ctx, cl, id)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -203,7 +203,7 @@ back within a few hours where nothing else needs them; a trace still knows its n
 				names = append(names, a.Name)
 			}
 		}
-		all, err := cl.Artifacts(ctx, id)
+		all, err := artifactsOf(ctx, cl, id)
 		if err != nil {
 			return err
 		}

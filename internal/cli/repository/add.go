@@ -76,6 +76,9 @@ cairn repo add /srv/git/app.git --name team/app --run-latest`,
 		}
 		if !out.On() {
 			synced(k, first)
+			if latest && len(first.Moves) == 0 {
+				fmt.Fprintln(k.Term.Err, "nothing was run: the default branch (HEAD) of that repository is not there, or --branch leaves it out")
+			}
 		}
 		return nil
 	}
