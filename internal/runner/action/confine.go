@@ -2,6 +2,7 @@ package action
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -77,6 +78,17 @@ func ownTemp(c *runner.StepContext) string {
 	return tmp
 }
 
+// makeFolder makes a folder of the job; [writable] does so in a container.
+func makeFolder(c *runner.StepContext, dir string, mode os.FileMode) error {
+	if c.InContainer {
+		return nil
+	}
+	if err := os.MkdirAll(dir, mode); err != nil {
+		return cairn.Errorf(cairn.CodeFailed, "cannot make %s: %w", dir, err)
+	}
+	return nil
+}
+
 // copyShared copies a file out of a shared folder.
 func copyShared(c *runner.StepContext, from, to string) error {
 	root, rel, err := openShared(c, from)
@@ -121,4 +133,34 @@ func checkShared(c *runner.StepContext, input string) error {
 		root.Close()
 	}
 	return nil
+}
+
+// maxJobFile bounds a file that an action reads whole.
+const maxJobFile = 16 << 20
+
+// readJobFile is os.ReadFile for a file of the job.
+func readJobFile(c *runner.StepContext, path string) ([]byte, error) {
+	if !c.InContainer {
+		return os.ReadFile(path)
+	}
+	root, rel, err := openShared(c, path)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	f, err := root.OpenFile(rel, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxJobFile))
+}
+
+// inWorkspace is a path that a step gives: in the workspace and, where what runs in a
+// container may have put links there, not through one.
+func inWorkspace(c *runner.StepContext, path string) (string, error) {
+	if c.InContainer {
+		return insideReally(c.Dirs.Workspace, path)
+	}
+	return inside(c.Dirs.Workspace, path)
 }

@@ -58,8 +58,23 @@ func TestContainerPaths(t *testing.T) {
 	if b, err := os.ReadFile(filepath.Join(ws, "new/place/b.txt")); err != nil || string(b) != "content of real/b.txt" {
 		t.Errorf("%q %v", b, err)
 	}
+	// Nor does a login write, or an action read, through a link.
+	c, _ := step(t, server, ws, "registry", "r.example.com", "username", "u", "password", "p-p-p-p")
+	c.InContainer = true
+	if err := os.Symlink(host, filepath.Join(c.Dirs.Home, ".docker")); err != nil {
+		t.Fatal(err)
+	}
+	if err := act(t, "docker/login-action@v3", Deps{}).Run(t.Context(), c); err == nil {
+		t.Error("a login was written to where a link leads")
+	}
+	if b, err := readJobFile(c, filepath.Join(ws, "dist/link")); err == nil {
+		t.Errorf("%q was read", b)
+	}
+	if es, err := os.ReadDir(host); err != nil || len(es) != 1 {
+		t.Errorf("%v %v", es, err)
+	}
 	// On this host links lead where they lead, as on GitHub.
-	c, _ := step(t, server, ws, "name", "free", "path", "dist")
+	c, _ = step(t, server, ws, "name", "free", "path", "dist")
 	if err := act(t, "actions/upload-artifact@v4", Deps{}).Run(t.Context(), c); err != nil {
 		t.Error(err)
 	}

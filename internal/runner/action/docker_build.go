@@ -104,13 +104,13 @@ func (a *buildPush) context(ctx context.Context, c *runner.StepContext, r *cairn
 			return nil, cairn.Errorf(cairn.CodeUnsupported, "context %q is not a folder of this job", given).
 				WithHint("check the code out and give its folder; without context the run's commit is taken")
 		}
-		dir, err := inside(c.Dirs.Workspace, given)
+		dir, err := inWorkspace(c, given)
 		if err != nil {
 			return nil, err
 		}
 		r.Context = dir
 		if file != "" {
-			if r.Dockerfile, err = inside(c.Dirs.Workspace, file); err != nil {
+			if r.Dockerfile, err = inWorkspace(c, file); err != nil {
 				return nil, err
 			}
 		}
@@ -211,11 +211,11 @@ func (a *buildPush) secrets(c *runner.StepContext, r *cairn.BuildRequest) error 
 		if !ok || id == "" {
 			return bad("secret-files")
 		}
-		path, err := inside(c.Dirs.Workspace, file)
+		path, err := inWorkspace(c, file)
 		if err != nil {
 			return err
 		}
-		b, err := os.ReadFile(path)
+		b, err := readJobFile(c, path)
 		if err != nil {
 			return cairn.Errorf(cairn.CodeNotFound, "secret-files: %s cannot be read", file)
 		}

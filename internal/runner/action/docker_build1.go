@@ -17,11 +17,11 @@ func (a *buildPush) first(_ context.Context, c *runner.StepContext, r *cairn.Bui
 		return nil, cairn.Errorf(cairn.CodeInvalid, "Input required and not supplied: repository").WithHint("for example repository: owner/name")
 	}
 	var err error
-	if r.Context, err = inside(c.Dirs.Workspace, c.Input("path")); err != nil {
+	if r.Context, err = inWorkspace(c, c.Input("path")); err != nil {
 		return nil, err
 	}
 	if file := c.Input("dockerfile"); file != "" {
-		if r.Dockerfile, err = inside(c.Dirs.Workspace, file); err != nil {
+		if r.Dockerfile, err = inWorkspace(c, file); err != nil {
 			return nil, err
 		}
 	}

@@ -9,7 +9,6 @@ import (
 	"maps"
 	"net"
 	"net/url"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -182,7 +181,7 @@ func changeAuths(c *runner.StepContext, change func(auths map[string]json.RawMes
 	}
 	path := filepath.Join(dir, "config.json")
 	config, auths := map[string]json.RawMessage{}, map[string]json.RawMessage{}
-	b, err := os.ReadFile(path)
+	b, err := readJobFile(c, path)
 	if err == nil {
 		err = json.Unmarshal(b, &config)
 	} else if errors.Is(err, fs.ErrNotExist) {
@@ -205,19 +204,15 @@ func changeAuths(c *runner.StepContext, change func(auths map[string]json.RawMes
 	if b, err = json.MarshalIndent(config, "", "\t"); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return cairn.Errorf(cairn.CodeFailed, "cannot make %s: %w", dir, err)
+	if err := makeFolder(c, dir, 0o700); err != nil {
+		return err
 	}
-	tmp, err := os.CreateTemp(dir, ".config-*") // made for its owner alone
-	if err == nil {
-		_, err = tmp.Write(append(b, '\n'))
-		if err = errors.Join(err, tmp.Close()); err == nil {
-			err = os.Rename(tmp.Name(), path)
-		}
-		if err != nil {
-			os.Remove(tmp.Name())
-		}
+	at, done, err := writable(c, dir)
+	if err != nil {
+		return err
 	}
+	defer done()
+	err = replaceFile(filepath.Join(at, filepath.Base(path)), append(b, '\n'), 0o600)
 	if err != nil {
 		return cairn.Errorf(cairn.CodeFailed, "cannot write %s: %w", path, err)
 	}

@@ -35,7 +35,7 @@ func (a *githubScript) Run(ctx context.Context, c *runner.StepContext) error {
 		return cairn.Errorf(cairn.CodeInvalid, "input 'result-encoding' is %q", e).WithHint("allowed are json and string")
 	}
 	bundle := filepath.Join(c.Dirs.Temp, "_cairn", "github-script-"+string(cairn.SumBytes(scriptBundle).Hex()[:12])+".js")
-	if err := writeOnce(bundle, scriptBundle); err != nil {
+	if err := writeOnce(c, bundle, scriptBundle); err != nil {
 		return cairn.Errorf(cairn.CodeFailed, "the script's toolkit cannot be written: %w", err)
 	}
 	node, err := nodeFor(ctx, c, a.deps)
@@ -74,26 +74,20 @@ func inputVariable(name string) string {
 }
 
 // writeOnce makes a file that is the same for all steps of a job.
-func writeOnce(path string, b []byte) error {
+func writeOnce(c *runner.StepContext, path string, b []byte) error {
+	if err := makeFolder(c, filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	at, done, err := writable(c, filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer done()
+	path = filepath.Join(at, filepath.Base(path))
 	if fi, err := os.Lstat(path); err == nil && fi.Mode().IsRegular() && fi.Size() == int64(len(b)) {
 		return nil
 	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	err = errors.Join(err, f.Chmod(0o644), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-	}
-	return err
+	return replaceFile(path, b, 0o644)
 }

@@ -24,7 +24,7 @@ func addMatchers(ctx context.Context, c *runner.StepContext, name string, matche
 		return nil
 	}
 	path := filepath.Join(c.Dirs.Temp, "_cairn", name)
-	if err := writeOnce(path, matchers); err != nil {
+	if err := writeOnce(c, path, matchers); err != nil {
 		return cairn.Errorf(cairn.CodeFailed, "problem matchers cannot be written: %w", err)
 	}
 	status, err := c.Command(ctx, runner.Process{Args: []string{"sh", "-c", `echo "##[add-matcher]$0"`, path}})

@@ -83,7 +83,7 @@ func (a *setupNode) wanted(c *runner.StepContext) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		b, err := os.ReadFile(path)
+		b, err := readJobFile(c, path)
 		if err != nil {
 			return "", cairn.Errorf(cairn.CodeNotFound, "The specified node version file at: %s does not exist", path).
 				WithHint("paths are relative to the workspace; is there a checkout before this step?")
@@ -214,7 +214,7 @@ func (a *setupNode) registry(c *runner.StepContext, address string) error {
 	}
 	path := filepath.Join(c.Dirs.Temp, ".npmrc")
 	var keep []string
-	if b, err := os.ReadFile(path); err == nil {
+	if b, err := readJobFile(c, path); err == nil {
 		for _, l := range lines(string(b)) {
 			if !strings.HasPrefix(strings.ToLower(l), scope+"registry") {
 				keep = append(keep, l)
@@ -230,7 +230,12 @@ func (a *setupNode) registry(c *runner.StepContext, address string) error {
 		}
 		keep = append(keep, fmt.Sprintf("always-auth=%v", always))
 	}
-	if err := os.WriteFile(path, []byte(strings.Join(keep, "\n")+"\n"), 0o600); err != nil {
+	at, done, err := writable(c, filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer done()
+	if err := replaceFile(filepath.Join(at, filepath.Base(path)), []byte(strings.Join(keep, "\n")+"\n"), 0o600); err != nil {
 		return cairn.Errorf(cairn.CodeFailed, ".npmrc cannot be written: %w", err)
 	}
 	c.SetEnv("NPM_CONFIG_USERCONFIG", path)

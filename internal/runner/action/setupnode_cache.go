@@ -90,7 +90,7 @@ func (a *setupNode) hit(c *runner.StepContext, hit bool) {
 
 // automatic is the package manager that package.json names; since version 6 only npm.
 func automatic(c *runner.StepContext, major int) string {
-	b, err := os.ReadFile(filepath.Join(c.Dirs.Workspace, "package.json"))
+	b, err := readJobFile(c, filepath.Join(c.Dirs.Workspace, "package.json"))
 	if err != nil {
 		return ""
 	}

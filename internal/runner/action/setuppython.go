@@ -163,7 +163,7 @@ func (a *setupPython) wanted(c *runner.StepContext) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := os.ReadFile(path)
+	b, err := readJobFile(c, path)
 	if err != nil {
 		return nil, cairn.Errorf(cairn.CodeNotFound, "The specified python version file at: %s doesn't exist.", file).
 			WithHint("paths are relative to the workspace; is there a checkout before this step?")

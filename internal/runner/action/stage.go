@@ -1,6 +1,7 @@
 package action
 
 import (
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -74,6 +75,23 @@ func copyOpen(in *os.File, to string) error {
 	_, err = io.Copy(out, in) // a reflink where the file system has them
 	if cerr := out.Close(); err == nil {
 		err = cerr
+	}
+	return err
+}
+
+// replaceFile writes a whole file, whatever was there.
+func replaceFile(path string, b []byte, mode os.FileMode) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-*") // made for its owner alone
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	err = errors.Join(err, f.Chmod(mode), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		os.Remove(f.Name())
 	}
 	return err
 }
