@@ -115,6 +115,9 @@ func route[I, O any](a *API, o op, fn func(context.Context, *I) (O, error)) {
 		if err := o.allow(ctx); err != nil {
 			return nil, a.edge(ctx, err)
 		}
+		if err := a.within(ctx, in); err != nil {
+			return nil, a.edge(ctx, err)
+		}
 		out, err := fn(ctx, in)
 		if err != nil {
 			return nil, a.edge(ctx, err)
@@ -127,6 +130,9 @@ func route[I, O any](a *API, o op, fn func(context.Context, *I) (O, error)) {
 func routeDo[I any](a *API, o op, fn func(context.Context, *I) error) {
 	huma.Register(a.huma, operation(o, http.StatusNoContent), func(ctx context.Context, in *I) (*struct{}, error) {
 		if err := o.allow(ctx); err != nil {
+			return nil, a.edge(ctx, err)
+		}
+		if err := a.within(ctx, in); err != nil {
 			return nil, a.edge(ctx, err)
 		}
 		if err := fn(ctx, in); err != nil {
@@ -153,6 +159,9 @@ func (a *API) raw(o op, fn func(http.ResponseWriter, *http.Request) error) {
 	})
 	a.mux.HandleFunc(o.method+" "+Prefix+o.path, func(w http.ResponseWriter, r *http.Request) {
 		err := o.allow(r.Context())
+		if err == nil {
+			err = a.within(r.Context(), named(&o, r))
+		}
 		if err == nil {
 			err = fn(w, r)
 		}

@@ -45,7 +45,7 @@ func (a *API) cacheRoutes() {
 		}) (*cairn.CacheEntry, error) {
 			return a.o.Caches.Save(ctx, auth.Actor(ctx), in.Body.Key, in.Body.Version, in.Body.Digest)
 		})
-	route(a, op{method: "GET", path: "/caches", id: "list-caches", summary: "Caches, the last used first", need: readers},
+	route(a, op{method: "GET", path: "/caches", id: "list-caches", summary: "Caches, the last used first", need: readers, trusted: true},
 		func(ctx context.Context, in *struct {
 			Repository string `query:"repository" maxLength:"255"`
 			Key        string `query:"key" maxLength:"2048" doc:"what keys begin with"`

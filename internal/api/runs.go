@@ -5,6 +5,7 @@ import (
 
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/api/client"
+	"github.com/cairn-ml/cairn/internal/auth"
 )
 
 // RunPath is the run that a path names. It is exported because parameters of
@@ -35,7 +36,7 @@ func (a *API) runRoutes() {
 			return a.o.Control.Preflight(ctx, in.Body)
 		})
 	route(a, op{method: "GET", path: "/runs", id: "list-runs", summary: "Runs, newest first", need: readers}, a.listRuns)
-	route(a, op{method: "GET", path: "/concurrency-groups", id: "list-concurrency-groups", summary: "Who holds a concurrency group, and who waits in which place", need: readers},
+	route(a, op{method: "GET", path: "/concurrency-groups", id: "list-concurrency-groups", summary: "Who holds a concurrency group, and who waits in which place", need: readers, trusted: true},
 		func(ctx context.Context, in *struct {
 			Repository string `query:"repository" maxLength:"255" doc:"empty: all"`
 		}) ([]cairn.ConcurrencyGroup, error) {
@@ -144,6 +145,12 @@ func (a *API) listRuns(ctx context.Context, in *runQuery) ([]cairn.Run, error) {
 	}
 	if f.Limit == 0 {
 		f.Limit = 30
+	}
+	if auth.Actor(ctx).Untrusted {
+		var err error
+		if f.Repository, err = a.ownRepository(ctx); err != nil {
+			return nil, err
+		}
 	}
 	words := []string{
 		string(cairn.StatusWaiting), string(cairn.StatusQueued), string(cairn.StatusRunning), string(cairn.StatusCompleted),
