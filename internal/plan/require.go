@@ -47,9 +47,6 @@ type Required struct {
 	NotBuilt     []Need // what this Cairn parses but does not execute; Name says it
 }
 
-// Uses lists every use of an action in the order of the plan.
-func Uses(p *cairn.Plan) []Use { return Requirements(p).Actions }
-
 // Requirements lists what a plan needs from outside itself, with positions.
 func Requirements(p *cairn.Plan) Required {
 	c := collector{plan: p}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/cairn-ml/cairn"
@@ -57,7 +58,19 @@ func (s *Server) takeIn(ctx context.Context, e cairn.TriggerEvent) (cairn.Trigge
 		}
 		errs = append(errs, err)
 	}
+	if by, skip := trigger.Skips(e.Event, e.Message); skip && slices.ContainsFunc(all, func(w candidate) bool { return w.on(e.Event) }) {
+		notes = append(notes, "no run starts: the commit's message says "+by)
+	}
 	return t, notes, errors.Join(errs...)
+}
+
+// on reports whether a workflow runs on an event, whatever its filters say.
+func (w *candidate) on(event string) bool {
+	if w.workflow == nil {
+		return false
+	}
+	_, ok := w.workflow.Event(event)
+	return ok
 }
 
 // byJob reports whether a job's own token acts under the name.

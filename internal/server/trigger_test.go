@@ -168,7 +168,9 @@ func TestPushFilters(t *testing.T) {
 	git(t, dir, "push", url, "HEAD:second")
 	runsOf(t, c, "o/r", 2)
 	commit("src/b", "source\n\n[skip ci]")
-	git(t, dir, "push", url, "HEAD:second")
+	if said := git(t, dir, "push", url, "HEAD:second"); !strings.Contains(said, "no run starts: the commit's message says [skip ci]") {
+		t.Errorf("who pushed is told: %s", said)
+	}
 	runsOf(t, c, "o/r", 2)
 	commit("src/c", "source again")
 	git(t, dir, "push", url, "HEAD:second")
