@@ -1,7 +1,9 @@
 package access
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -119,9 +121,34 @@ cairn environment set production --from-file`,
 			return out.Write(after)
 		}
 		fmt.Fprintf(k.Term.Err, "%s of %s: %s\n", term.Clean(after.Name), after.Repository, rules(after))
+		if c.Flags().Changed("reviewer") {
+			strangers(c.Context(), k, cl, after.Reviewers)
+		}
 		return nil
 	}
 	return cmd
+}
+
+// strangers warns of reviewers that are no users yet: a job would wait for them for ever.
+func strangers(ctx context.Context, k *kit.Kit, cl *kit.Client, reviewers []string) {
+	users, err := cl.Users(ctx)
+	if err != nil {
+		return // not everybody may see who there is
+	}
+	var names []string
+	for _, u := range users {
+		names = append(names, u.Name)
+	}
+	for _, r := range reviewers {
+		if slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, r) }) {
+			continue
+		}
+		hint := "cairn user create " + r
+		if near := cairn.Nearest(r, names); near != "" {
+			hint = "did you mean " + near + "? " + hint
+		}
+		fmt.Fprintf(k.Term.Err, "warning: there is no user %s yet: nobody can approve in that name\nhint: %s\n", term.Clean(r), term.Clean(hint))
+	}
 }
 
 func nonEmpty(list []string) []string {
