@@ -341,11 +341,15 @@ func (s *Server) selfAction(ctx context.Context, uses, path string, a asking) (c
 // RemoteFile reads one file of another repository: a workflow that is called. It
 // answers the commit that its version means now.
 func (s *Server) RemoteFile(ctx context.Context, uses, by string) (text []byte, commit string, err error) {
+	return s.remoteFile(ctx, uses, asking{by: by})
+}
+
+func (s *Server) remoteFile(ctx context.Context, uses string, a asking) (text []byte, commit string, err error) {
 	u, err := cairn.ParseActionUses(uses)
 	if err != nil {
 		return nil, "", err
 	}
-	v, err := s.action(ctx, u, asking{by: by})
+	v, err := s.action(ctx, u, a)
 	if err != nil {
 		return nil, "", err
 	}
@@ -384,8 +388,10 @@ const maxRemoteFile = 1 << 20
 
 // remoteWorkflow puts a workflow of another repository to the files of a plan. All
 // jobs of the run get what its version means now.
-func (s *Server) remoteWorkflow(ctx context.Context, uses string, files plan.Files, t *plan.Trigger) error {
-	text, commit, err := s.RemoteFile(ctx, uses, "")
+// Untrusted code gets what everybody gets, as for actions.
+func (s *Server) remoteWorkflow(ctx context.Context, uses string, c *code, files plan.Files, t *plan.Trigger) error {
+	a := asking{repository: c.repo.Name, untrusted: s.config.untrusted(c.snap.Ref, "") || c.event != nil && c.event.Untrusted}
+	text, commit, err := s.remoteFile(ctx, uses, a)
 	if err != nil {
 		return err
 	}

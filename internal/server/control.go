@@ -241,7 +241,7 @@ func (s *Server) plan(ctx context.Context, c *code, w *candidate, t plan.Trigger
 		var lacks []cairn.Problem
 		for _, m := range missing {
 			if !m.Local && m.Reason == "" {
-				if err := s.remoteWorkflow(ctx, m.Ref, files, &t); err != nil {
+				if err := s.remoteWorkflow(ctx, m.Ref, c, files, &t); err != nil {
 					lacks = append(lacks, unmet(m.Pos, "plan.missing", cairn.AsError(err).Hint, "%s", cairn.AsError(err).Message))
 				}
 				continue

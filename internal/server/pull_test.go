@@ -246,3 +246,31 @@ func TestUntrustedBranches(t *testing.T) {
 		t.Errorf("%+v %v", es, err)
 	}
 }
+
+// A workflow of another repository that is hosted here is not for the code of a fork:
+// its text would be in the plan.
+func TestForkCallsNoHostedWorkflow(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	home := tempHome(t)
+	if err := os.WriteFile(filepath.Join(home, "config.yaml"), []byte("actions: {mirrors: []}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, home)
+	c := connect(t, home)
+	lib := repository(t, map[string]string{".github/workflows/lib.yml": flow("lib", "  workflow_call:")})
+	git(t, lib, "push", pushURL(s, "o/private"), "HEAD:main")
+	dir := repository(t, map[string]string{"a": "1\n"})
+	git(t, dir, "push", pushURL(s, "o/r"), "HEAD:main")
+	git(t, dir, "checkout", "-qb", "topic")
+	commitFile(t, dir, ".github/workflows/p.yml", "name: calls\non: pull_request\njobs:\n  call:\n    uses: o/private/.github/workflows/lib.yml@main\n", "Calls")
+	git(t, dir, "push", pushURL(s, "mallory/r"), "HEAD:topic")
+	git(t, dir, "push", pushURL(s, "o/r"), "HEAD:topic")
+	for from, want := range map[string]int{"mallory/r": 0, "": 1} {
+		a, err := c.CreatePull(ctx, client.PullCreate{Repository: "o/r", HeadRepository: from, Head: "topic"})
+		if err != nil || len(a.Runs) != want {
+			t.Errorf("from %q: %+v %v", from, a, err)
+		}
+	}
+	runsOf(t, c, "o/r", 1)
+}
