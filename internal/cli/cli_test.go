@@ -107,6 +107,8 @@ func TestUsageErrors(t *testing.T) {
 		want string
 	}{
 		{[]string{"rnu"}, 2, "error: \"rnu\" is not a command of \"cairn\"\nhint: did you mean \"cairn run\"?  (cairn --help lists them all)\n"},
+		{[]string{"rerun", "7"}, 2, "error: \"rerun\" is not a command of \"cairn\"\nhint: did you mean \"cairn run rerun\"?  (cairn --help lists them all)\n"},
+		{[]string{"workflow", "run", "ci.yml"}, 2, "error: \"run\" is not a command of \"cairn workflow\"\nhint: did you mean \"cairn run\"?  (cairn workflow --help lists them all)\n"},
 		{[]string{"data", "shw", "x"}, 2, "error: \"shw\" is not a command of \"cairn data\"\nhint: did you mean \"cairn data show\"?  (cairn data --help lists them all)\n"},
 		{[]string{"trace", "--down"}, 2, "error: REF is missing\nhint: --down says what came of something: cairn trace REF --down\n"},
 		{[]string{"logs"}, 2, "error: STAGE is missing\nhint: usage: cairn logs STAGE [flags]\n"},

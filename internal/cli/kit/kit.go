@@ -188,10 +188,28 @@ func UnknownCommand(c *cobra.Command, word string) error {
 		}
 	}
 	e := cairn.Errorf(cairn.CodeInvalid, "%q is not a command of %q", term.Clean(word), c.CommandPath())
+	if at := elsewhere(c.Root(), word); len(at) == 1 {
+		return e.WithHint("did you mean %q?  (%s --help lists them all)", at[0], c.CommandPath())
+	}
 	if n := cairn.Nearest(word, names); n != "" {
 		return e.WithHint("did you mean %q?  (%s --help lists them all)", c.CommandPath()+" "+n, c.CommandPath())
 	}
 	return e.WithHint("one of: %s", strings.Join(names, ", "))
+}
+
+// elsewhere lists the commands below c that have exactly a name: rerun is one of run.
+func elsewhere(c *cobra.Command, name string) []string {
+	var at []string
+	for _, s := range c.Commands() {
+		if !s.IsAvailableCommand() {
+			continue
+		}
+		if s.Name() == name {
+			at = append(at, s.CommandPath())
+		}
+		at = append(at, elsewhere(s, name)...)
+	}
+	return at
 }
 
 // Args checks the number of positional arguments and says in words what is
