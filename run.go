@@ -33,7 +33,7 @@ type Run struct {
 	TreeGit    string `json:"tree_git"`
 	TreeDigest Digest `json:"tree_digest,omitempty"`
 	Actor      string `json:"actor"`
-	// Jobs limits the run to these node ids and what they need; empty: all.
+	// Only limits the run to these node ids and what they need; empty: all.
 	Only   []string `json:"only,omitempty"`
 	Inputs []Input  `json:"inputs,omitempty"`
 	// EnvNames lists the names that an --env-file gave; values are kept encrypted.
