@@ -56,6 +56,9 @@ type Run struct {
 	// Untrusted says that its code comes from a fork or from somebody who may not
 	// write here: it is given no secrets, and a token that only reads.
 	Untrusted bool `json:"untrusted,omitempty"`
+	// Ask names what somebody who may write has to allow before anything of the run
+	// starts: code of a fork. "" asks nobody.
+	Ask string `json:"ask,omitempty"`
 	// Chain counts the workflow_run events between it and what a person did.
 	Chain int `json:"chain,omitempty"`
 	// What its starter asked for; see JobSpec.

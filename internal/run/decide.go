@@ -155,6 +155,9 @@ func (d *decider) admit() bool {
 		d.do(FinishRun{Conclusion: cairn.Cancelled, Reason: d.cancelReason()})
 		return false
 	}
+	if run.Ask != "" && d.f.Attempt.Number == 1 && !d.allowed(run) {
+		return false
+	}
 	if run.Group != "" {
 		me, _ := runMember(run, &d.st.Attempt)
 		v := d.inGroup(cairn.Claim{Group: run.Group, CancelInProgress: run.CancelInProgress, Queue: run.Queue}, me)
@@ -171,6 +174,25 @@ func (d *decider) admit() bool {
 	}
 	d.do(Admit{})
 	return true
+}
+
+// allowed reports whether somebody let the run's code in. Its steps are programs on
+// this machine, whoever wrote them. A later attempt was asked for by somebody who may.
+func (d *decider) allowed(run *cairn.Run) bool {
+	a := d.st.Approvals[strings.ToLower(run.Ask)]
+	switch a.State {
+	case ApprovalApproved:
+		return true
+	case ApprovalRejected:
+		d.do(FinishRun{Conclusion: cairn.Cancelled, Reason: clip(fmt.Sprintf("%s rejected the %s", a.By, run.Ask), maxReason)})
+		return false
+	case "", ApprovalOpen:
+		d.do(AskApproval{Environment: run.Ask})
+	}
+	if why := fmt.Sprintf("%s: waits for somebody who may write here to look at it: cairn approve %d", run.Ask, run.ID); run.Status != cairn.StatusWaiting || run.Reason != why {
+		d.do(Hold{Reason: why})
+	}
+	return false
 }
 
 func (d *decider) cancelReason() string { return "cancelled by " + d.f.Run.CancelBy }

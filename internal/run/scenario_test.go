@@ -48,6 +48,8 @@ type setup struct {
 	// Untrusted is that of the run; Permissions shows what each job's token may do.
 	Untrusted   bool
 	Permissions bool
+	// Ask is what the run asks for before anything of it starts.
+	Ask string
 }
 
 // Each file of testdata/scenarios is a workflow (and those that it calls), how
@@ -125,7 +127,7 @@ func scenario(t *testing.T, file string) {
 func play(t *testing.T, p *cairn.Plan, set *setup) string {
 	s := newSim(t, p)
 	s.state.Run.Ref, s.state.Run.Dirty, s.state.Run.Only, s.vars = set.Ref, set.Dirty, set.Only, set.Vars
-	s.state.Run.Group, s.state.Run.Untrusted = set.Group, set.Untrusted
+	s.state.Run.Group, s.state.Run.Untrusted, s.state.Run.Ask = set.Group, set.Untrusted, set.Ask
 	for _, r := range set.Rules {
 		s.state.Rules[strings.ToLower(r.Name)] = r
 	}

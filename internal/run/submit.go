@@ -31,10 +31,11 @@ type Request struct {
 	Interactive bool
 	AllowSudo   bool
 	Debug       bool
-	// Untrusted and Chain are those of the run; TitleNote stands behind its title.
+	// Untrusted, Ask and Chain are those of the run; TitleNote stands behind its title.
 	// Title is that of a run whose workflow gives none; empty: the commit's subject.
 	Title     string
 	Untrusted bool
+	Ask       string
 	Chain     int
 	TitleNote string
 
@@ -76,7 +77,7 @@ func (e *Engine) Submit(ctx context.Context, r Request) (*cairn.Run, error) {
 		Plan: digest, Commit: r.Commit, Ref: r.Ref, HeadRef: r.HeadRef, BaseRef: r.BaseRef,
 		Dirty: r.Dirty, TreeGit: r.TreeGit, TreeDigest: r.TreeDigest, Actor: r.Actor,
 		Only: r.Only, Inputs: r.Plan.Inputs, EnvNames: r.EnvNames, WorkDir: r.WorkDir,
-		Interactive: r.Interactive, AllowSudo: r.AllowSudo, Debug: r.Debug, Untrusted: r.Untrusted, Chain: r.Chain,
+		Interactive: r.Interactive, AllowSudo: r.AllowSudo, Debug: r.Debug, Untrusted: r.Untrusted, Ask: r.Ask, Chain: r.Chain,
 		Status: cairn.StatusQueued, CreatedAt: now,
 	}
 	if err := e.describe(ctx, r.Plan, &run); err != nil {

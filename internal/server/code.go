@@ -22,6 +22,9 @@ type code struct {
 	snap *git.Snapshot
 	// event is what starts it; nil for a run that somebody asked for.
 	event *cairn.TriggerEvent
+	// fork says that the event told of somebody else's code; a branch that is not
+	// trusted is untrusted, too, but came from somebody who may write.
+	fork bool
 }
 
 func (c *code) workDir() string {

@@ -66,6 +66,9 @@ type Config struct {
 	// Untrusted are patterns of branches whose code gets no secrets and a token that
 	// only reads, beside that of forks.
 	Untrusted []string `yaml:"untrusted"`
+	// Forks says what happens to code of forks: ask (the default) waits for somebody
+	// who may write, run starts it.
+	Forks string `yaml:"forks"`
 }
 
 // LoadConfig reads a configuration file; one that is not there is empty.
@@ -88,7 +91,7 @@ func LoadConfig(path string) (Config, error) {
 }
 
 // settings are the keys of the configuration.
-var settings = [...]string{"listen", "hosts", "url", "slots", "labels", "keep_workspaces", "keep_failed", "serving", "stage_port", "actions", "artifacts", "caches", "max_upload", "oidc", "permissions", "untrusted"}
+var settings = [...]string{"listen", "hosts", "url", "slots", "labels", "keep_workspaces", "keep_failed", "serving", "stage_port", "actions", "artifacts", "caches", "max_upload", "oidc", "permissions", "untrusted", "forks"}
 
 // configError says in words what the reader of YAML does not like.
 func configError(path string, err error) error {

@@ -38,6 +38,13 @@ func (c *Config) untrusted(ref, head string) bool {
 	})
 }
 
+// What the setting forks may be, and what a run of a fork asks for.
+const (
+	forksAsk    = "ask"
+	forksRun    = "run"
+	codeOfAFork = "code of a fork"
+)
+
 // checkAccess checks the settings of this file.
 func (c *Config) checkAccess(path string) error {
 	names := []string{"restricted", "read", "write"}
@@ -47,6 +54,9 @@ func (c *Config) checkAccess(path string) error {
 			hint = "did you mean " + near + "? " + hint
 		}
 		return cairn.Errorf(cairn.CodeInvalid, "%s: permissions is %q", path, c.Permissions).WithHint("%s", hint)
+	}
+	if c.Forks != "" && c.Forks != forksAsk && c.Forks != forksRun {
+		return cairn.Errorf(cairn.CodeInvalid, "%s: forks is %q", path, c.Forks).WithHint("it may be %s or %s", forksAsk, forksRun)
 	}
 	for _, p := range c.Untrusted {
 		if p == "" || len(p) > 255 || strings.HasPrefix(p, "!") {

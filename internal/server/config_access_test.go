@@ -40,7 +40,7 @@ func TestConfigAccess(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := &Server{config: c, url: "http://127.0.0.1:7077"}
-	if s.issuerURL() != "https://ci.example.com/cairn/" || strings.Join(s.hosts(), " ") != "ci.example.com a" {
+	if s.issuerURL() != "https://ci.example.com/cairn/" || strings.Join(s.hosts(), " ") != "a ci.example.com" {
 		t.Errorf("%s, %v", s.issuerURL(), s.hosts())
 	}
 	if p := c.defaultPermissions(); p.Level("packages") != cairn.PermissionRead || p.Level("actions") != cairn.PermissionNone {

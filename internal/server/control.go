@@ -85,6 +85,9 @@ func (s *Server) start(ctx context.Context, c *code, w *candidate, p *planned, r
 	if e := c.event; e != nil {
 		req.HeadRef, req.BaseRef, req.Untrusted, req.Chain, req.TitleNote = runHead(e), e.BaseRef, e.Untrusted, e.Chain, e.Reason
 		req.Title = eventTitle(e, p.plan)
+		if c.fork && s.config.Forks != forksRun {
+			req.Ask = codeOfAFork
+		}
 	}
 	req.Untrusted = req.Untrusted || s.config.untrusted(req.Ref, req.HeadRef)
 	if req.Untrusted && len(r.EnvFile) > 0 {

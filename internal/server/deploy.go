@@ -115,6 +115,9 @@ func (s *Server) pendingOfRun(ctx context.Context, r *cairn.Run, actor cairn.Pri
 		}
 		mine := slices.ContainsFunc(e.Reviewers, func(n string) bool { return strings.EqualFold(n, actor.Name) })
 		voted := slices.ContainsFunc(a.Votes, func(v cairn.Vote) bool { return strings.EqualFold(v.By, actor.Name) })
+		if a.Environment == r.Ask { // whoever may write decides on it
+			mine = actor.Job == 0 && (actor.Role == cairn.RoleWriter || actor.Role == cairn.RoleAdmin)
+		}
 		if e.NoSelfReview && started || voted {
 			mine = false
 		}

@@ -196,6 +196,14 @@ func TestFollowForkIsUntrusted(t *testing.T) {
 			t.Fatal(code)
 		}
 	}
+	// Nothing of the fork starts before somebody looked at it.
+	fork := waitsToBeLetIn(t, c, "team/app")
+	if js, err := c.Jobs(ctx, fork.ID, 0); err != nil || len(js) > 0 {
+		t.Errorf("%+v, %v", js, err)
+	}
+	if err := c.Approve(ctx, fork.ID, fork.Ask, "approved", "looks harmless"); err != nil {
+		t.Fatal(err)
+	}
 	for _, r := range ends(t, c, "team/app", 2) {
 		log := said(t, c, r.ID)
 		if fork := strings.HasSuffix(r.Ref, "/1/merge"); r.Untrusted != fork || strings.Contains(log, "[***]") == fork || !strings.Contains(log, "pull_request refs/pull/") {
@@ -204,6 +212,25 @@ func TestFollowForkIsUntrusted(t *testing.T) {
 		if r.HeadRef != "topic" || r.BaseRef != "main" || len(r.Commit.Parents) != 2 {
 			t.Errorf("%+v", r)
 		}
+	}
+}
+
+// waitsToBeLetIn is the run of a fork that waits for somebody's yes.
+func waitsToBeLetIn(t *testing.T, c *client.Client, repo string) cairn.Run {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	for {
+		rs, err := c.Runs(ctx, client.RunFilter{Repository: repo})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range rs {
+			if r.Ask != "" && r.Status == cairn.StatusWaiting && strings.Contains(r.Reason, fmt.Sprintf("cairn approve %d", r.ID)) {
+				return r
+			}
+		}
+		time.Sleep(20 * time.Millisecond)
 	}
 }
 

@@ -192,6 +192,9 @@ func TestPullRequestOfFork(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
 	home := tempHome(t)
+	if err := os.WriteFile(filepath.Join(home, "config.yaml"), []byte("forks: run\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	s := start(t, home)
 	c := connect(t, home)
 	dir := repository(t, map[string]string{

@@ -33,6 +33,7 @@ func (s *Server) takeIn(ctx context.Context, e cairn.TriggerEvent) (cairn.Trigge
 	} else if err != nil {
 		return t, nil, err
 	}
+	c.fork = e.Untrusted
 	e.Untrusted = e.Untrusted || s.config.untrusted(c.snap.Ref, runHead(&e))
 	all, err := s.workflows(ctx, c)
 	if err != nil {
