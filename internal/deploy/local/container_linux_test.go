@@ -39,6 +39,9 @@ run)
 esac
 `
 
+// noEngine stands before a Podman of this machine.
+const noEngine = "#!/bin/sh\nexit 125\n"
+
 func newEngine(t *testing.T) *place {
 	t.Helper()
 	dir := t.TempDir()
@@ -46,7 +49,7 @@ func newEngine(t *testing.T) *place {
 		o.Serving = ServeAuto
 		o.Environ = append(o.Environ, "PATH="+dir+":"+os.Getenv("PATH"), "DOCKER_HOST="+dir)
 	})
-	for name, text := range map[string]string{"docker": fakeEngine, "api": program(t)} {
+	for name, text := range map[string]string{"docker": fakeEngine, "podman": noEngine, "api": program(t)} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o755); err != nil {
 			t.Fatal(err)
 		}
