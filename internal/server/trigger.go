@@ -182,7 +182,7 @@ func (s *Server) runEvent(ctx context.Context, c *code, w *candidate, e *cairn.T
 		return d, note, nil
 	}
 	d.Run = created.ID
-	return d, fmt.Sprintf("run %d started: %s (%s/runs/%d)", created.ID, created.Workflow, s.url, created.ID), nil
+	return d, s.startedNote(created.ID, created.Workflow), nil
 }
 
 // startOnce starts the run of an event and a workflow, or answers the one that was
@@ -204,4 +204,8 @@ func (s *Server) startOnce(ctx context.Context, c *code, w *candidate, e *cairn.
 		return nil, err
 	}
 	return s.start(ctx, c, w, p, client.RunRequest{Payload: e.Payload}, key)
+}
+
+func (s *Server) startedNote(id cairn.RunID, workflow string) string {
+	return fmt.Sprintf("run %d started: %s (%s/runs/%d)", id, workflow, s.url, id)
 }

@@ -65,7 +65,8 @@ func (s *Server) deliver(ctx context.Context, e cairn.TriggerEvent) (cairn.Trigg
 	if done, err := s.store.Trigger(ctx, e.Key); err != nil {
 		return cairn.Trigger{}, nil, err
 	} else if done != nil {
-		return *done, nil, nil
+		// The loop was faster: whoever asks is told the same.
+		return *done, s.startedNotes(ctx, done), nil
 	}
 	t, notes, err := s.takeIn(ctx, e)
 	if err != nil {
@@ -79,6 +80,18 @@ func (s *Server) deliver(ctx context.Context, e cairn.TriggerEvent) (cairn.Trigg
 		s.log.Error("an event is given up", "event", e.Event, "repository", e.Repository, "key", e.Key, "tries", tries, "error", err)
 	}
 	return t, notes, s.store.TriggerDone(ctx, e.Key, t)
+}
+
+// startedNotes says what an event has started that was taken in before.
+func (s *Server) startedNotes(ctx context.Context, t *cairn.Trigger) []string {
+	var out []string
+	for _, id := range t.Runs {
+		// A run that cannot be read is not told of: it is only a word to who pushed.
+		if r, err := s.store.Run(ctx, id); err == nil {
+			out = append(out, s.startedNote(id, r.Workflow))
+		}
+	}
+	return out
 }
 
 // loopPause is how long the loop rests between two looks, so that it does not wake

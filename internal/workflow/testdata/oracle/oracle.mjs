@@ -51,7 +51,8 @@ const own = (id) => (id.startsWith("__") ? "" : id);
 const named = (v) => (Array.isArray(v) ? Object.fromEntries(v) : v === undefined ? undefined : { name: v });
 const grouped = (v) => (Array.isArray(v) ? Object.fromEntries(v) : v === undefined ? undefined : { group: v });
 const place = (v) => v && { name: v.name, url: v.url };
-const flat = (steps) => steps.flatMap((s) => (s.parallel ? flat(s.parallel) : s.run || s.uses ? [s] : []));
+// Members of a parallel block run in the background, as the package's own words say.
+const flat = (steps) => steps.flatMap((s) => (s.parallel ? flat(s.parallel).map((m) => ({ ...m, background: true })) : s.run || s.uses ? [s] : []));
 
 const step = (s) => ({
   id: own(s.id), name: plain(s.name), if: plain(s.if), coe: plain(s["continue-on-error"]), env: plain(s.env), run: plain(s.run), uses: plain(s.uses),
