@@ -23,7 +23,7 @@ func TestClients(t *testing.T) {
 		modules = t.TempDir()
 	}
 	for _, c := range []struct{ name, version string }{
-		{"artifact", "2.1.1"}, {"artifact", "2.3.2"}, {"artifact", "4.0.0"}, {"artifact", "latest"},
+		{"artifact", "2.1.9"}, {"artifact", "2.3.2"}, {"artifact", "4.0.0"}, {"artifact", "latest"},
 		{"cache", "4.0.0"}, {"cache", "4.1.0"}, {"cache", "5.0.5"}, {"cache", "latest"},
 	} {
 		t.Run(c.name+"@"+c.version, func(t *testing.T) {
