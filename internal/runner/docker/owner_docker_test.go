@@ -3,6 +3,8 @@ package docker
 import (
 	"bytes"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -46,7 +48,7 @@ func asUser(t *testing.T) bool {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(program, "-test.run", "^"+t.Name()+"$", "-test.v")
-	cmd.Env = append(os.Environ(), "TMPDIR="+dir, "HOME="+dir)
+	cmd.Env = append(os.Environ(), "TMPDIR="+dir, "HOME="+dir, "DOCKER_HOST=unix://"+lend(t, dir, socket))
 	cmd.Dir = dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 4321, Gid: 4321, Groups: []uint32{gid}}}
 	out, err := cmd.CombinedOutput()
@@ -54,6 +56,47 @@ func asUser(t *testing.T) bool {
 		t.Errorf("as another user: %v\n%s", err, out)
 	}
 	return false
+}
+
+// lend gives the other user a socket to the engine, whose own may lie where only
+// root comes.
+func lend(t *testing.T, dir, engine string) string {
+	t.Helper()
+	path := filepath.Join(dir, "engine.sock")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	if err := os.Chown(path, 4321, 4321); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		for {
+			in, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer in.Close()
+				out, err := net.Dial("unix", engine)
+				if err != nil {
+					return
+				}
+				defer out.Close()
+				done := make(chan struct{})
+				go func() {
+					_, _ = io.Copy(out, in)
+					_ = out.(*net.UnixConn).CloseWrite()
+					close(done)
+				}()
+				_, _ = io.Copy(in, out)
+				_ = in.(*net.UnixConn).CloseWrite()
+				<-done
+			}()
+		}
+	}()
+	return path
 }
 
 // foreignFiles lists what somebody else owns.
