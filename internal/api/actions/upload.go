@@ -130,12 +130,41 @@ func (u *uploads) begin(m meta) (string, error) {
 	return id, nil
 }
 
-// writeFile writes a whole file or none.
+// writeFile writes a whole file or none; it is on the disk when it returns.
 func writeFile(path string, text []byte) error {
-	if err := os.WriteFile(path+".new", text, 0o600); err != nil {
+	f, err := os.OpenFile(path+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
 		return err
 	}
-	return os.Rename(path+".new", path)
+	_, err = f.Write(text)
+	if err := seal(f, err, path); err != nil {
+		os.Remove(path + ".new")
+		return err
+	}
+	return nil
+}
+
+// seal ends the writing of a file, which gets its name once its bytes are on the
+// disk. err is that of writing it.
+func seal(f *os.File, err error, path string) error {
+	if err == nil {
+		err = f.Sync()
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return dir.Sync()
 }
 
 // find gives an upload; one of before a restart is read from disk.
@@ -221,69 +250,6 @@ func (u *uploads) clean() error {
 		}
 	}
 	return nil
-}
-
-var blockFile = regexp.MustCompile(`^b-[0-9a-f]{40}$`)
-
-// blockName is the file of a block: ids are any text.
-func blockName(id string) string {
-	sum := sha256.Sum256([]byte(id))
-	return "b-" + hex.EncodeToString(sum[:20])
-}
-
-// put writes one block; one of the same id before it gives way. A block that does
-// not come to its end is as if it had never been sent.
-func (up *upload) put(id string, r io.Reader) error {
-	up.mu.Lock()
-	many, closed := len(up.blocks) >= maxBlocks, up.ending != nil
-	up.mu.Unlock()
-	if many || closed {
-		return cairn.Errorf(cairn.CodeTooLarge, "an upload has at most %d blocks, and none once it is stored", maxBlocks)
-	}
-	tmp := filepath.Join(up.dir, fmt.Sprintf("tmp-%d", up.seq.Add(1)))
-	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return fileError("store a block", err)
-	}
-	n, err := io.CopyBuffer(&counted{f, up}, struct{ io.Reader }{r}, make([]byte, 128<<10))
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	name := blockName(id)
-	if err == nil {
-		up.mu.Lock()
-		old, again := up.blocks[name]
-		if err = os.Rename(tmp, filepath.Join(up.dir, name)); err == nil {
-			up.blocks[name] = n
-			if again {
-				up.size.Add(-old)
-			}
-		}
-		up.mu.Unlock()
-	}
-	if err != nil {
-		up.size.Add(-n)
-		os.Remove(tmp) // what is left goes with the upload
-		return fileError("store a block", err)
-	}
-	return nil
-}
-
-// counted adds up what is written to an upload and ends it at its limit.
-type counted struct {
-	w  io.Writer
-	up *upload
-}
-
-func (c *counted) Write(b []byte) (int, error) {
-	if c.up.size.Add(int64(len(b))) > c.up.most {
-		c.up.size.Add(int64(-len(b)))
-		return 0, cairn.Errorf(cairn.CodeTooLarge, "the upload is larger than %d bytes", c.up.most).
-			WithHint("results.max_upload of config.yaml sets the limit")
-	}
-	n, err := c.w.Write(b)
-	c.up.size.Add(int64(n - len(b)))
-	return n, err
 }
 
 // commit says which blocks, in which order, the upload consists of.
