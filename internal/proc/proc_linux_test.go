@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestAll(t *testing.T) {
@@ -63,6 +64,13 @@ func TestCarries(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = p.Kill(); _, _ = p.Wait() })
+	// The kernel lets the start return a moment before the environment can be read.
+	for !Carries(p.Pid, name, "first") {
+		if t.Context().Err() != nil {
+			t.Fatal("the environment cannot be read")
+		}
+		time.Sleep(time.Millisecond)
+	}
 	for value, want := range map[string]bool{"first": true, "a=b": true, "a": false, "": false, "x": false, "firs": false} {
 		if got := Carries(p.Pid, name, value); got != want {
 			t.Errorf("%q: %v", value, got)
