@@ -139,6 +139,10 @@ type Problem struct {
 	Code     string   `json:"code"` // stable, e.g. "workflow.unknown-key"; for lint these are documented
 	Message  string   `json:"message"`
 	Hint     string   `json:"hint,omitempty"`
+	// Path is where in the file's own structure it stands ("jobs.train.inputs.lr"),
+	// Value what was found there; only of languages whose clients show them.
+	Path  string `json:"path,omitempty"`
+	Value any    `json:"value,omitempty"`
 	// Snippet is the source line the position points into, without its newline.
 	Snippet string `json:"snippet,omitempty"`
 }

@@ -26,7 +26,11 @@ type Plan struct {
 	Concurrency *Concurrency `json:"concurrency,omitempty"`
 	Permissions []NamedValue `json:"permissions,omitempty"`
 	Nodes       []Node       `json:"nodes"` // file order
-	Warnings    []Problem    `json:"warnings,omitempty"`
+	// Outputs are what the whole plan gives back, from ${{ jobs.x.outputs.y }}.
+	Outputs []NamedValue `json:"outputs,omitempty"`
+	// StopOnFailure ends what runs and starts nothing more once a job has failed.
+	StopOnFailure bool      `json:"stop_on_failure,omitempty"`
+	Warnings      []Problem `json:"warnings,omitempty"`
 }
 
 // PlanSource is a further file that a plan was built from.
@@ -59,6 +63,7 @@ type NodeKind string
 const (
 	NodeJob  NodeKind = "job"  // leaf: steps on a runner
 	NodeCall NodeKind = "call" // a called workflow: Body holds its nodes
+	NodeLoop NodeKind = "loop" // Body is entered again as long as Loop says so
 )
 
 // Node is one vertex of the plan's graph. IDs are unique among siblings; a
@@ -101,7 +106,16 @@ type Node struct {
 	// the group of the job that calls. BodyPermissions are what the called file says.
 	BodyConcurrency *Concurrency `json:"body_concurrency,omitempty"`
 	BodyPermissions []NamedValue `json:"body_permissions,omitempty"`
-	Pos             Position     `json:"pos,omitzero"`
+	// Task is what the steps of the node carry out; nil: they are the job.
+	Task *Task `json:"task,omitempty"`
+	// Collect hands the outputs of all instances of a matrix on as lists, instead of
+	// those of the last one; see EncodeDataList.
+	Collect bool `json:"collect,omitempty"`
+	// Sweep grows the instances of the node; Strategy is nil then.
+	Sweep *Sweep `json:"sweep,omitempty"`
+	// Loop is set for NodeLoop: With and BodyInputs are as of a call.
+	Loop *Loop    `json:"loop,omitempty"`
+	Pos  Position `json:"pos,omitzero"`
 }
 
 // InputDecl declares an input of a called workflow.
@@ -236,6 +250,8 @@ type Instance struct {
 	Matrix json.RawMessage `json:"matrix,omitempty"` // object, in vector order
 	// Inputs of a call: object, typed and with defaults.
 	Inputs json.RawMessage `json:"inputs,omitempty"`
+	// Trial of a sweep: an object of the values that search_space has.
+	Trial json.RawMessage `json:"trial,omitempty"`
 }
 
 // Encode returns the canonical JSON of x and its digest.

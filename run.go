@@ -71,7 +71,9 @@ type Run struct {
 	FinishedAt time.Time `json:"finished_at,omitzero"`
 	// WorkDir is the working tree it was started from, for hints only.
 	WorkDir string `json:"work_dir,omitempty"`
-	Version int64  `json:"version"` // row version, for compare-and-set
+	// Submitted is set for a run of a job's file; nil: of a workflow.
+	Submitted *Submitted `json:"submitted,omitempty"`
+	Version   int64      `json:"version"` // row version, for compare-and-set
 }
 
 // Attempt records one attempt of a run: who asked, and which results it took over.
@@ -172,7 +174,9 @@ type Job struct {
 	QueuedAt   time.Time `json:"queued_at,omitzero"`
 	StartedAt  time.Time `json:"started_at,omitzero"`
 	FinishedAt time.Time `json:"finished_at,omitzero"`
-	Steps      []StepRow `json:"steps,omitempty"` // filled by reads that ask for them
+	// Task is what is known of the task it carries out; nil where its node has none.
+	Task  *JobTask  `json:"task,omitempty"`
+	Steps []StepRow `json:"steps,omitempty"` // filled by reads that ask for them
 }
 
 // StepRow is one executed (or skipped) step.

@@ -56,6 +56,8 @@ type JobSpec struct {
 	AllowSudo bool `json:"allow_sudo,omitempty"`
 	// Interactive holds the job before each step until the client says go on.
 	Interactive bool `json:"interactive,omitempty"`
+	// Task is what the steps carry out; nil: they are the job.
+	Task *TaskRun `json:"task,omitempty"`
 	// Resume lets the job go on in the workspace of an earlier one.
 	Resume *Resume `json:"resume,omitempty"`
 }
