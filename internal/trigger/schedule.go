@@ -121,7 +121,11 @@ func (t *Table) within(day, start time.Time) time.Time {
 // wall is the moment at which the clock shows a time: the first of two, and for a
 // time that is skipped the moment at which it goes on.
 func (t *Table) wall(y int, m time.Month, d, h, minute int) time.Time {
-	at := time.Date(y, m, d, h, minute, 0, 0, t.loc)
+	return wall(t.loc, y, m, d, h, minute)
+}
+
+func wall(loc *time.Location, y int, m time.Month, d, h, minute int) time.Time {
+	at := time.Date(y, m, d, h, minute, 0, 0, loc)
 	const around = 26 * time.Hour
 	before, after := offset(at.Add(-around)), offset(at.Add(around))
 	if at.Hour() != h || at.Minute() != minute || at.Day() != d {
@@ -159,7 +163,11 @@ const maxMissed = 10_000
 // Between tells the last time of the table after last and up to now, and how many
 // came before it in that span; ok is false where none did.
 func (t *Table) Between(last, now time.Time) (due time.Time, missed int, ok bool) {
-	for at := t.Next(last); !at.IsZero() && !at.After(now); at = t.Next(at) {
+	return between(t.Next, last, now)
+}
+
+func between(next func(time.Time) time.Time, last, now time.Time) (due time.Time, missed int, ok bool) {
+	for at := next(last); !at.IsZero() && !at.After(now); at = next(at) {
 		if ok {
 			missed++
 		}
@@ -167,7 +175,7 @@ func (t *Table) Between(last, now time.Time) (due time.Time, missed int, ok bool
 		if missed >= maxMissed {
 			// So long ago that the exact number says nothing more.
 			last = now.Add(-time.Hour)
-			if later, n, any := t.Between(last, now); any && later.After(due) {
+			if later, n, any := between(next, last, now); any && later.After(due) {
 				due, missed = later, missed+n
 			}
 			break
