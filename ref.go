@@ -34,9 +34,10 @@ const (
 	KindRelease     = "release"
 	KindDeployment  = "deployment"
 	KindPrediction  = "prediction"
-	KindAction      = "action" // owner/name@<40 hex>
-	KindStage       = "stage"  // an environment of a repository: stage/owner/name:staging
-	KindPull        = "pull"   // a pull request: pull/owner/name#7
+	KindAction      = "action"   // owner/name@<40 hex>
+	KindStage       = "stage"    // an environment of a repository: stage/owner/name:staging
+	KindPull        = "pull"     // a pull request: pull/owner/name#7
+	KindSchedule    = "schedule" // a schedule of jobs
 )
 
 // NewRef joins kind and id.

@@ -64,6 +64,9 @@ func New(o Options) *API {
 	a.predictionRoutes()
 	a.pullRoutes()
 	a.followRoutes()
+	if o.Schedules != nil {
+		a.scheduleRoutes()
+	}
 	a.streamRoutes()
 	a.mux.HandleFunc(Prefix+"/", func(w http.ResponseWriter, r *http.Request) {
 		WriteError(w, cairn.Errorf(cairn.CodeNotFound, "there is no %s %s", r.Method, r.URL.Path).

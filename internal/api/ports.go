@@ -122,6 +122,8 @@ type Options struct {
 	StageLogs   StageLogs
 	// Pulls are pull requests and releases of tags.
 	Pulls Pulls
+	// Schedules are schedules of jobs; nil: there are none.
+	Schedules Schedules
 	// IDTokens makes identity tokens for jobs.
 	IDTokens IDTokens
 	// Follows are repositories that stay elsewhere.

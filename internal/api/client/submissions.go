@@ -31,6 +31,8 @@ type JobRequest struct {
 	Root string `json:"root,omitempty"`
 	// NoReuse runs everything anew, as force_rerun does.
 	NoReuse bool `json:"no_reuse,omitempty"`
+	// Schedule is the schedule that asks; only the server itself says so.
+	Schedule string `json:"schedule,omitempty"`
 	// Key makes the request idempotent.
 	Key string `json:"key,omitempty"`
 }
