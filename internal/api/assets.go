@@ -34,6 +34,11 @@ func (a *API) assetRoutes() {
 		func(ctx context.Context, in *struct{ Body client.NewAsset }) (*cairn.AssetVersion, error) {
 			return a.createAsset(ctx, in.Body)
 		})
+	route(a, op{method: "POST", path: "/assets/share", id: "share-asset", summary: "Copy a version into a registry", need: makers},
+		func(ctx context.Context, in *struct{ Body client.ShareAsset }) (*cairn.AssetVersion, error) {
+			b := in.Body
+			return a.o.Assets.Share(ctx, b.Kind, b.Ref, asset.Share{Registry: b.Registry, Name: b.Name, Version: b.Version}, auth.Actor(ctx))
+		})
 	routeDo(a, op{method: "PUT", path: "/assets/labels", id: "set-label", summary: "Move a label; no version removes it", need: makers},
 		func(ctx context.Context, in *struct {
 			Body struct {

@@ -59,6 +59,7 @@ type Assets interface {
 	Versions(ctx context.Context, f cairn.AssetFilter) ([]cairn.AssetVersion, int64, error)
 	Names(ctx context.Context, f cairn.AssetFilter) ([]cairn.Asset, int64, error)
 	UpdateVersion(ctx context.Context, kind cairn.AssetKind, name, version string, u asset.Update, actor cairn.Principal) (*cairn.AssetVersion, error)
+	Share(ctx context.Context, kind cairn.AssetKind, asked string, to asset.Share, actor cairn.Principal) (*cairn.AssetVersion, error)
 	SetLabel(ctx context.Context, kind cairn.AssetKind, name, label, version string, actor cairn.Principal) (*cairn.Label, error)
 	DeleteLabel(ctx context.Context, kind cairn.AssetKind, name, label string, actor cairn.Principal) error
 	Labels(ctx context.Context, kind cairn.AssetKind, name string) ([]cairn.Label, error)

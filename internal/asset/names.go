@@ -115,9 +115,10 @@ func ParseReference(kind cairn.AssetKind, asked string) (Reference, error) {
 			s += ":" + version
 		}
 	}
-	if strings.HasPrefix(s, "azureml://") || strings.HasPrefix(s, "/subscriptions/") {
-		return r, cairn.Errorf(cairn.CodeUnsupported, "%q is a full Azure address, which is not understood here yet", clip(s)).
-			WithHint("write azureml:name:version or kind/name:version")
+	if full, ok, err := fullAddress(s); err != nil {
+		return r, err
+	} else if ok {
+		s = full
 	}
 	s = strings.TrimPrefix(s, "azureml:")
 	if prefix, rest, ok := strings.Cut(s, "/"); ok {
@@ -146,7 +147,28 @@ func ParseReference(kind cairn.AssetKind, asked string) (Reference, error) {
 			return r, cairn.Errorf(cairn.CodeInvalid, "%q is not a label", clip(r.Label)).WithHint("such as @latest or @champion")
 		}
 	}
-	return r, CheckName(r.Kind, r.Name)
+	return r, checkReadName(r.Kind, r.Name)
+}
+
+// checkReadName lets the names of a registry pass, too: "registry/name".
+func checkReadName(kind cairn.AssetKind, name string) error {
+	registry, rest, shared := strings.Cut(name, "/")
+	if !shared {
+		return CheckName(kind, name)
+	}
+	if err := CheckRegistry(registry); err != nil {
+		return err
+	}
+	return CheckName(kind, rest)
+}
+
+// CheckRegistry refuses what is not the name of a registry.
+func CheckRegistry(name string) error {
+	if len(name) <= 64 && namePattern.MatchString(name) {
+		return nil
+	}
+	return cairn.Errorf(cairn.CodeInvalid, "%q is not the name of a registry", clip(name)).
+		WithHint("a registry's name has 1 to 64 letters, digits, _ . and -, and starts with a letter or digit")
 }
 
 func clip(s string) string {

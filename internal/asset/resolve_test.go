@@ -133,7 +133,13 @@ func TestParseReference(t *testing.T) {
 		{"", "digits:3", "", cairn.CodeInvalid}, {"model", "data/digits:3", "", cairn.CodeInvalid}, {"", "image/x:1", "", cairn.CodeInvalid},
 		{"data", "", "", cairn.CodeInvalid}, {"data", ":3", "", cairn.CodeInvalid}, {"data", "digits:", "", cairn.CodeInvalid}, {"data", "digits@", "", cairn.CodeInvalid},
 		{"data", "digits:latest", "", cairn.CodeInvalid}, {"data", "a b:1", "", cairn.CodeInvalid}, {"data", "digits:a b", "", cairn.CodeInvalid},
-		{"data", "azureml://x/y", "", cairn.CodeUnsupported}, {"data", strings.Repeat("a", 700), "", cairn.CodeInvalid}, {"data", "a\xff", "", cairn.CodeInvalid},
+		{"data", "azureml://x/y", "", cairn.CodeInvalid}, {"data", "azureml://datastores/d/paths/p", "", cairn.CodeInvalid},
+		{"data", "azureml:/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/w/data/digits/versions/3", "data/digits:3", ""},
+		{"", "/subscriptions/s/resourcegroups/g/providers/microsoft.machinelearningservices/workspaces/w/models/net/versions/1", "model/net:1", ""},
+		{"", "azureml://registries/team/models/net/versions/2", "model/team/net:2", ""}, {"", "azureml://registries/team/environments/e/labels/latest", "environment/team/e@latest", ""},
+		{"", "azureml://subscriptions/s/resourcegroups/g/workspaces/w/components/c/labels/default", "component/c@default", ""},
+		{"data", "team/digits:3", "", cairn.CodeInvalid}, {"", "data/team/digits:3", "data/team/digits:3", ""}, {"", "data/a/b/c:3", "", cairn.CodeInvalid}, {"", "data/../x:1", "", cairn.CodeInvalid},
+		{"model", "azureml://registries/team/data/digits/versions/2", "", cairn.CodeInvalid}, {"data", strings.Repeat("a", 700), "", cairn.CodeInvalid}, {"data", "a\xff", "", cairn.CodeInvalid},
 	} {
 		r, err := ParseReference(c.kind, c.asked)
 		if cairn.CodeOf(err) != c.code || err == nil && r.String() != c.want {

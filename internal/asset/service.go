@@ -89,6 +89,11 @@ func (s *Service) Create(ctx context.Context, n NewVersion, actor cairn.Principa
 	if err := n.check(); err != nil {
 		return nil, err
 	}
+	return s.create(ctx, n, actor)
+}
+
+// create writes a version that was checked.
+func (s *Service) create(ctx context.Context, n NewVersion, actor cairn.Principal) (*cairn.AssetVersion, error) {
 	now := s.o.Now().UTC()
 	v := cairn.AssetVersion{
 		Workspace: s.o.Workspace, Kind: n.Kind, Name: n.Name, Version: n.Version, Type: n.Type, Digest: n.Digest,

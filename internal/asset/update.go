@@ -11,7 +11,7 @@ import (
 
 // Version reads one version, archived and deleted ones too.
 func (s *Service) Version(ctx context.Context, kind cairn.AssetKind, name, version string) (*cairn.AssetVersion, error) {
-	if err := CheckName(kind, name); err != nil {
+	if err := checkReadName(kind, name); err != nil {
 		return nil, err
 	}
 	v, err := s.o.Store.AssetVersion(ctx, s.o.Workspace, kind, name, version)
@@ -124,7 +124,7 @@ func (s *Service) DeleteVersion(ctx context.Context, kind cairn.AssetKind, name,
 }
 
 func (s *Service) changeVersion(ctx context.Context, kind cairn.AssetKind, name, version string, actor cairn.Principal, mutate func(*cairn.AssetVersion) error) (*cairn.AssetVersion, error) {
-	if err := CheckName(kind, name); err != nil {
+	if err := checkReadName(kind, name); err != nil {
 		return nil, err
 	}
 	v, err := s.o.Store.UpdateAssetVersion(ctx, s.o.Workspace, kind, name, version, func(v *cairn.AssetVersion) error {
@@ -177,7 +177,7 @@ func nameRef(kind cairn.AssetKind, name string) cairn.Ref { return cairn.NewRef(
 
 // Name reads a name with its latest version.
 func (s *Service) Name(ctx context.Context, kind cairn.AssetKind, name string) (*cairn.Asset, error) {
-	if err := CheckName(kind, name); err != nil {
+	if err := checkReadName(kind, name); err != nil {
 		return nil, err
 	}
 	a, err := s.o.Store.Asset(ctx, s.o.Workspace, kind, name)
@@ -233,7 +233,7 @@ func (s *Service) DeleteName(ctx context.Context, kind cairn.AssetKind, name str
 	if err := trusted(actor, kind); err != nil {
 		return err
 	}
-	if err := CheckName(kind, name); err != nil {
+	if err := checkReadName(kind, name); err != nil {
 		return err
 	}
 	err := s.o.Store.DeleteAsset(ctx, s.o.Workspace, kind, name, cairn.Change{By: actor.Name,
@@ -249,7 +249,7 @@ func (s *Service) SetLabel(ctx context.Context, kind cairn.AssetKind, name, labe
 	if err := trusted(actor, kind); err != nil {
 		return nil, err
 	}
-	if err := CheckName(kind, name); err != nil {
+	if err := checkReadName(kind, name); err != nil {
 		return nil, err
 	}
 	if err := checkLabel(label); err != nil {

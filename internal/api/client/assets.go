@@ -37,6 +37,21 @@ func (c *Client) CreateAsset(ctx context.Context, n NewAsset) (*cairn.AssetVersi
 	return call[cairn.AssetVersion](ctx, c, http.MethodPost, "/assets", n)
 }
 
+// ShareAsset copies a version into a registry: a second workspace whose versions are
+// named registry/name here.
+type ShareAsset struct {
+	Kind     cairn.AssetKind `json:"kind"`
+	Ref      string          `json:"ref"` // digits:3, digits@latest, an address
+	Registry string          `json:"registry"`
+	Name     string          `json:"name,omitempty"`    // "": the same
+	Version  string          `json:"version,omitempty"` // "": the same
+}
+
+// Share copies a version into a registry.
+func (c *Client) Share(ctx context.Context, s ShareAsset) (*cairn.AssetVersion, error) {
+	return call[cairn.AssetVersion](ctx, c, http.MethodPost, "/assets/share", s)
+}
+
 // SetLabel moves a label to a version; an empty version removes the label.
 func (c *Client) SetLabel(ctx context.Context, kind cairn.AssetKind, name, label, version string) error {
 	return c.do(ctx, http.MethodPut, "/assets/labels", map[string]string{
