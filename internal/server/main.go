@@ -24,6 +24,7 @@ import (
 	"github.com/cairn-ml/cairn/internal/runner/docker/inside"
 	"github.com/cairn-ml/cairn/internal/runner/host"
 	"github.com/cairn-ml/cairn/internal/runner/python"
+	"github.com/cairn-ml/cairn/internal/runner/task/pylib"
 )
 
 // Process is what Main gets from the operating system.
@@ -47,6 +48,8 @@ func Main(ctx context.Context, p Process) int {
 			return inside.Main(p.Args[2:], p.Stderr)
 		case "_enter":
 			return enter.Main(ctx, p.Args[2:], p.Env, p.Stderr)
+		case "_yaml":
+			return pylib.YAMLMain(p.Args[2:], p.Stdout, p.Stderr)
 		case "_pip":
 			return python.PipMain(ctx, p.Args[2:], p.Env, python.Stdio{In: p.Stdin, Out: p.Stdout, Err: p.Stderr})
 		}

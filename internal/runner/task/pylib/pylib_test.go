@@ -40,3 +40,30 @@ func TestMLTable(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 }
+
+func TestYAML(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	var out, errs strings.Builder
+	file := write("MLTable", "type: mltable\npaths:\n  - pattern: ./*.csv\ntransformations:\n  - read_delimited: {header: all_files_same_headers}\n  - take: 3\n")
+	if code := YAMLMain([]string{file}, &out, &errs); code != 0 {
+		t.Fatal(code, errs.String())
+	}
+	const want = `{"paths":[{"pattern":"./*.csv"}],"transformations":[{"read_delimited":{"header":"all_files_same_headers"}},{"take":3}],"type":"mltable"}` + "\n"
+	if out.String() != want {
+		t.Errorf("got %s", out.String())
+	}
+	for name, text := range map[string]string{"keys": "{[a]: b}", "broken": "a: [", "large": strings.Repeat("a", maxYAML+1)} {
+		errs.Reset()
+		if code := YAMLMain([]string{write(name, text)}, &out, &errs); code != 1 || errs.Len() == 0 {
+			t.Errorf("%s: code %d, %q", name, code, errs.String())
+		}
+	}
+}
