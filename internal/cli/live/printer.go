@@ -4,13 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/cli/term"
-	xterm "golang.org/x/term"
 )
 
 // Printer shows a model. Its methods are called from one goroutine.
@@ -45,11 +43,11 @@ func NewPrinter(t *term.Term, mode string, now func() time.Time) (Printer, error
 	switch mode {
 	case Auto, "":
 		if t.Live() {
-			return &ttyPrinter{t: t, now: now}, nil
+			return &ttyPrinter{t: t, now: now, scr: Screen{Term: t}}, nil
 		}
 		return &plainPrinter{view: view{t, t.ErrStyle()}, now: now}, nil
 	case TTY:
-		return &ttyPrinter{t: t, now: now}, nil
+		return &ttyPrinter{t: t, now: now, scr: Screen{Term: t}}, nil
 	case Plain:
 		return &plainPrinter{view: view{t, t.ErrStyle()}, now: now}, nil
 	case JSON:
@@ -159,57 +157,25 @@ func (quietPrinter) End(*Model)                        {}
 
 // ttyPrinter draws the frame over the one before.
 type ttyPrinter struct {
-	t     *term.Term
-	now   func() time.Time
-	drawn int // lines on the screen that belong to the frame
-	last  string
+	t   *term.Term
+	now func() time.Time
+	scr Screen
 }
 
 func (p *ttyPrinter) Start(m *Model)                          { p.draw(m, false) }
 func (p *ttyPrinter) News(m *Model, _ cairn.Event, _ *Change) { p.draw(m, false) }
 func (p *ttyPrinter) Tick(m *Model)                           { p.draw(m, false) }
-
-func (p *ttyPrinter) Say(text string) {
-	fmt.Fprintf(p.t.Err, "%s%s\n", p.erase(), text)
-	p.drawn, p.last = 0, ""
-}
+func (p *ttyPrinter) Say(text string)                         { p.scr.Say(text) }
 
 func (p *ttyPrinter) End(m *Model) {
 	p.draw(m, true)
 	fmt.Fprintf(p.t.Err, "\n%s\n", Summary(p.t, p.t.ErrStyle(), m.Run, p.now()))
 }
 
-// erase moves to the first line of the frame and clears from there.
-func (p *ttyPrinter) erase() string {
-	if p.drawn == 0 {
-		return ""
-	}
-	return fmt.Sprintf("\x1b[%dA\r\x1b[J", p.drawn)
-}
-
 func (p *ttyPrinter) draw(m *Model, final bool) {
 	height := 0
 	if !final {
-		height = p.height() - 1
+		height = p.scr.Height() - 1
 	}
-	lines := Frame(p.t, p.t.ErrStyle(), m, p.now(), height)
-	for i := range lines {
-		lines[i] = term.Clip(lines[i], p.t.Width()-1)
-	}
-	text := strings.Join(lines, "\n") + "\n"
-	if text == p.last {
-		return
-	}
-	// One write per frame, so that it does not flicker.
-	_, _ = io.WriteString(p.t.Err, p.erase()+text)
-	p.last, p.drawn = text, len(lines)
-}
-
-func (p *ttyPrinter) height() int {
-	if f, ok := p.t.Err.(*os.File); ok {
-		if _, h, err := xterm.GetSize(int(f.Fd())); err == nil && h >= 5 {
-			return h
-		}
-	}
-	return 24
+	p.scr.Draw(Frame(p.t, p.t.ErrStyle(), m, p.now(), height))
 }
