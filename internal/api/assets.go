@@ -55,15 +55,19 @@ func (a *API) assetRoutes() {
 			_, err := a.o.Assets.SetLabel(ctx, cairn.AssetKind(b.Kind), b.Name, b.Label, b.Version, who)
 			return err
 		})
-	route(a, op{method: "PUT", path: "/assets/tags", id: "set-tags", summary: "Add and remove tags of a version", need: makers},
+	route(a, op{method: "PUT", path: "/assets/tags", id: "set-tags", summary: "Change tags, description and stage of a version", need: makers},
 		func(ctx context.Context, in *struct {
 			Body struct {
 				Ref    cairn.Ref         `json:"ref"`
 				Set    map[string]string `json:"set,omitempty"`
 				Remove []string          `json:"remove,omitempty"`
+				// What is left out stays as it is.
+				Description *string `json:"description,omitempty"`
+				Stage       *string `json:"stage,omitempty"`
 			}
 		}) (*cairn.AssetVersion, error) {
-			return a.update(ctx, in.Body.Ref, asset.Update{SetTags: in.Body.Set, DeleteTags: in.Body.Remove})
+			b := in.Body
+			return a.update(ctx, b.Ref, asset.Update{SetTags: b.Set, DeleteTags: b.Remove, Description: b.Description, Stage: b.Stage})
 		})
 	route(a, op{method: "PUT", path: "/assets/archived", id: "archive-asset", summary: "Hide a version, or bring it back", need: makers},
 		func(ctx context.Context, in *struct {

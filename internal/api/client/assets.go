@@ -64,6 +64,26 @@ func (c *Client) SetTags(ctx context.Context, ref cairn.Ref, set map[string]stri
 		"ref": ref, "set": set, "remove": remove})
 }
 
+// AssetUpdate changes what is said of a version; nil leaves as it is.
+type AssetUpdate struct {
+	Set         map[string]string
+	Remove      []string
+	Description *string
+	Stage       *string // of a model
+}
+
+// UpdateAsset changes what is said of a version: tags, description, stage.
+func (c *Client) UpdateAsset(ctx context.Context, ref cairn.Ref, u AssetUpdate) (*cairn.AssetVersion, error) {
+	body := map[string]any{"ref": ref, "set": u.Set, "remove": u.Remove}
+	if u.Description != nil {
+		body["description"] = *u.Description
+	}
+	if u.Stage != nil {
+		body["stage"] = *u.Stage
+	}
+	return call[cairn.AssetVersion](ctx, c, http.MethodPut, "/assets/tags", body)
+}
+
 // Archive hides a version from latest and from lists, or brings it back.
 func (c *Client) Archive(ctx context.Context, ref cairn.Ref, archived bool) error {
 	return c.do(ctx, http.MethodPut, "/assets/archived", map[string]any{"ref": ref, "archived": archived}, nil)
