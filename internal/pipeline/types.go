@@ -112,8 +112,15 @@ type Value struct {
 	Bool  bool
 	Num   float64
 	Int   bool // a number without a fraction in YAML's eyes
+	Time  bool // text that YAML takes for a date: no text where text is asked for
 	Items []Value
 	Pairs []Pair
+	// OddKeys are keys that are no text, such as 1 or on.
+	OddKeys []Value
+	// Shape names the keys that a checked map was held against, File the file that a
+	// text stands for.
+	Shape string
+	File  string
 	Pos   cairn.Position
 }
 

@@ -1,0 +1,299 @@
+package pipeline
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/cairn-ml/cairn"
+)
+
+// Load reads a file with all components that it names by path. Where a problem is an
+// error the document is not fit to be used, and it is nil where nothing could be read.
+func Load(files Files, name string, o Options) (*Document, []cairn.Problem) {
+	l, err := newLoader(files)
+	if err != nil {
+		return nil, []cairn.Problem{{Severity: cairn.SeverityError, Code: "pipeline.schema", Message: "a defect of Cairn: its schema cannot be read: " + err.Error()}}
+	}
+	doc := l.document(path.Clean(name), o, 0)
+	ps := l.finish()
+	return doc, ps
+}
+
+// loader reads one file and those that it names.
+type loader struct {
+	files    Files
+	schemas  *schemas
+	problems []cairn.Problem
+	sources  []Source
+	lines    map[string][]string
+	parsed   map[string]Value // by path: as read
+	checked  map[string]Value // by path: held against a shape
+	comps    map[string]*Component
+	open     []string // files that are being checked, for those that hold themselves
+}
+
+func newLoader(files Files) (*loader, error) {
+	s, err := loadSchemas()
+	if err != nil {
+		return nil, err
+	}
+	return &loader{files: files, schemas: s, lines: map[string][]string{}, parsed: map[string]Value{}, checked: map[string]Value{}, comps: map[string]*Component{}}, nil
+}
+
+// finish puts the problems into order and gives them their lines.
+func (l *loader) finish() []cairn.Problem {
+	type key struct {
+		pos  cairn.Position
+		text string
+	}
+	seen := map[key]bool{}
+	var out []cairn.Problem
+	for _, p := range l.problems {
+		k := key{p.Position, p.Message}
+		if seen[k] {
+			continue
+		}
+		seen[k] = true
+		if lines := l.lines[p.File]; p.Line > 0 && p.Line <= len(lines) && p.Snippet == "" {
+			p.Snippet = clipLine(strings.TrimSuffix(lines[p.Line-1], "\r"))
+		}
+		out = append(out, p)
+	}
+	first := ""
+	if len(l.sources) > 0 {
+		first = l.sources[0].Path
+	}
+	slices.SortStableFunc(out, func(a, b cairn.Problem) int {
+		if a.File != b.File {
+			if a.File == first {
+				return -1
+			}
+			if b.File == first {
+				return 1
+			}
+			return cmp.Compare(a.File, b.File)
+		}
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
+	if len(out) > maxProblem {
+		out = out[:maxProblem]
+	}
+	return out
+}
+
+func clipLine(s string) string {
+	if len(s) > 300 {
+		return strings.ToValidUTF8(s[:300], "") + "…"
+	}
+	return s
+}
+
+func (l *loader) report(p cairn.Problem) { l.problems = append(l.problems, p) }
+
+func dirOf(name string) string { return path.Dir(name) }
+
+// bytes reads a file once.
+func (l *loader) bytes(name string) ([]byte, error) {
+	for _, s := range l.sources {
+		if s.Path == name {
+			return s.Bytes, nil
+		}
+	}
+	b, err := l.files.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	if len(b) > MaxFile {
+		return nil, fmt.Errorf("it has more than %d bytes", MaxFile)
+	}
+	l.sources = append(l.sources, Source{name, b})
+	l.lines[name] = strings.Split(string(b), "\n")
+	return b, nil
+}
+
+// read reads a YAML file that a value names.
+func (l *loader) read(name string, from Value, c *checker, p place) (Value, bool) {
+	if v, ok := l.parsed[name]; ok {
+		return v, v.Kind != ""
+	}
+	if slices.Contains(l.open, name) {
+		c.fail(from.Pos, p, from, "pipeline.cycle", "", "%s: %s holds itself", c.name(p), name)
+		return Value{}, false
+	}
+	b, err := l.bytes(name)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			c.fail(from.Pos, p, from, "pipeline.path", "", "%s: there is no file %q beside this one (looked for %s)", c.name(p), clip(from.Text), name)
+		} else {
+			c.fail(from.Pos, p, from, "pipeline.path", "", "%s: %s cannot be read: %v", c.name(p), name, err)
+		}
+		return Value{}, false
+	}
+	v, ok := parseYAML(name, b, func(p cairn.Problem) {
+		if p.Severity == cairn.SeverityError {
+			c.problems = append(c.problems, p)
+		} else {
+			l.report(p)
+		}
+	})
+	if ok {
+		l.parsed[name] = v
+	}
+	return v, ok
+}
+
+// keep remembers what a file came to.
+func (l *loader) keep(name string, v Value) { l.checked[name] = v }
+
+// componentFile checks the component that a node names by path.
+func (c *checker) componentFile(v Value, f *field, p place) {
+	if v.Kind != cairn.TemplateString || v.Time || strings.HasPrefix(v.Text, "azureml:") || strings.HasPrefix(v.Text, "file:") || hasBinding(v.Text) {
+		c.wrong(v, p, "the path of a component's file")
+		return
+	}
+	name := join(p.dir, v.Text)
+	l := c.l
+	out, ok := l.read(name, v, c, p)
+	if !ok {
+		return
+	}
+	if out.Kind != cairn.TemplateMap {
+		c.wrong(out, place{name, dirOf(name)}, "a map")
+		return
+	}
+	kind := componentKind(f.T, out)
+	s := l.schemas.kind(kind)
+	if want := fileRefKind(f.T); s == nil || want != "" && want != kind {
+		t, _ := out.Field("type")
+		c.fail(v.Pos, p, v, "pipeline.component", "", "%s: %s is a component of type %q, which does not fit here", c.name(p), name, clip(t.Text))
+		return
+	}
+	if _, done := l.checked[name+"#"+s.Name]; done {
+		return
+	}
+	l.open = append(l.open, name)
+	problems := c.try(func() {
+		out = c.shape(anonymous(out), s, "include", place{"", dirOf(name)})
+	})
+	l.open = l.open[:len(l.open)-1]
+	c.problems = append(c.problems, problems...)
+	if !cairn.HasErrors(problems) {
+		l.checked[name+"#"+s.Name] = out
+		l.keep(name, out)
+	}
+}
+
+// anonymous gives a component's file that has no name one: inside a pipeline it needs none.
+func anonymous(v Value) Value {
+	if _, ok := v.Field("name"); ok {
+		return v
+	}
+	v.Pairs = append(slices.Clone(v.Pairs), Pair{Text{Value: "name", Pos: v.Pos, Set: true}, Value{Kind: cairn.TemplateString, Text: "azureml_anonymous", Raw: "azureml_anonymous", Pos: v.Pos}})
+	return v
+}
+
+// fileRefKind is the kind that a reference to a component's file asks for; "" for any.
+func fileRefKind(t string) string {
+	switch t {
+	case "ComponentFileRefField":
+		return "component/command"
+	case "PipelineComponentFileRefField":
+		return "component/pipeline"
+	case "ParallelComponentFileRefField":
+		return "component/parallel"
+	case "SparkComponentFileRefField":
+		return "component/spark"
+	case "ImportComponentFileRefField":
+		return "component/import"
+	}
+	return ""
+}
+
+func componentKind(ref string, v Value) string {
+	t, ok := v.Field("type")
+	if !ok || t.Text == "" {
+		return cmp.Or(fileRefKind(ref), "component/command")
+	}
+	kind := strings.ToLower(t.Text)
+	if kind == "data_transfer" {
+		task, _ := v.Field("task")
+		return "component/data_transfer/" + strings.ToLower(task.Text)
+	}
+	return "component/" + kind
+}
+
+// document reads, changes as asked, checks and takes over one file.
+func (l *loader) document(name string, o Options, depth int) *Document {
+	c := &checker{l: l}
+	root, ok := l.read(name, Value{Kind: cairn.TemplateString, Text: name, Pos: cairn.Position{File: name}}, c, place{"", dirOf(name)})
+	l.problems = append(l.problems, c.problems...)
+	if !ok {
+		return nil
+	}
+	doc := &Document{Path: name, Sources: nil}
+	if root.Kind != cairn.TemplateMap {
+		l.report(cairn.Problem{Position: root.Pos, Severity: cairn.SeverityError, Code: "pipeline.type", Message: "the file holds a " + kindWord(root) + "; it has to be a map"})
+		return nil
+	}
+	root = l.overlay(root, o)
+	return l.documentOf(doc, root, o, depth)
+}
+
+// documentOf checks a value that stands for a whole file.
+func (l *loader) documentOf(doc *Document, root Value, o Options, depth int) *Document {
+	kind, sub := detect(root, o.Kind)
+	doc.Kind = kind
+	s := l.schemas.kind(sub)
+	if s == nil {
+		l.report(unknownKind(root, o.Kind))
+		return nil
+	}
+	c := &checker{l: l}
+	l.open = append(l.open, doc.Path)
+	doc.Value = c.shape(root, s, "", place{"", dirOf(doc.Path)})
+	l.open = l.open[:len(l.open)-1]
+	l.problems = append(l.problems, c.problems...)
+	for _, src := range l.sources {
+		if src.Path == doc.Path {
+			doc.Source = src.Bytes
+		}
+	}
+	if !cairn.HasErrors(c.problems) {
+		b := &builder{l: l, doc: doc, depth: depth}
+		b.build()
+	}
+	doc.Sources = slices.Clone(l.sources)
+	return doc
+}
+
+func unknownKind(root Value, asked Kind) cairn.Problem {
+	t, ok := root.Field("type")
+	p := cairn.Problem{Position: root.Pos, Severity: cairn.SeverityError, Code: "pipeline.kind", Path: "type", Value: found(t)}
+	names := []string{"command", "pipeline", "sweep", "parallel", "uri_file", "uri_folder", "mltable", "custom_model", "mlflow_model", "triton_model",
+		"amlcompute", "computeinstance", "kubernetes", "virtualmachine", "azure_blob", "azure_file"}
+	switch asked {
+	case "job":
+		names = []string{"command", "pipeline", "sweep", "spark", "automl", "import", "data_transfer"}
+	case "component":
+		names = []string{"command", "pipeline", "parallel", "spark", "import", "data_transfer", "automl"}
+	case KindCompute:
+		names = []string{"amlcompute", "computeinstance", "kubernetes", "virtualmachine", "synapsespark"}
+	case KindDatastore:
+		names = []string{"azure_blob", "azure_file", "azure_data_lake_gen1", "azure_data_lake_gen2", "one_lake"}
+	}
+	if !ok {
+		p.Message = "type is missing: it has to be " + oneOf(names)
+		return p
+	}
+	p.Position = t.Pos
+	p.Message = fmt.Sprintf("type: %s; it has to be %s", shown(t), oneOf(names))
+	if near := cairn.Nearest(t.Text, names); near != "" {
+		p.Hint = "did you mean " + near + "?"
+	}
+	return p
+}

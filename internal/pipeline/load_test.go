@@ -1,0 +1,53 @@
+package pipeline_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/pipeline"
+)
+
+// osFiles reads from a folder.
+type osFiles string
+
+func (d osFiles) ReadFile(name string) ([]byte, error) { return os.ReadFile(filepath.Join(string(d), name)) }
+
+func (d osFiles) Stat(name string) (bool, error) {
+	fi, err := os.Stat(filepath.Join(string(d), name))
+	return err == nil && fi.IsDir(), err
+}
+
+func TestExample(t *testing.T) {
+	t.Parallel()
+	root := osFiles("../../examples/handwriting")
+	if err := os.MkdirAll(filepath.Join(t.TempDir(), "x"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range []struct {
+		path string
+		kind pipeline.Kind
+	}{
+		{"pipelines/train.yaml", pipeline.KindPipeline}, {"pipelines/sweep.yaml", pipeline.KindPipeline},
+		{"components/train/train.yaml", pipeline.KindCommandComponent}, {"environments/training.yaml", pipeline.KindEnvironment},
+	} {
+		doc, problems := pipeline.Load(root, f.path, pipeline.Options{})
+		for _, p := range problems {
+			t.Errorf("%s: %s %s", p.Position, p.Message, p.Hint)
+		}
+		if cairn.HasErrors(problems) {
+			continue
+		}
+		if doc.Kind != f.kind {
+			t.Errorf("%s is a %s, want %s", f.path, doc.Kind, f.kind)
+		}
+	}
+	doc, _ := pipeline.Load(root, "pipelines/train.yaml", pipeline.Options{})
+	for _, r := range doc.References {
+		t.Logf("%s %s %s %s %s@%s", r.Kind, r.Use, r.JSONPath, r.Path, r.Name, r.Version+r.Label)
+	}
+	for _, j := range doc.Job.Pipeline.Jobs {
+		t.Logf("%s %s %v %+v", j.Key, j.Type, j.Component != nil, j.Outputs)
+	}
+}
