@@ -64,6 +64,9 @@ func New(o Options) *API {
 	a.predictionRoutes()
 	a.pullRoutes()
 	a.followRoutes()
+	if o.Submissions != nil {
+		a.submissionRoutes()
+	}
 	if o.Schedules != nil {
 		a.scheduleRoutes()
 	}

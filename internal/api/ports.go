@@ -123,6 +123,8 @@ type Options struct {
 	StageLogs   StageLogs
 	// Pulls are pull requests and releases of tags.
 	Pulls Pulls
+	// Submissions are runs of jobs' files; nil: there are none.
+	Submissions Submissions
 	// Schedules are schedules of jobs; nil: there are none.
 	Schedules Schedules
 	// IDTokens makes identity tokens for jobs.
