@@ -156,7 +156,7 @@ func (s *Server) roots(ctx context.Context, out *client.FsckReport) iter.Seq2[ca
 				f.After = next
 			}
 		}
-		if s.actionRoots(ctx, yield) && s.imageRoots(ctx, yield) && s.reportRoots(ctx, yield) && s.cacheRoots(ctx, yield) {
+		if s.actionRoots(ctx, yield) && s.imageRoots(ctx, yield) && s.reportRoots(ctx, yield) && s.cacheRoots(ctx, yield) && s.taskRoots(ctx, yield) {
 			s.runRoots(ctx, yield)
 		}
 	}
