@@ -40,7 +40,7 @@ func (w *walk) job(n *cairn.TraceNode) ([]cairn.Link, error) {
 	}
 	n.Title = jobTitle(&j)
 	n.By, n.At = r.Actor, j.StartedAt
-	fact(n, "workflow", r.Workflow+", "+r.Event+" by "+r.Actor)
+	above := w.startedBy(n, r)
 	if !j.StartedAt.IsZero() {
 		fact(n, "ran", stamp(j.StartedAt)+took(j.StartedAt, j.FinishedAt))
 	}
@@ -52,8 +52,12 @@ func (w *walk) job(n *cairn.TraceNode) ([]cairn.Link, error) {
 		return nil, err
 	}
 	votes(n, from)
+	if err := w.task(n, &j); err != nil {
+		return nil, err
+	}
 	if w.down {
-		return pick(from, cairn.RelMade), nil
+		started, err := w.started(n.Ref)
+		return append(withoutOwn(pick(from, cairn.RelMade), &j), started...), err
 	}
 	used := pick(from, cairn.RelUsed)
 	if used, err = w.explainSkips(r, &j, used); err != nil {
@@ -61,9 +65,9 @@ func (w *walk) job(n *cairn.TraceNode) ([]cairn.Link, error) {
 	}
 	used = packages(used, pick(from, cairn.RelMade))
 	ran := pick(from, cairn.RelRan)
-	if len(ran) == 0 && j.Conclusion != cairn.Skipped {
+	if !ranCommit(ran) && j.Conclusion != cairn.Skipped && (j.Task == nil || j.Task.From == 0) {
 		if r.Commit.SHA != "" {
-			ran = []cairn.Link{{From: n.Ref, Relation: cairn.RelRan, To: cairn.CommitRef(r.Commit.SHA)}}
+			ran = append(ran, cairn.Link{From: n.Ref, Relation: cairn.RelRan, To: cairn.CommitRef(r.Commit.SHA)})
 		} else {
 			w.gap(n, "the code is of no commit: the repository had none")
 		}
@@ -72,7 +76,7 @@ func (w *walk) job(n *cairn.TraceNode) ([]cairn.Link, error) {
 		n.Dirty = true
 		fact(n, "code", "uncommitted changes on top of the commit (tree "+cmp.Or(r.TreeDigest.Short(), short(r.TreeGit))+")")
 	}
-	return append(used, ran...), nil
+	return append(append(used, ran...), above...), nil
 }
 
 // packages adds what a job resolved for itself, its environment, to what it
@@ -145,7 +149,7 @@ func (w *walk) run(n *cairn.TraceNode) ([]cairn.Link, error) {
 	}
 	n.Title = fmt.Sprintf("run %d: %s", r.ID, clip(r.Title, 80))
 	n.By, n.At, n.Dirty = r.Actor, r.CreatedAt, r.Dirty
-	fact(n, "workflow", r.Workflow+" ("+r.Path+"), "+r.Event+" by "+r.Actor)
+	above := w.startedRun(n, r)
 	fact(n, "started", stamp(r.CreatedAt)+took(r.StartedAt, r.FinishedAt))
 	fact(n, "ended", string(r.Conclusion))
 	for _, in := range r.Inputs {
@@ -157,14 +161,14 @@ func (w *walk) run(n *cairn.TraceNode) ([]cairn.Link, error) {
 	}
 	jobs := pick(to, cairn.RelPartOf)
 	if len(jobs) > 0 {
-		return jobs, nil
+		return append(jobs, above...), nil
 	}
 	// Jobs get their link when they start: a run that is under way has rows.
 	rows, err := w.Reader.Jobs(w.ctx, r.ID, r.Attempt, false)
 	for _, j := range rows {
 		jobs = append(jobs, cairn.Link{From: cairn.JobRef(j.ID), Relation: cairn.RelPartOf, To: n.Ref})
 	}
-	return jobs, err
+	return append(jobs, above...), err
 }
 
 // commit describes a commit. Downwards: the jobs that ran it.

@@ -15,6 +15,11 @@ import (
 func (w *walk) asset(n *cairn.TraceNode) ([]cairn.Link, error) {
 	name, version := n.Ref.NameVersion()
 	v, err := w.Reader.AssetVersion(w.ctx, w.Workspace, cairn.AssetKind(n.Kind), name, version)
+	if cairn.CodeOf(err) == cairn.CodeNotFound && w.BuiltIn != nil && w.BuiltIn(n.Ref) {
+		n.Title = n.Kind + " " + n.Ref.ID()
+		fact(n, "built in", "a part of this Cairn")
+		return nil, nil
+	}
 	if cairn.CodeOf(err) == cairn.CodeNotFound {
 		w.gap(n, "the version is not stored here any more")
 	} else if err != nil {

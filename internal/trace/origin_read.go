@@ -228,10 +228,8 @@ func (r reading) dataOf(n *cairn.TraceNode) []cairn.OriginThing {
 func (r reading) thing(n *cairn.TraceNode) cairn.OriginThing {
 	whole := r.full(n)
 	t := cairn.OriginThing{Ref: n.Ref, Digest: whole.Digest, Note: n.Note, Holds: whole.Fact("holds")}
-	for _, f := range whole.Facts {
-		if f.Group == "metric" {
-			t.Metrics = append(t.Metrics, f)
-		}
+	if t.Metrics = metricsOf(whole); len(t.Metrics) == 0 && n.Kind == cairn.KindModel {
+		t.Metrics = r.loggedBy(n)
 	}
 	if job := r.makerOf(n); job != nil {
 		t.MadeBy, t.MadeAt = job.Title, job.At

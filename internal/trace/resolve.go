@@ -181,6 +181,12 @@ func (t *Tracer) asset(ctx context.Context, kind cairn.AssetKind, id string) ([]
 // release, an image.
 func (t *Tracer) byName(ctx context.Context, repository, id string) ([]Found, error) {
 	out, err := t.assetByName(ctx, id)
+	if err == nil && len(out) == 0 && t.Named != nil {
+		var ref cairn.Ref
+		if ref, err = t.Named(ctx, id); err == nil && ref != "" {
+			return []Found{{Ref: ref}}, nil
+		}
+	}
 	if err == nil && len(out) == 0 {
 		out, err = t.byStage(ctx, repository, id, false)
 	}

@@ -47,6 +47,12 @@ type Tracer struct {
 	// is built from, CodeNotFound where these cannot be told. nil: neither is known.
 	NewestModel func(ctx context.Context, repository string) (cairn.Ref, error)
 	CodeChange  func(ctx context.Context, repository, commit string) (*cairn.Commit, error)
+	// BuiltIn reports whether a version is a part of this program and has no row; nil:
+	// none is.
+	BuiltIn func(ref cairn.Ref) bool
+	// Named finds a run or a job by the name that it was given, "" without one; nil:
+	// they are found by number alone.
+	Named func(ctx context.Context, name string) (cairn.Ref, error)
 	// FindImage finds an image by any name that people give it; nil: by digest alone.
 	FindImage func(ctx context.Context, ref string) (*cairn.Image, error)
 }
@@ -143,7 +149,7 @@ func (w *walk) node(ref cairn.Ref, via *cairn.Link, from cairn.Ref, depth int) (
 	case cairn.KindAction:
 		next, err = w.action(n)
 	case cairn.KindTree, cairn.KindFile:
-		n.Digest = cairn.Digest(ref.ID())
+		w.tree(n)
 		next, err = w.plain(n)
 	default:
 		next, err = w.plain(n)
