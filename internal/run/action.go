@@ -67,7 +67,10 @@ type (
 		CancelTimeout    float64
 		Permissions      cairn.Permissions
 		If               *cairn.Condition
+		Task             *cairn.JobTask // of a node with a task
 	}
+	// AskReuse asks whether an earlier job left the outputs that this one would make.
+	AskReuse struct{ Path string }
 	// AskGroup notes down when a job asks for its concurrency groups.
 	AskGroup struct{ Path string }
 	// Enter lets the jobs of a called workflow begin.
@@ -110,6 +113,7 @@ type (
 	FinishRun struct {
 		Conclusion cairn.Conclusion
 		Reason     string
+		Outputs    map[string]string // of a plan with outputs
 	}
 	// Wake says when to decide again although nothing happened until then.
 	Wake struct{ At time.Time }
@@ -120,6 +124,7 @@ func (Hold) action()           {}
 func (Expand) action()         {}
 func (CreateJob) action()      {}
 func (Ready) action()          {}
+func (AskReuse) action()       {}
 func (AskGroup) action()       {}
 func (Enter) action()          {}
 func (Wait) action()           {}

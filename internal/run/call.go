@@ -207,17 +207,9 @@ func (d *decider) callOutputs(sc *scope, s *nodeState, x *cairn.Expansion, i int
 	if len(s.node.Outputs) == 0 {
 		return nil, ""
 	}
-	jobs := make([]expr.Field, 0, len(sc.nodes))
-	for k := range sc.nodes {
-		ns := sc.states[sc.nodes[k].ID]
-		jobs = append(jobs, expr.Field{Name: sc.nodes[k].ID, Value: expr.Object(
-			expr.Field{Name: "result", Value: expr.String(string(ns.result))},
-			expr.Field{Name: "outputs", Value: expr.Object(ns.outputs...)},
-		)})
-	}
 	env := &expr.Env{Contexts: map[string]expr.Value{
 		"github": d.f.Contexts["github"], "vars": d.f.Contexts["vars"],
-		"inputs": sc.inputs, "jobs": expr.Object(jobs...),
+		"inputs": sc.inputs, "jobs": jobsContext(sc),
 	}}
 	for _, o := range s.node.Outputs {
 		v, err := expr.EvalString(o.Value, env)

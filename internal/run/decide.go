@@ -40,10 +40,11 @@ func (d *decider) decide() {
 	done := false
 	// What one job becomes may concern any other (groups, slots, fail-fast), so it
 	// goes over the graph until nothing new comes of it.
+	var top *scope
 	for range maxRounds {
 		before := len(d.out)
 		d.wake, d.entered = time.Time{}, nil
-		top := d.topScope()
+		top = d.topScope()
 		done = true
 		for i := range top.nodes {
 			if !top.excluded(top.nodes[i].ID) {
@@ -56,7 +57,11 @@ func (d *decider) decide() {
 	}
 	if done {
 		c, reason := d.conclusion()
-		d.do(FinishRun{Conclusion: c, Reason: reason})
+		outputs, fault := d.planOutputs(top, c)
+		if fault != "" {
+			c, reason = cairn.Failure, fault
+		}
+		d.do(FinishRun{Conclusion: c, Reason: reason, Outputs: outputs})
 	} else if !d.wake.IsZero() {
 		d.do(Wake{At: d.wake})
 	} else if d.stuck() {
@@ -253,6 +258,7 @@ func (d *decider) topScope() *scope {
 			sc.include(id)
 		}
 	}
+	sc.stop = d.broken()
 	return sc
 }
 

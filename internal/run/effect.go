@@ -56,6 +56,8 @@ type effectResult struct {
 	pidStart int64
 	stale    bool // a start whose lease is over: nothing was done
 	gate     *cairn.GateCheck
+	found    *cairn.TaskResult
+	tracking string
 	err      error
 }
 
@@ -76,7 +78,7 @@ func (e *Engine) dispatch(ctx context.Context, f cairn.Effect, s *start) {
 			return
 		}
 		key = strconv.FormatInt(int64(j.Job), 10)
-	case effectGate:
+	case effectGate, effectReuse:
 		if err := json.Unmarshal(f.Payload, &j); err != nil {
 			e.complain(ctx, "an effect is damaged", err, "effect", f.ID)
 			return
@@ -142,7 +144,10 @@ func (e *Engine) carryOut(ctx context.Context, f cairn.Effect, j jobEffect, s *s
 	}
 	switch f.Kind {
 	case effectStart:
-		r.pid, r.pidStart, r.stale, r.err = e.startJob(ctx, j, s)
+		r.pid, r.pidStart, r.tracking, r.stale, r.err = e.startJob(ctx, j, s)
+		return r
+	case effectReuse:
+		r.found, r.err = e.findReuse(ctx, f)
 		return r
 	case effectGate:
 		r.gate, r.stale, r.err = e.checkGate(ctx, f)
@@ -184,10 +189,14 @@ func (e *Engine) takeResults(ctx context.Context) {
 			e.gateChecked(ctx, a, r)
 			continue
 		}
+		if r.effect.Kind == effectReuse && a != nil {
+			e.reuseFound(ctx, a, r)
+			continue
+		}
 		switch {
 		case r.err != nil:
 			e.retry(ctx, r)
-		case (r.effect.Kind == effectStart || r.effect.Kind == effectGate) && !r.stale:
+		case (r.effect.Kind == effectStart || r.effect.Kind == effectGate || r.effect.Kind == effectReuse) && !r.stale:
 			// Its run has to be read again first: who runs the job must not be lost. The
 			// effect is carried out once more, and finds the supervisor.
 			e.forget([]string{r.effect.ID})
@@ -213,6 +222,11 @@ func (e *Engine) started(ctx context.Context, a *active, r effectResult) {
 	case r.err == nil:
 		a.state.Edit(r.job.Path, func(j *cairn.Job) {
 			j.PID, j.PIDStart = r.pid, r.pidStart
+			if r.tracking != "" && j.Task != nil {
+				t := *j.Task
+				t.Tracking = r.tracking
+				j.Task = &t
+			}
 			if j.CancelAt.IsZero() {
 				j.Reason = ""
 			}

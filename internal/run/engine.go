@@ -17,7 +17,9 @@ type Options struct {
 	Store    Store
 	Backend  Backend
 	Resolver Resolver
-	Gates    Gates // nil: an environment with a condition takes nothing
+	Gates    Gates   // nil: an environment with a condition takes nothing
+	Results  Results // nil: nothing is taken from earlier jobs
+	Scores   Scores  // nil: trials are only judged by whether they succeed
 	// Permissions are those of jobs of which nobody says anything; nil: Cairn's.
 	Permissions cairn.Permissions
 	Log         *slog.Logger     // nil: silent
@@ -174,6 +176,10 @@ func (e *Engine) decide(ctx context.Context, a *active, now time.Time) ([]start,
 			starts = append(starts, s)
 		case AskGate:
 			if err := a.askGate(act); err != nil {
+				return nil, err
+			}
+		case AskReuse:
+			if err := a.askReuse(act.Path); err != nil {
 				return nil, err
 			}
 		case Cancel:

@@ -11,6 +11,9 @@ import (
 // gates takes a ready job as far as it can go: through its environment and its
 // concurrency group to a slot.
 func (d *decider) gates(l leg, row *cairn.Job) {
+	if !d.reuse(l, row) {
+		return
+	}
 	if row.Environment != "" && !d.environment(l, row) {
 		return
 	}

@@ -86,7 +86,7 @@ func TestConcurrencyQueueFull(t *testing.T) {
 		want    string
 	}{
 		{99, "run.Hold{Reason:concurrency group G: run 1 is in progress; place 100 in the queue}"},
-		{100, "run.FinishRun{Conclusion:cancelled Reason:concurrency group G: 100 wait in its queue already, which is the most that may}"},
+		{100, "run.FinishRun{Conclusion:cancelled Reason:concurrency group G: 100 wait in its queue already, which is the most that may Outputs:map[]}"},
 	} {
 		f := s.facts()
 		f.Groups = map[string][]run.Member{run.GroupKey("ana/digits", "g"): members(c.waiting)}

@@ -140,12 +140,20 @@ func (d *decider) prepare(sc *scope, s *nodeState, l *leg) (Ready, string) {
 	if a.Name, err = d.shownName(sc, s, l, env); err != nil {
 		return a, d.fault(n, "name", n.Name, err)
 	}
-	v, err := expr.EvalTemplate(n.RunsOn, env)
-	if err == nil {
-		a.Labels, err = labels(v)
+	if n.Task == nil || !n.RunsOn.IsZero() {
+		v, err := expr.EvalTemplate(n.RunsOn, env)
+		if err == nil {
+			a.Labels, err = labels(v)
+		}
+		if err != nil {
+			return a, d.fault(n, "runs-on", n.RunsOn, err)
+		}
 	}
-	if err != nil {
-		return a, d.fault(n, "runs-on", n.RunsOn, err)
+	if n.Task != nil {
+		var fault string
+		if a.Task, fault = d.task(n, l, env); fault != "" {
+			return a, fault
+		}
 	}
 	if n.Environment != nil {
 		if a.Environment, err = expr.EvalString(n.Environment.Name, env); err != nil {

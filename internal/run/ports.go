@@ -69,6 +69,26 @@ type ActionResolver interface {
 	ActionEnv(ctx context.Context, run *cairn.Run, job *cairn.Job) (env map[string]string, token string, err error)
 }
 
+// TaskResolver is what a Resolver may know besides: what a job that carries out a task
+// is told.
+type TaskResolver interface {
+	// Task completes a task that is handed out: its names, and its run in the tracking
+	// API, which it makes. It answers further variables. It is idempotent by job and epoch.
+	Task(ctx context.Context, run *cairn.Run, job *cairn.Job, t *cairn.TaskRun) (env map[string]string, err error)
+}
+
+// Results finds what earlier jobs left; *store.Store satisfies it.
+type Results interface {
+	// Result is the newest result of a key; CodeNotFound where there is none.
+	Result(ctx context.Context, workspace string, key cairn.Digest) (*cairn.TaskResult, error)
+}
+
+// Scores reads what jobs logged of a metric.
+type Scores interface {
+	// Scores answers the points of a metric by tracking run, in the order of their steps.
+	Scores(ctx context.Context, tracking []string, metric string) (map[string][]cairn.Score, error)
+}
+
 // Resolver answers what a job needs beyond the plan; the server plugs it in.
 type Resolver interface {
 	// Vars are the configuration variables (vars.*) of a run, with those of the

@@ -52,6 +52,11 @@ func (e *Engine) starting(a *active, d *decider, path string) (start, error) {
 			}
 		}
 	}
+	if n := at.node.node; n.Task != nil {
+		// What could not be evaluated would have failed the job before.
+		values, _ := d.taskValues(n, d.env(at.scope, at.node, &at.leg))
+		taskLinks(n.Task, values, func(rel cairn.Relation, to cairn.Ref, note string) { link(job, rel, to, note) })
+	}
 	for _, need := range at.node.node.Needs {
 		for _, p := range slices.Sorted(maps.Keys(a.state.Attempt.Kept)) {
 			if p == at.scope.prefix+need || strings.HasPrefix(p, at.scope.prefix+need+"[") || strings.HasPrefix(p, at.scope.prefix+need+"/") {
@@ -79,25 +84,28 @@ func treeRef(run *cairn.Run) cairn.Ref {
 
 // startJob hands a job to the backend. s is nil after a restart: then its place
 // in the graph is found again.
-func (e *Engine) startJob(ctx context.Context, j jobEffect, s *start) (pid int, pidStart int64, stale bool, err error) {
+func (e *Engine) startJob(ctx context.Context, j jobEffect, s *start) (pid int, pidStart int64, tracking string, stale bool, err error) {
 	if s == nil {
 		if s, err = e.restart(ctx, j); err != nil || s == nil {
-			return 0, 0, err == nil, err
+			return 0, 0, "", err == nil, err
 		}
 	}
 	spec, secrets, err := e.assemble(ctx, s)
 	if err != nil {
-		return 0, 0, false, err
+		return 0, 0, "", false, err
+	}
+	if spec.Task != nil {
+		tracking = spec.Task.Tracking
 	}
 	if pid, pidStart, err = e.o.Backend.Start(ctx, spec, secrets); err != nil {
-		return 0, 0, false, err
+		return 0, 0, "", false, err
 	}
 	if !s.job.CancelAt.IsZero() {
 		// The cancel may have been carried out before there was anybody to hear it.
 		s.job.PID, s.job.PIDStart = pid, pidStart
 		err = e.o.Backend.Cancel(ctx, s.job, !s.job.ForcedAt.IsZero())
 	}
-	return pid, pidStart, false, err
+	return pid, pidStart, tracking, false, err
 }
 
 // restart finds a job's place in the graph from its rows; nil when the lease is
@@ -165,6 +173,13 @@ func (e *Engine) assemble(ctx context.Context, s *start) (spec cairn.JobSpec, se
 	}
 	spec.CancelTimeoutMinutes, spec.Permissions, spec.Untrusted = job.CancelTimeoutMinutes, job.Permissions, run.Untrusted
 	spec.Debug = spec.Debug || job.Attempt == s.attempt.Number && s.attempt.Debug || debugAsked(vars)
+	if n.Task != nil {
+		var vars map[string]string
+		if spec.Task, vars, err = e.taskRun(ctx, s); err != nil {
+			return spec, secrets, err
+		}
+		spec.BaseEnv = withTask(spec.BaseEnv, vars)
+	}
 	if n.Environment != nil && !n.Environment.NoDeployment {
 		spec.EnvironmentURL = n.Environment.URL
 	}

@@ -115,7 +115,9 @@ func (s *State) Fold(a Action, now time.Time) {
 		s.dirty.run = true
 	case Expand:
 		s.Expansions[a.Expansion.Node] = a.Expansion
-		s.dirty.expansions = append(s.dirty.expansions, a.Expansion.Node)
+		if !slices.Contains(s.dirty.expansions, a.Expansion.Node) {
+			s.dirty.expansions = append(s.dirty.expansions, a.Expansion.Node)
+		}
 	case CreateJob:
 		j := &cairn.Job{
 			Run: s.Run.ID, Attempt: s.Attempt.Number, Path: a.Path, Node: a.Node, Name: a.Name,
@@ -135,6 +137,15 @@ func (s *State) Fold(a Action, now time.Time) {
 			if a.If != nil {
 				j.If = a.If
 			}
+			if a.Task != nil {
+				j.Task = a.Task
+			}
+		})
+	case AskReuse:
+		s.Edit(a.Path, func(j *cairn.Job) {
+			t := *j.Task
+			t.Asked = cairn.ReuseAsked
+			j.Task, j.Status, j.Reason = &t, cairn.StatusQueued, "looking for earlier outputs"
 		})
 	case AskGroup:
 		s.Edit(a.Path, func(j *cairn.Job) { j.GroupAt = now })
@@ -183,6 +194,11 @@ func (s *State) Fold(a Action, now time.Time) {
 	case FinishRun:
 		s.Run.Status, s.Run.Conclusion, s.Run.Reason, s.Run.FinishedAt = cairn.StatusCompleted, a.Conclusion, a.Reason, now
 		s.Attempt.Status, s.Attempt.Conclusion, s.Attempt.FinishedAt = cairn.StatusCompleted, a.Conclusion, now
+		if s.Run.Submitted != nil && a.Outputs != nil {
+			sub := *s.Run.Submitted
+			sub.Outputs = a.Outputs
+			s.Run.Submitted = &sub
+		}
 		s.dirty.run, s.dirty.attempt = true, true
 	case CancelOther, Wake:
 		// They concern another run, and the clock.

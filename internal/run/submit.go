@@ -38,6 +38,8 @@ type Request struct {
 	Ask       string
 	Chain     int
 	TitleNote string
+	// Submitted is set for a job's file.
+	Submitted *cairn.Submitted
 
 	// Prepare is called once the run has its id and before it is written: for
 	// what must be there first, such as the sealed values of an env file.
@@ -78,7 +80,7 @@ func (e *Engine) Submit(ctx context.Context, r Request) (*cairn.Run, error) {
 		Dirty: r.Dirty, TreeGit: r.TreeGit, TreeDigest: r.TreeDigest, Actor: r.Actor,
 		Only: r.Only, Inputs: r.Plan.Inputs, EnvNames: r.EnvNames, WorkDir: r.WorkDir,
 		Interactive: r.Interactive, AllowSudo: r.AllowSudo, Debug: r.Debug, Untrusted: r.Untrusted, Ask: r.Ask, Chain: r.Chain,
-		Status: cairn.StatusQueued, CreatedAt: now,
+		Status: cairn.StatusQueued, CreatedAt: now, Submitted: r.Submitted,
 	}
 	if err := e.describe(ctx, r.Plan, &run); err != nil {
 		return nil, err
@@ -166,7 +168,7 @@ func check(p *cairn.Plan) error {
 			pos.File = p.Path
 		}
 		switch {
-		case n.Kind != cairn.NodeJob && n.Kind != cairn.NodeCall:
+		case n.Kind != cairn.NodeJob && n.Kind != cairn.NodeCall && n.Kind != cairn.NodeLoop:
 			problem = cairn.Errorf(cairn.CodeUnsupported, "%s is a node of kind %q, which this Cairn does not know", path, n.Kind).
 				WithHint("it was planned by a newer Cairn: use that one").At(pos)
 		case strings.ContainsAny(n.ID, "/[]"):

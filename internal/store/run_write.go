@@ -149,12 +149,17 @@ func putExpansion(tx *Tx, x *cairn.Expanded, events []cairn.Event) ([]cairn.Even
 	if err != nil {
 		return nil, err
 	}
-	_, err = tx.Exec(`INSERT INTO expansions (run, attempt, node, digest, body) VALUES (?, ?, ?, ?, ?)`,
+	// That of a loop or a sweep grows: the longer one takes the place of the shorter.
+	_, err = tx.Exec(`INSERT INTO expansions (run, attempt, node, digest, body) VALUES (?, ?, ?, ?, ?)
+		ON CONFLICT (run, attempt, node) DO UPDATE SET digest = excluded.digest, body = excluded.body`,
 		x.Run, x.Attempt, x.Expansion.Node, string(digest), string(body))
 	return append(events, cairn.Event{Run: x.Run, Kind: cairn.EvRunExpanded, Subject: cairn.RunRef(x.Run), Data: data}), err
 }
 
 func putJob(tx *Tx, j *cairn.Job, events []cairn.Event) ([]cairn.Event, error) {
+	if err := putTaskResult(tx, j); err != nil {
+		return nil, err
+	}
 	row := *j
 	row.Steps = nil
 	body, err := json.Marshal(&row)
