@@ -12,6 +12,7 @@ import (
 	"github.com/cairn-ml/cairn/internal/cli/fsck"
 	"github.com/cairn-ml/cairn/internal/cli/image"
 	"github.com/cairn-ml/cairn/internal/cli/initcmd"
+	"github.com/cairn-ml/cairn/internal/cli/job"
 	"github.com/cairn-ml/cairn/internal/cli/kit"
 	"github.com/cairn-ml/cairn/internal/cli/logs"
 	"github.com/cairn-ml/cairn/internal/cli/pr"
@@ -73,6 +74,7 @@ cairn trace model/digits:1`,
 	add(groupWork,
 		initcmd.New(k),
 		run.New(k),
+		job.New(k),
 		workflow.New(k),
 		repository.New(k),
 		pr.New(k),
@@ -85,6 +87,7 @@ cairn trace model/digits:1`,
 	add(groupThings,
 		asset.New(k, cairn.AssetData),
 		asset.New(k, cairn.AssetModel),
+		asset.New(k, cairn.AssetComponent),
 		asset.NewArtifact(k),
 		cache.New(k),
 		action.New(k),

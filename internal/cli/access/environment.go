@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/cli/asset"
 	"github.com/cairn-ml/cairn/internal/cli/complete"
 	"github.com/cairn-ml/cairn/internal/cli/kit"
 	"github.com/cairn-ml/cairn/internal/cli/term"
@@ -16,13 +17,21 @@ import (
 
 // NewEnvironment makes cairn environment.
 func NewEnvironment(k *kit.Kit) *cobra.Command {
-	return kit.Group(&cobra.Command{
+	of := asset.NewEnvironments(k)
+	cmd := kit.Group(&cobra.Command{
 		Use:   "environment",
-		Short: "Stages of a repository: who must approve, what may go there",
+		Short: "Stages of a repository, and what jobs of Azure ML run in",
+		Long: `Stages of a repository: who must approve, what may go there. And the environments of Azure ML
+that jobs run in: an image, a conda file, a build context. A stage is named by its name, a
+version of an environment by NAME:VERSION or NAME@LABEL.`,
 		Example: `cairn environment set production --reviewer ana --branch main
+cairn environment create --file environment.yml
 cairn environment list
-cairn environment show production`,
-	}, environmentSet(k), environmentList(k), environmentShow(k), environmentDelete(k))
+cairn environment show production
+cairn environment show training:1`,
+	}, environmentSet(k), environmentList(k, of), environmentShow(k, of), environmentDelete(k))
+	cmd.AddCommand(of.Commands()...)
+	return cmd
 }
 
 func environmentSet(k *kit.Kit) *cobra.Command {
@@ -193,47 +202,82 @@ func approvers(e *cairn.Environment) string {
 	return strings.Join(e.Reviewers, " or ")
 }
 
-func environmentList(k *kit.Kit) *cobra.Command {
+func environmentList(k *kit.Kit, of asset.Environments) *cobra.Command {
 	var name string
-	var all bool
+	var all, archived bool
 	cmd := &cobra.Command{
-		Use: "list", Short: "List environments and their rules",
+		Use: "list", Short: "List stages with their rules, and environments that jobs run in",
 		Example: "cairn environment list\ncairn environment list --all --json=repository,name,reviewers",
 		Args:    kit.Args(0, 0),
 	}
 	cmd.Flags().StringVar(&name, "repo", "", "of this repository, `owner/name` (default: the one the command is typed in)")
 	cmd.Flags().BoolVar(&all, "all", false, "of all repositories")
-	out := k.JSONFlags(cmd, cairn.Environment{})
+	cmd.Flags().BoolVar(&archived, "archived", false, "archived versions too")
+	out := k.JSONFlags(cmd, Listed{})
 	cmd.RunE = func(c *cobra.Command, _ []string) error {
 		repository := ""
+		var outside error // of any repository: then there are no stages to list
 		if !all {
-			var err error
-			if repository, err = repoName(c.Context(), k, name); err != nil {
-				return err
-			}
+			repository, outside = repoName(c.Context(), k, name)
 		}
 		cl, err := k.Client(c.Context())
 		if err != nil {
 			return err
 		}
-		list, err := cl.Environments(c.Context(), repository)
+		versions, err := of.List(c.Context(), cl, archived)
 		if err != nil {
 			return err
 		}
-		if out.On() {
-			return out.Write(list)
+		if outside != nil && len(versions) == 0 {
+			return outside
 		}
-		if len(list) == 0 {
+		var list []cairn.Environment
+		if outside == nil {
+			if list, err = cl.Environments(c.Context(), repository); err != nil {
+				return err
+			}
+		}
+		if out.On() {
+			return out.Write(listed(list, versions))
+		}
+		if len(list)+len(versions) == 0 {
 			fmt.Fprintln(k.Term.Err, "no environments yet; a job that names one makes it, as do .cairn/stages.yml and cairn environment set NAME")
 			return nil
+		}
+		if len(list) == 0 {
+			return of.Write(versions)
 		}
 		tb := k.Term.NewTable("REPOSITORY", "NAME", "RULES", "FROM")
 		for _, e := range list {
 			tb.Row(term.Clean(e.Repository), term.Clean(e.Name), rules(&e), origin(&e))
 		}
-		return tb.Write()
+		if err := tb.Write(); err != nil || len(versions) == 0 {
+			return err
+		}
+		fmt.Fprintln(k.Term.Out)
+		return of.Write(versions)
 	}
 	return cmd
+}
+
+// Listed is a line of cairn environment list: a stage, or the newest version of an
+// environment that jobs run in.
+type Listed struct {
+	cairn.Environment
+	Kind    string       `json:"kind"` // stage, version
+	Version string       `json:"version,omitempty"`
+	Digest  cairn.Digest `json:"digest,omitempty"`
+}
+
+func listed(stages []cairn.Environment, versions []cairn.AssetVersion) []Listed {
+	out := make([]Listed, 0, len(stages)+len(versions))
+	for _, e := range stages {
+		out = append(out, Listed{Environment: e, Kind: "stage"})
+	}
+	for _, v := range versions {
+		out = append(out, Listed{Environment: cairn.Environment{Name: v.Name, CreatedAt: v.CreatedAt}, Kind: "version", Version: v.Version, Digest: v.Digest})
+	}
+	return out
 }
 
 // origin says in a word where the rules come from.
@@ -247,19 +291,32 @@ func origin(e *cairn.Environment) string {
 	return "by hand"
 }
 
-func environmentShow(k *kit.Kit) *cobra.Command {
+func environmentShow(k *kit.Kit, of asset.Environments) *cobra.Command {
 	var name string
 	cmd := &cobra.Command{
-		Use: "show NAME", Short: "Show the rules of an environment, and where they come from",
-		Example:           "cairn environment show production",
+		Use: "show NAME[:VERSION|@LABEL]", Short: "Show the rules of a stage, or what an environment of jobs holds",
+		Long: `Show the rules of a stage and where they come from. NAME:VERSION and NAME@LABEL are versions of
+an environment that jobs run in; so is NAME where no stage is called so.`,
+		Example:           "cairn environment show production\ncairn environment show training:1 --json",
 		Args:              kit.Args(1, 1, "NAME"),
 		ValidArgsFunction: complete.First(k, complete.Environments),
 	}
 	cmd.Flags().StringVar(&name, "repo", "", "of this repository, `owner/name` (default: the one the command is typed in)")
 	out := k.JSONFlags(cmd, cairn.Environment{})
 	cmd.RunE = func(c *cobra.Command, args []string) error {
+		if strings.ContainsAny(args[0], ":@") {
+			d, err := of.Find(c.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			return of.Show(c.Context(), out, d)
+		}
 		repository, err := repoName(c.Context(), k, name)
 		if err != nil {
+			// There are no stages here; a version is found everywhere.
+			if d, found := of.Find(c.Context(), args[0]); found == nil {
+				return of.Show(c.Context(), out, d)
+			}
 			return err
 		}
 		cl, err := k.Client(c.Context())
@@ -279,6 +336,9 @@ func environmentShow(k *kit.Kit) *cobra.Command {
 				return showEnvironment(k, &all[i])
 			}
 			names = append(names, all[i].Name)
+		}
+		if d, err := of.Find(c.Context(), args[0]); err == nil {
+			return of.Show(c.Context(), out, d)
 		}
 		notThere := cairn.Errorf(cairn.CodeNotFound, "%s has no environment %q", repository, args[0])
 		if near := cairn.Nearest(args[0], names); near != "" {

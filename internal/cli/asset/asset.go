@@ -1,5 +1,6 @@
-// Package asset is cairn data and cairn model: versions of data and models,
-// their labels and tags; and cairn artifact, what runs left behind.
+// Package asset is cairn data, cairn model, cairn component and the versions of cairn
+// environment: what they point to, their labels and tags; and cairn artifact, what runs
+// left behind.
 package asset
 
 import (
@@ -16,12 +17,15 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// New makes cairn data or cairn model.
+// New makes cairn data, cairn model or cairn component.
 func New(k *kit.Kit, kind cairn.AssetKind) *cobra.Command {
 	a := &assets{k, kind, string(kind)}
 	what := "data"
-	if kind == cairn.AssetModel {
+	switch kind {
+	case cairn.AssetModel:
 		what = "models"
+	case cairn.AssetComponent:
+		return a.newComponent()
 	}
 	return kit.Group(&cobra.Command{
 		Use:   a.noun,
@@ -30,10 +34,11 @@ func New(k *kit.Kit, kind cairn.AssetKind) *cobra.Command {
 
 A version is named NAME:VERSION or NAME@LABEL; NAME alone means NAME@latest.`, what),
 		Example: a.text(`cairn NOUN create digits ./digits
+cairn NOUN create --file NOUN.yml
 cairn NOUN list
 cairn NOUN show digits@latest
 cairn NOUN download digits:1 --to ./here`),
-	}, a.newCreate(), a.newList(), a.newShow(), a.newDownload(), a.newTag(), a.newLabel(), a.newArchive(true), a.newArchive(false))
+	}, a.newCreate(), a.newValidate(), a.newList(), a.newShow(), a.newDownload(), a.newUpdate(), a.newTag(), a.newLabel(), a.newArchive(true), a.newArchive(false))
 }
 
 type assets struct {

@@ -19,17 +19,27 @@ import (
 
 func (a *assets) newCreate() *cobra.Command {
 	var n client.NewAsset
+	var o fileFlags
 	var tagFlags, props []string
 	cmd := &cobra.Command{
 		Use:   "create NAME[:VERSION] PATH",
 		Short: "Register a file or a folder as a new version",
 		Long: `Register a file or a folder as a new version. Bytes that are stored already are not sent
-again. Inside a job the version belongs to the job, with no flag saying so.`,
+again. Inside a job the version belongs to the job, with no flag saying so.
+
+With --file the Azure ML YAML file says name, version, type and path; flags win over it.`,
 		Example: a.text(`cairn NOUN create digits ./digits
 cairn NOUN create digits:2026-05 ./digits --description "May, checked" --tag team=vision
-cairn NOUN create weights ./weights.bin --json=version,digest`),
-		Args: kit.Args(2, 2, "NAME", "PATH"),
+cairn NOUN create weights ./weights.bin --json=version,digest
+cairn NOUN create --file NOUN.yml --set tags.team=vision`),
+		Args: func(c *cobra.Command, args []string) error {
+			if o.file != "" {
+				return kit.Args(0, 0)(c, args)
+			}
+			return kit.Args(2, 2, "NAME", "PATH")(c, args)
+		},
 	}
+	o.add(cmd)
 	f := cmd.Flags()
 	f.StringVar(&n.Version, "version", "", "the `version` (default: the next number)")
 	f.StringVar(&n.Description, "description", "", "a `sentence` about it")
@@ -37,6 +47,22 @@ cairn NOUN create weights ./weights.bin --json=version,digest`),
 	f.StringArrayVar(&props, "property", nil, "property as `KEY=VALUE`, repeatable; it never changes")
 	out := a.k.JSONFlags(cmd, cairn.AssetVersion{})
 	cmd.RunE = func(c *cobra.Command, args []string) (err error) {
+		if n.Tags, err = kit.Pairs("tag", tagFlags); err != nil {
+			return err
+		}
+		if n.Properties, err = kit.Pairs("property", props); err != nil {
+			return err
+		}
+		if o.file != "" {
+			v, err := a.fromFile(c.Context(), &o, n)
+			if err != nil {
+				return err
+			}
+			return a.made(out, v)
+		}
+		if o.name != "" || len(o.set) > 0 {
+			return cairn.Errorf(cairn.CodeInvalid, "--name and --set go with --file").WithHint("%s", a.text("cairn NOUN create NAME PATH"))
+		}
 		n.Kind = a.kind
 		n.Name = a.bare(args[0])
 		if name, version, ok := strings.Cut(n.Name, ":"); ok {
@@ -44,12 +70,6 @@ cairn NOUN create weights ./weights.bin --json=version,digest`),
 				return cairn.Errorf(cairn.CodeInvalid, "two versions are named: %s and %s", version, n.Version)
 			}
 			n.Name, n.Version = name, version
-		}
-		if n.Tags, err = kit.Pairs("tag", tagFlags); err != nil {
-			return err
-		}
-		if n.Properties, err = kit.Pairs("property", props); err != nil {
-			return err
 		}
 		path := a.k.Path(args[1])
 		if _, err := os.Stat(path); err != nil {
@@ -65,16 +85,24 @@ cairn NOUN create weights ./weights.bin --json=version,digest`),
 		if n.Type, n.Digest, err = upload(c.Context(), a.k, cl, path); err != nil {
 			return err
 		}
+		if n.Type == typeFile {
+			set(&n.Properties, "file", filepath.Base(path)) // jobs find it under its own name
+		}
 		v, err := cl.CreateAsset(c.Context(), n)
 		if err != nil {
 			return err
 		}
-		if out.On() {
-			return out.Write(v)
-		}
-		return write(a.k.Term.Out, line(v)+"\n")
+		return a.made(out, v)
 	}
 	return cmd
+}
+
+// made tells of a version that was registered.
+func (a *assets) made(out *kit.JSON, v *cairn.AssetVersion) error {
+	if out.On() {
+		return out.Write(v)
+	}
+	return write(a.k.Term.Out, line(v)+"\n")
 }
 
 // bigUpload is from where on it is said that bytes are on their way.

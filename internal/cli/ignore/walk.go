@@ -49,6 +49,8 @@ type Options struct {
 	// Top is the folder from which on ignore files count, such as the top of the
 	// repository: dir itself or one above it. "" is dir.
 	Top string
+	// All takes everything, whatever ignore files say, save git's own folder.
+	All bool
 	// Inside is the folder that symbolic links may lead to; "" is Top.
 	Inside string
 }
@@ -72,12 +74,16 @@ func Walk(ctx context.Context, dir string, o Options) (*Found, error) {
 	if err != nil {
 		return nil, cairn.Errorf(cairn.CodeFailed, "cannot read %s: %w", o.Inside, err)
 	}
-	w := &walker{ctx: ctx, dir: dir, inside: inside, found: &Found{}}
-	_, err = os.Lstat(filepath.Join(dir, amlIgnore))
-	w.amlOnly = err == nil
-	m, err := w.above(o.Top)
-	if err != nil {
-		return nil, err
+	w := &walker{ctx: ctx, dir: dir, inside: inside, never: never, found: &Found{}}
+	var m Matcher
+	if o.All {
+		w.never, w.all = never[:1], true
+	} else {
+		_, err = os.Lstat(filepath.Join(dir, amlIgnore))
+		w.amlOnly = err == nil
+		if m, err = w.above(o.Top); err != nil {
+			return nil, err
+		}
 	}
 	if err := w.folder(real, "", m, []string{real}); err != nil {
 		return nil, err
@@ -92,6 +98,8 @@ type walker struct {
 	inside  string
 	prefix  string // of dir below the top, with a slash behind; "" at the top
 	amlOnly bool
+	all     bool
+	never   []string
 	found   *Found
 }
 
@@ -122,6 +130,9 @@ func (w *walker) above(top string) (Matcher, error) {
 
 // read adds the ignore file of a folder, if it has one that counts.
 func (w *walker) read(m Matcher, folder, base string) (Matcher, error) {
+	if w.all {
+		return m, nil
+	}
 	for _, name := range []string{amlIgnore, gitIgnore} {
 		if name == gitIgnore && w.amlOnly {
 			return m, nil
@@ -162,7 +173,7 @@ func (w *walker) folder(real, rel string, m Matcher, chain []string) error {
 		return err
 	}
 	for _, e := range entries {
-		if slices.Contains(never, e.Name()) {
+		if slices.Contains(w.never, e.Name()) {
 			continue
 		}
 		if err := w.entry(e, filepath.Join(real, e.Name()), path.Join(rel, e.Name()), m, chain); err != nil {

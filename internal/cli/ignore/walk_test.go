@@ -102,6 +102,16 @@ func TestWalkKnowsSizesAndModes(t *testing.T) {
 	}
 }
 
+func TestWalkAll(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	lay(t, dir, ".gitignore: *", ".amlignore: *", "a: x", "__pycache__/b: x", ".git/HEAD: x")
+	found, err := Walk(t.Context(), dir, Options{All: true})
+	if err != nil || len(found.Files) != 4 {
+		t.Errorf("%+v %v", found, err)
+	}
+}
+
 func BenchmarkWalk(b *testing.B) {
 	dir := b.TempDir()
 	var lines []string

@@ -1,0 +1,240 @@
+package job
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/api/client"
+	"github.com/cairn-ml/cairn/internal/cli/kit"
+	"github.com/cairn-ml/cairn/internal/cli/source"
+	"github.com/cairn-ml/cairn/internal/cli/term"
+	"github.com/cairn-ml/cairn/internal/pipeline"
+	"github.com/spf13/cobra"
+)
+
+func newValidate(k *kit.Kit) *cobra.Command {
+	var files, set []string
+	var online bool
+	cmd := &cobra.Command{
+		Use:   "validate --file FILE [--file FILE…]",
+		Short: "Check files of jobs, components, assets, endpoints and schedules",
+		Long: `Check Azure ML YAML files of every kind, each by its type: jobs, components, data, models,
+environments, compute, datastores, endpoints, deployments, schedules. Nothing is run or
+stored, and no server is needed. With --online a server also says which data, components
+and environments it does not have, and what of a job it does not execute.
+
+The exit code is 1 when a file has a mistake.`,
+		Example: `cairn job validate --file pipeline.yml
+cairn job validate --file pipeline.yml --file train.yml --json
+cairn job validate --file pipeline.yml --set inputs.epochs=3 --online`,
+		Args: kit.Args(0, -1, "FILE"),
+	}
+	cmd.Flags().StringArrayVarP(&files, "file", "f", nil, "a YAML `file`, repeatable")
+	cmd.Flags().StringArrayVar(&set, "set", nil, "change the file before it is read: `PATH=VALUE`, repeatable")
+	cmd.Flags().BoolVar(&online, "online", false, "ask the server about what the files name, too")
+	out := k.JSONFlags(cmd, source.Result{})
+	_ = cmd.MarkFlagFilename("file", "yml", "yaml")
+	cmd.RunE = func(c *cobra.Command, args []string) error {
+		all := append(files, args...)
+		if len(all) == 0 {
+			return cairn.Errorf(cairn.CodeInvalid, "--file is missing").WithHint("cairn job validate --file FILE")
+		}
+		var beyond source.Beyond
+		if online {
+			beyond = func(ctx context.Context, f *source.Folder, name string, doc *pipeline.Document) ([]cairn.Problem, error) {
+				return ask(ctx, k, f, name, doc, set)
+			}
+		}
+		return source.Validate(c.Context(), k, all, pipeline.Options{Set: set}, out, beyond)
+	}
+	return cmd
+}
+
+// ask lets the server say what it cannot meet of a job.
+func ask(ctx context.Context, k *kit.Kit, f *source.Folder, name string, doc *pipeline.Document, set []string) ([]cairn.Problem, error) {
+	if doc.Job == nil {
+		return nil, nil
+	}
+	cl, err := k.Client(ctx)
+	if err != nil {
+		return nil, err
+	}
+	sent, err := f.Send(ctx, doc, nil)
+	if err != nil {
+		return nil, err
+	}
+	checked, err := cl.CheckJob(ctx, request(k, f, name, &options{set: set}, sent))
+	if err != nil {
+		if e := cairn.AsError(err); len(e.Problems) > 0 {
+			return f.Problems(e.Problems), nil
+		}
+		return nil, err
+	}
+	return f.Problems(checked.Problems), nil
+}
+
+func newExplainCache(k *kit.Kit) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "explain-cache NAME[/STEP]",
+		Short: "Say why steps ran, or took earlier outputs",
+		Long: `Say why the steps of a job ran, or took the outputs of an earlier one: one line for each. Of
+one step, NAME/STEP, every part that its key was made of, with what changed.`,
+		Example: `cairn job explain-cache green_ant_4k2m9x1pqz
+cairn job explain-cache green_ant_4k2m9x1pqz/train
+cairn job explain-cache green_ant_4k2m9x1pqz/train --jq '.changed[].name'`,
+		Args:              kit.Args(1, 1, "NAME"),
+		ValidArgsFunction: named(k),
+	}
+	out := k.JSONFlags(cmd, client.CacheExplanation{})
+	cmd.RunE = func(c *cobra.Command, args []string) error {
+		cl, n, v, err := find(c.Context(), k, args[0])
+		if err != nil {
+			return err
+		}
+		var of []cairn.Job
+		for _, j := range jobsOf(v, n) {
+			if j.Task != nil && !j.Call {
+				of = append(of, j)
+			}
+		}
+		switch {
+		case len(of) == 0:
+			return cairn.Errorf(cairn.CodeNotFound, "nothing of %s has begun yet", args[0]).WithHint("cairn job stream %s", n.Name)
+		case len(of) == 1:
+			x, err := cl.ExplainCache(c.Context(), childName(n.Name, &of[0]))
+			if err != nil {
+				return err
+			}
+			if out.On() {
+				return out.Write(x)
+			}
+			return writeExplanation(k, x)
+		}
+		var all []*client.CacheExplanation
+		for i := range of {
+			x, err := cl.ExplainCache(c.Context(), childName(n.Name, &of[i]))
+			if err != nil {
+				return err
+			}
+			all = append(all, x)
+		}
+		if out.On() {
+			return out.Write(all)
+		}
+		return writeExplanations(k, n.Name, all)
+	}
+	return cmd
+}
+
+func childName(root string, j *cairn.Job) string { return root + "/" + j.Path }
+
+// writeExplanations is a line for each step.
+func writeExplanations(k *kit.Kit, root string, all []*client.CacheExplanation) error {
+	s := k.Term.OutStyle()
+	width := 0
+	for _, x := range all {
+		width = max(width, term.VisibleWidth(term.Clean(x.Job.Path)))
+	}
+	for _, x := range all {
+		st, c := x.Job.Status, x.Job.Conclusion
+		name := term.Clean(x.Job.Path)
+		line := fmt.Sprintf("%s %-*s  %s", s.Paint(st, c, k.Term.Symbol(st, c)), width, name, because(x))
+		if _, err := fmt.Fprintln(k.Term.Out, line); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(k.Term.Err, "%s cairn job explain-cache %s/STEP\n", k.Term.ErrStyle().Cyan("next:"), root)
+	return nil
+}
+
+// because says in a line why a step ran or did not.
+func because(x *client.CacheExplanation) string {
+	if x.Job.Task != nil && x.Job.Task.From > 0 || len(x.Changed) == 0 {
+		return term.Clean(x.Why)
+	}
+	text := "ran: "
+	for i, c := range x.Changed {
+		if i == 3 {
+			text += fmt.Sprintf(", and %d more", len(x.Changed)-i)
+			break
+		}
+		if i > 0 {
+			text += ", "
+		}
+		text += c.Name + " changed"
+		if len(c.Files) > 0 {
+			text += " (" + c.Files[0]
+			if n := len(c.Files) - 1; n > 0 {
+				text += fmt.Sprintf(" and %s", term.Count(int64(n), "more file"))
+			}
+			text += ")"
+		}
+	}
+	if x.AgainstName != "" {
+		text += " since " + x.AgainstName
+	}
+	return term.Clean(text)
+}
+
+func writeExplanation(k *kit.Kit, x *client.CacheExplanation) error {
+	s := k.Term.OutStyle()
+	w := func(format string, args ...any) { fmt.Fprintf(k.Term.Out, format, args...) }
+	w("%s  %s\n", s.Bold(term.Clean(x.Job.Path)), term.Clean(x.Why))
+	if x.Key != "" {
+		w("%s %s\n", s.Dim("key"), x.Key)
+	}
+	changed := map[string]client.ChangedPart{}
+	for _, c := range x.Changed {
+		changed[c.Name] = c
+	}
+	width := 0
+	for _, p := range x.Parts {
+		width = max(width, term.VisibleWidth(term.Clean(p.Name)))
+	}
+	if x.AgainstName != "" {
+		w("%s %s\n", s.Dim("compared with"), term.Clean(x.AgainstName))
+	}
+	shown := map[string]bool{}
+	for _, p := range x.Parts {
+		c, differs := changed[p.Name]
+		shown[p.Name] = true
+		if !differs {
+			w("  = %-*s  %s\n", width, term.Clean(p.Name), s.Dim(partText(p.Value)))
+			continue
+		}
+		writeChange(w, s, width, c)
+	}
+	for _, c := range x.Changed {
+		if !shown[c.Name] {
+			writeChange(w, s, width, c)
+		}
+	}
+	return nil
+}
+
+func writeChange(w func(string, ...any), s term.Style, width int, c client.ChangedPart) {
+	w("  %s %-*s  %s -> %s\n", s.Yellow("~"), width, term.Clean(c.Name), orNone(partText(c.Was)), orNone(partText(c.Is)))
+	for i, f := range c.Files {
+		if i == 20 {
+			w("    %*s  … and %s\n", width, "", term.Count(int64(len(c.Files)-i), "more file"))
+			break
+		}
+		w("    %*s  %s\n", width, "", term.Clean(f))
+	}
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "(none)"
+	}
+	return s
+}
+
+// partText is what went into a key, short enough to read.
+func partText(v string) string {
+	if d := cairn.Digest(v); d.Valid() {
+		return d.Short()
+	}
+	return term.Clip(term.Clean(v), 60)
+}
