@@ -207,6 +207,9 @@ func (s *Server) exists(ctx context.Context, r cairn.Ref) (bool, error) {
 			_, err = s.store.Job(ctx, cairn.JobID(n))
 		}
 	case cairn.KindData, cairn.KindModel, cairn.KindEnvironment, cairn.KindComponent, cairn.KindCode:
+		if builtinRef(r) {
+			return true, nil
+		}
 		name, version := r.NameVersion()
 		_, err = s.store.AssetVersion(ctx, Workspace, cairn.AssetKind(r.Kind()), name, version)
 	case cairn.KindImage:

@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 	if filepath.Base(os.Args[0]) == "api" {
 		os.Exit(server.ServeTestAPI(os.Args[1:]))
 	}
-	if len(os.Args) > 1 && slices.Contains([]string{"_job", "_pip", "_stage", "_enter", "_contained", "serve"}, os.Args[1]) {
+	if len(os.Args) > 1 && slices.Contains([]string{"_job", "_pip", "_stage", "_enter", "_contained", "_register-model", "serve"}, os.Args[1]) {
 		os.Exit(server.Main(context.Background(), server.Process{
 			Args: os.Args, Env: os.Environ(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		}))

@@ -48,6 +48,8 @@ func Main(ctx context.Context, p Process) int {
 			return inside.Main(p.Args[2:], p.Stderr)
 		case "_enter":
 			return enter.Main(ctx, p.Args[2:], p.Env, p.Stderr)
+		case "_register-model":
+			return registerModelMain(ctx, p)
 		case "_yaml":
 			return pylib.YAMLMain(p.Args[2:], p.Stdout, p.Stderr)
 		case "_pip":

@@ -35,6 +35,7 @@ func (s *Server) openLineage() {
 	s.tracer = &trace.Tracer{
 		Reader: s.store, Delivery: s.store, Workspace: Workspace, Commit: s.findCommit, Prediction: s.reports.Show,
 		FindImage: s.images.Resolve, NewestModel: s.newestModel, CodeChange: s.codeChange, Source: s.sourceOf,
+		BuiltIn: builtinRef, Named: s.namedJob,
 	}
 	s.differ = &diff.Gatherer{Tracer: s.tracer, Rows: s.store, Blobs: s.blobs, Git: s.host, Workspace: Workspace}
 }

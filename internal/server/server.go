@@ -47,6 +47,7 @@ const Workspace = "default"
 // Server owns a home.
 type Server struct {
 	o       Options
+	exe     string // this program
 	config  Config
 	log     *slog.Logger
 	started time.Time
@@ -206,6 +207,7 @@ func (s *Server) wire(ctx context.Context) error {
 			return err
 		}
 	}
+	s.exe = exe
 	s.tools = python.Tools{Home: home, UserHome: lookup(s.o.Env, "HOME"), Environ: s.o.Env, Exe: exe}
 	if s.backend, err = host.New(host.Options{
 		Home: home, Command: []string{exe, "_job"}, Environ: s.o.Env, Labels: s.config.labels(), Count: s.config.Slots,
@@ -234,6 +236,7 @@ func (s *Server) wire(ctx context.Context) error {
 	s.openLineage()
 	s.engine = run.New(run.Options{
 		Store: s.store, Backend: &originals{s.backend, s.config.Actions.Original}, Resolver: &resolver{s}, Gates: newGates(s), Permissions: s.config.defaultPermissions(), Log: s.log,
+		Results: &taskResults{s}, Scores: &taskScores{s},
 	})
 	s.openFollows()
 	s.pushes = s.host.Server(git.HandlerOptions{

@@ -3,10 +3,13 @@ package server
 import (
 	"context"
 	"embed"
+	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/cli/registermodel"
 	"github.com/cairn-ml/cairn/internal/pipeline"
 	"github.com/cairn-ml/cairn/internal/plan"
 )
@@ -21,6 +24,25 @@ const registerModel = "register_model"
 
 // hostEnvironment is what built-in components run in: this machine as it is.
 const hostEnvironment = "cairn-host"
+
+// builtinRef reports whether a ref names a component that is built in: it has no row.
+func builtinRef(r cairn.Ref) bool {
+	name, _ := r.NameVersion()
+	return r.Kind() == cairn.KindComponent && slices.Contains(builtinNames(), strings.TrimPrefix(name, azuremlRegistry+"/")) &&
+		strings.HasPrefix(name, azuremlRegistry+"/")
+}
+
+// registerModelMain is `cairn _register-model`, the command of the built-in component.
+func registerModelMain(ctx context.Context, p Process) int {
+	c, err := connect(ctx, p.Env, false)
+	if err != nil {
+		fmt.Fprintln(p.Stderr, "register_model:", err)
+		return 1
+	}
+	defer c.Close()
+	env := func(name string) string { return lookup(p.Env, name) }
+	return registermodel.Main(ctx, p.Args[2:], env, c, p.Stdout, p.Stderr)
+}
 
 // builtinComponent finds a component that is built in; nil where none is called so. Any
 // version will do: what differs between them is the name of an output.

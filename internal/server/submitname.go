@@ -160,6 +160,23 @@ func (s *Server) childNamed(ctx context.Context, name string) (*client.JobName, 
 	return nil, nil
 }
 
+// namedJob finds the run or the job of a name; "" where none is called so.
+func (s *Server) namedJob(ctx context.Context, name string) (cairn.Ref, error) {
+	if !jobNamePattern.MatchString(strings.ReplaceAll(name, "/", "_")) {
+		return "", nil
+	}
+	n, err := s.FindJob(ctx, name)
+	switch {
+	case cairn.CodeOf(err) == cairn.CodeNotFound:
+		return "", nil
+	case err != nil:
+		return "", err
+	case n.Job != 0:
+		return cairn.JobRef(n.Job), nil
+	}
+	return cairn.RunRef(n.Run), nil
+}
+
 // noJob says what there is where nothing is called so.
 func (s *Server) noJob(ctx context.Context, name string) error {
 	e := cairn.Errorf(cairn.CodeNotFound, "there is no job %q", clipText(name, 200))

@@ -339,6 +339,9 @@ func (j *jobRefs) inputs(job *pipeline.Job) []cairn.Setting {
 	var out []cairn.Setting
 	for _, in := range job.Inputs {
 		text := in.Value.Value.Text
+		if in.Value.Value.Kind == cairn.TemplateBool {
+			text = map[bool]string{true: "True", false: "False"}[in.Value.Value.Bool]
+		}
 		if in.Data != nil {
 			v, ok := j.resolved.Data[in.Data.Text]
 			if in.Data.Kind == pipeline.RefLocal {

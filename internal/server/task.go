@@ -199,7 +199,7 @@ func (s *Server) taskVariables(run *cairn.Run, t *cairn.TaskRun, exp *cairn.Expe
 	if err != nil {
 		return nil, err
 	}
-	return map[string]string{
+	out := map[string]string{
 		"AZUREML_RUN_ID": t.Name, "AZUREML_ROOT_RUN_ID": t.Root,
 		"AZUREML_EXPERIMENT_ID": exp.ID, "AZUREML_EXPERIMENT_NAME": exp.Name, "AZUREML_EXPERIMENT_SCOPE": scope + "/experiments/" + exp.Name,
 		"AZUREML_ARM_SUBSCRIPTION": noSubscription, "AZUREML_ARM_RESOURCEGROUP": noGroup, "AZUREML_ARM_WORKSPACE_NAME": Workspace,
@@ -208,7 +208,36 @@ func (s *Server) taskVariables(run *cairn.Run, t *cairn.TaskRun, exp *cairn.Expe
 		"AZUREML_CR_AZUREML_CONTEXT": string(about), "AZUREML_CR_COMPUTE_CONTEXT": `{"cluster_name":"local","node_id":{},"gpu_id":{}}`,
 		"AZUREML_CR_CORRELATION_ID": t.Tracking,
 		"MLFLOW_RUN_ID":             t.Tracking, "MLFLOW_EXPERIMENT_ID": exp.ID, "MLFLOW_EXPERIMENT_NAME": exp.Name,
-	}, nil
+	}
+	if t.Task.Environment.Name == hostEnvironment {
+		out["CAIRN_EXE"] = s.exe // what built-in components call
+	}
+	return out, nil
+}
+
+// taskResults are what earlier tasks left, as far as its bytes are kept.
+type taskResults struct{ s *Server }
+
+// Result finds the outputs of an earlier task of the same key.
+func (t *taskResults) Result(ctx context.Context, workspace string, key cairn.Digest) (*cairn.TaskResult, error) {
+	r, err := t.s.store.Result(ctx, workspace, key)
+	if err != nil {
+		return nil, err
+	}
+	for name, text := range r.Outputs {
+		v, ok := cairn.DecodeData(text)
+		if !ok {
+			continue
+		}
+		there, err := t.s.blobs.Has(ctx, v.Digest)
+		if err != nil {
+			return nil, err
+		}
+		if !there {
+			return nil, cairn.Errorf(cairn.CodeNotFound, "output %s of job %d is not kept any more", name, r.Job)
+		}
+	}
+	return r, nil
 }
 
 // taskScores are the points of metrics that tasks logged.

@@ -181,12 +181,6 @@ func (t *Tracer) asset(ctx context.Context, kind cairn.AssetKind, id string) ([]
 // release, an image.
 func (t *Tracer) byName(ctx context.Context, repository, id string) ([]Found, error) {
 	out, err := t.assetByName(ctx, id)
-	if err == nil && len(out) == 0 && t.Named != nil {
-		var ref cairn.Ref
-		if ref, err = t.Named(ctx, id); err == nil && ref != "" {
-			return []Found{{Ref: ref}}, nil
-		}
-	}
 	if err == nil && len(out) == 0 {
 		out, err = t.byStage(ctx, repository, id, false)
 	}
@@ -195,6 +189,13 @@ func (t *Tracer) byName(ctx context.Context, repository, id string) ([]Found, er
 	}
 	if err == nil && len(out) == 0 {
 		out, err = t.byImage(ctx, id)
+	}
+	if err == nil && len(out) == 0 && t.Named != nil {
+		ref, err := t.Named(ctx, id)
+		if err != nil || ref == "" {
+			return nil, err
+		}
+		return []Found{{Ref: ref}}, nil
 	}
 	return out, err
 }
