@@ -15,7 +15,10 @@ type Task struct {
 	// written in place. ComponentName and Version are for people.
 	Component Ref `json:"component,omitempty"`
 	// Code is the snapshot that the command runs in a copy of; nil: an empty folder.
-	Code        *DataValue      `json:"code,omitempty"`
+	Code *DataValue `json:"code,omitempty"`
+	// Includes are further files and folders that are put into the snapshot, under their
+	// own names.
+	Includes    []DataValue     `json:"includes,omitempty"`
 	Environment TaskEnvironment `json:"environment"`
 	// Command is shell text with ${{ inputs.x }}, ${{ outputs.x }} and
 	// ${{ search_space.x }}: the runner evaluates it, since it alone knows the paths.

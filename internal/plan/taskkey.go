@@ -30,6 +30,9 @@ func TaskKey(t *cairn.Task, values []cairn.TaskValue, trial json.RawMessage) (ca
 	if t.Code != nil {
 		add("code", string(t.Code.Digest))
 	}
+	for i := range t.Includes {
+		add("includes."+t.Includes[i].Name, string(t.Includes[i].Digest))
+	}
 	if d := t.Environment.Digest; d != "" {
 		add("environment", string(d))
 	}

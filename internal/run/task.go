@@ -51,6 +51,8 @@ func (d *decider) taskValues(n *cairn.Node, env *expr.Env) ([]cairn.TaskValue, s
 			val.List = list
 		case ok:
 			val.Data = data
+		case in.Type == "any": // what it is bound to is only known now
+			val.Text = text
 		case text == "" && in.Optional:
 			continue
 		default:
