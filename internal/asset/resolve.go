@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/cairn-ml/cairn"
@@ -220,7 +219,10 @@ func (s *Service) noName(ctx context.Context, kind cairn.AssetKind, name string)
 		return e.WithHint("did you mean %q?", near)
 	}
 	if len(names) == 0 {
-		return e.WithHint("there is none yet: cairn %s create %s --path FOLDER", kind, strconv.Quote(clip(name)))
+		if kind == cairn.AssetData || kind == cairn.AssetModel {
+			return e.WithHint("there is none yet: cairn %s create %s PATH", kind, clip(name))
+		}
+		return e.WithHint("there is none yet: cairn %s create --file FILE", kind)
 	}
 	return e.WithHint("there are: %s", list(names))
 }

@@ -1,6 +1,7 @@
 package asset
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -99,7 +100,9 @@ func (a *assets) fromFile(ctx context.Context, o *fileFlags, n client.NewAsset) 
 	}
 	path := folder.Path(d.Path.Path)
 	if err := fits(path, folder.Shown(d.Path.Path), d.Type); err != nil {
-		return nil, err
+		at := d.Path.Pos
+		at.File = folder.Shown(at.File)
+		return nil, err.At(at)
 	}
 	cl, err := a.k.Client(ctx)
 	if err != nil {
@@ -154,7 +157,7 @@ func texts(into *map[string]string, from []pipeline.NamedText) error {
 }
 
 // fits refuses bytes that are not what the type says.
-func fits(path, shown, kind string) error {
+func fits(path, shown, kind string) *cairn.Error {
 	fi, err := os.Stat(path)
 	if err != nil {
 		return cairn.Errorf(cairn.CodeNotFound, "there is no %s", shown)
@@ -162,14 +165,14 @@ func fits(path, shown, kind string) error {
 	needs := map[string]string{"mltable": "MLTable", "mlflow_model": "MLmodel"}[kind]
 	switch {
 	case kind == "uri_file" && fi.IsDir():
-		return cairn.Errorf(cairn.CodeInvalid, "%s is a folder, and type is uri_file", shown).WithHint("type: uri_folder, or name a file")
+		return cairn.Errorf(cairn.CodeFailed, "%s is a folder, and type is uri_file", shown).WithHint("type: uri_folder, or name a file")
 	case (kind == "uri_folder" || needs != "") && !fi.IsDir():
-		return cairn.Errorf(cairn.CodeInvalid, "%s is a file, and type is %s", shown, kind).WithHint("name its folder, or type: uri_file for data")
+		return cairn.Errorf(cairn.CodeFailed, "%s is a file, and type is %s", shown, kind).WithHint("name its folder, or type: uri_file for data")
 	case needs == "":
 		return nil
 	}
 	if fi, err := os.Stat(filepath.Join(path, needs)); err != nil || !fi.Mode().IsRegular() {
-		return cairn.Errorf(cairn.CodeInvalid, "%s holds no file %s, which type %s needs", shown, needs, kind)
+		return cairn.Errorf(cairn.CodeFailed, "%s holds no file %s, which type %s needs", shown, needs, kind)
 	}
 	return nil
 }
@@ -212,22 +215,24 @@ type entry struct {
 
 // MarshalJSON writes the entries in their order.
 func (o object) MarshalJSON() ([]byte, error) {
-	b := []byte{'{'}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false) // commands are full of < and >
+	b.WriteByte('{')
 	for i, e := range o {
 		if i > 0 {
-			b = append(b, ',')
+			b.WriteByte(',')
 		}
-		k, err := json.Marshal(e.key)
-		if err != nil {
+		if err := enc.Encode(e.key); err != nil {
 			return nil, err
 		}
-		v, err := json.Marshal(e.value)
-		if err != nil {
+		b.WriteByte(':')
+		if err := enc.Encode(e.value); err != nil {
 			return nil, err
 		}
-		b = append(append(append(b, k...), ':'), v...)
 	}
-	return append(b, '}'), nil
+	b.WriteByte('}')
+	return b.Bytes(), nil
 }
 
 func (a *assets) newValidate() *cobra.Command {

@@ -242,7 +242,7 @@ func newUpdate(k *kit.Kit) *cobra.Command {
 		Use:   "update NAME",
 		Short: "Change the tags and descriptions of a job",
 		Example: `cairn job update green_ant_4k2m9x1pqz --tag checked=yes --remove-tag todo
-cairn job update green_ant_4k2m9x1pqz --set tags.team=vision --set description="The one that ships"`,
+cairn job update green_ant_4k2m9x1pqz --set tags.team=vision --set description="It ships"`,
 		Args:              kit.Args(1, 1, "NAME"),
 		ValidArgsFunction: named(k),
 	}
