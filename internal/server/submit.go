@@ -36,6 +36,14 @@ func (s *Server) SubmitJob(ctx context.Context, r client.JobRequest) (*client.Jo
 	if err != nil {
 		return nil, err
 	}
+	if x := doc.Schedule; x != nil && r.Schedule != "" {
+		if x.JobRef != nil {
+			return s.repeatJob(ctx, &r, x.JobRef.Of, key)
+		}
+		if doc = x.Job; doc == nil {
+			return nil, cairn.Errorf(cairn.CodeInvalid, "schedule %s starts no job", r.Schedule)
+		}
+	}
 	if err := refuseJob(doc); err != nil {
 		return nil, err
 	}
@@ -66,7 +74,7 @@ func (s *Server) SubmitJob(ctx context.Context, r client.JobRequest) (*client.Jo
 	if err != nil {
 		return nil, err
 	}
-	created, err := s.startJob(ctx, doc, p, c, sub, key)
+	created, err := s.startJob(ctx, p, c, sub, key)
 	if err != nil {
 		return nil, err
 	}
@@ -216,7 +224,7 @@ func jobProblems(doc *pipeline.Document, problems []cairn.Problem) error {
 }
 
 // startJob hands the plan to the engine, under the name of the job.
-func (s *Server) startJob(ctx context.Context, doc *pipeline.Document, p *plannedJob, c *jobCode, sub *cairn.Submitted, key string) (*cairn.Run, error) {
+func (s *Server) startJob(ctx context.Context, p *plannedJob, c *jobCode, sub *cairn.Submitted, key string) (*cairn.Run, error) {
 	sub.Inputs = p.inputs
 	req := run.Request{
 		Workspace: Workspace, Repository: c.repository, Plan: p.plan, Commit: c.commit, Ref: c.ref, Dirty: c.dirty, TreeGit: c.treeGit,
@@ -266,4 +274,33 @@ func nameTaken(err error) error {
 		return err
 	}
 	return cairn.AsError(err).WithHint("leave the name out of the file, or give another one: --name NAME")
+}
+
+// repeatJob starts a run of the same plan as an earlier job's.
+func (s *Server) repeatJob(ctx context.Context, r *client.JobRequest, name, key string) (*client.JobCreated, error) {
+	n, err := s.FindJob(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	old, err := s.store.Run(ctx, n.Run)
+	if err != nil {
+		return nil, err
+	}
+	p, err := s.store.Plan(ctx, old.Plan)
+	if err != nil {
+		return nil, err
+	}
+	x := *old.Submitted
+	sub := &x
+	sub.Outputs, sub.Parent, sub.Schedule, sub.Archived = nil, 0, r.Schedule, false
+	if sub.Name, err = jobName(rand.Reader); err != nil {
+		return nil, err
+	}
+	c := &jobCode{repository: old.Repository, commit: old.Commit, ref: old.Ref, dirty: old.Dirty, treeGit: old.TreeGit, treeDigest: old.TreeDigest,
+		workDir: old.WorkDir, untrusted: old.Untrusted}
+	created, err := s.startJob(ctx, &plannedJob{plan: p, inputs: old.Submitted.Inputs}, c, sub, key)
+	if err != nil {
+		return nil, err
+	}
+	return &client.JobCreated{Name: sub.Name, Run: *created}, nil
 }
