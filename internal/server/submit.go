@@ -38,7 +38,7 @@ func (s *Server) SubmitJob(ctx context.Context, r client.JobRequest) (*client.Jo
 	}
 	if x := doc.Schedule; x != nil && r.Schedule != "" {
 		if x.JobRef != nil {
-			return s.repeatJob(ctx, &r, x.JobRef.Of, key)
+			return s.repeatJob(ctx, &r, cmpOr(x.JobRef.Of, x.JobRef.Name), key)
 		}
 		if doc = x.Job; doc == nil {
 			return nil, cairn.Errorf(cairn.CodeInvalid, "schedule %s starts no job", r.Schedule)
@@ -200,6 +200,11 @@ func (s *Server) planJob(ctx context.Context, doc *pipeline.Document, r *client.
 				p.Name = cmpOr(sub.DisplayName, doc.Path)
 			}
 			p.Permissions = append(p.Permissions, c.permissions...)
+			p.Walk(func(_ string, n *cairn.Node) {
+				if n.Task != nil {
+					n.Task.Environment = s.mapped(n.Task.Environment)
+				}
+			})
 			return &plannedJob{plan: p, warnings: problems, inputs: refs.inputs(doc.Job), notes: refs.notes}, nil
 		}
 		lacks, err := refs.resolveAll(ctx, missing)

@@ -139,7 +139,7 @@ func (j *jobRefs) environmentOf(ctx context.Context, v *cairn.AssetVersion) (cai
 		}
 		env.Variables[n.Name] = n.Value.Value.Text
 	}
-	env.Digest = environmentDigest(&env)
+	env.Digest = plan.EnvironmentDigest(env)
 	return env, nil
 }
 

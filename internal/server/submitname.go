@@ -10,6 +10,7 @@ import (
 
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/api/client"
+	"github.com/cairn-ml/cairn/internal/plan"
 )
 
 var jobNamePattern = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_-]*$`)
@@ -99,7 +100,7 @@ func (s *Server) onlyJob(ctx context.Context, n *client.JobName) (*client.JobNam
 }
 
 // mainNode is the node of a job that is not a pipeline.
-const mainNode = "main"
+const mainNode = plan.MainNode
 
 // jobBelow finds a job of a run by its path, or by that of its node where that has
 // one job alone.
