@@ -387,9 +387,14 @@ func (p painter) why(j *live.Job) string {
 		} else if s.Reason != "" {
 			note += ": " + s.Reason
 		}
-		return term.Clip(note, 80)
+		return firstLine(note)
 	}
-	return term.Clip(j.Reason, 80)
+	return firstLine(j.Reason)
+}
+
+func firstLine(s string) string {
+	s, _, _ = strings.Cut(s, "\n")
+	return term.Clip(s, 80)
 }
 
 func runningStep(j *live.Job) string {

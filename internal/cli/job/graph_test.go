@@ -77,7 +77,7 @@ func (t *tape) job(id cairn.JobID, path string, st cairn.Status, c cairn.Conclus
 }
 
 func (t *tape) step(id cairn.JobID, n int, name string, st cairn.Status, c cairn.Conclusion, start, end float64, exit int) {
-	s := cairn.StepRow{Job: id, Number: n, Name: name, Status: st, Conclusion: c, StartedAt: at(start)}
+	s := cairn.StepRow{Job: id, Number: n, Name: name, Uses: "cairn/task/run", Status: st, Conclusion: c, StartedAt: at(start)}
 	if st == cairn.StatusCompleted {
 		s.FinishedAt, s.ExitCode = at(end), &exit
 	}

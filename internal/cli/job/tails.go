@@ -2,6 +2,7 @@ package job
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 
@@ -10,6 +11,10 @@ import (
 	"github.com/cairn-ml/cairn/internal/cli/live"
 	"github.com/cairn-ml/cairn/internal/cli/run"
 )
+
+// taskAction begins the names of the actions that carry a task out: what the runner says
+// around them is of no interest while it goes well.
+const taskAction = "cairn/task/"
 
 // maxTails bounds the logs that are read at once; further ones wait for their turn.
 const maxTails = 32
@@ -51,7 +56,7 @@ func (t *tails) look(m *live.Model) {
 			continue
 		}
 		for _, s := range j.Steps() {
-			if s.StartedAt.IsZero() || s.Conclusion == cairn.Skipped || s.From > 0 {
+			if s.StartedAt.IsZero() || s.Conclusion == cairn.Skipped || s.From > 0 || !strings.HasPrefix(s.Uses, taskAction) {
 				continue
 			}
 			t.add(j, s.Number)

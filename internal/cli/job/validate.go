@@ -94,14 +94,14 @@ cairn job explain-cache green_ant_4k2m9x1pqz/train --jq '.changed[].name'`,
 		}
 		var of []cairn.Job
 		for _, j := range jobsOf(v, n) {
-			if j.Task != nil && !j.Call {
+			if !j.Call {
 				of = append(of, j)
 			}
 		}
 		switch {
 		case len(of) == 0:
 			return cairn.Errorf(cairn.CodeNotFound, "nothing of %s has begun yet", args[0]).WithHint("cairn job stream %s", n.Name)
-		case len(of) == 1:
+		case len(of) == 1 && (n.Path != "" || len(v.Graph) <= 1):
 			x, err := cl.ExplainCache(c.Context(), childName(n.Name, &of[0]))
 			if err != nil {
 				return err
@@ -150,7 +150,10 @@ func writeExplanations(k *kit.Kit, root string, all []*client.CacheExplanation) 
 
 // because says in a line why a step ran or did not.
 func because(x *client.CacheExplanation) string {
-	if x.Job.Task != nil && x.Job.Task.From > 0 || len(x.Changed) == 0 {
+	switch {
+	case x.Job.Task != nil && x.Job.Task.From > 0 && x.AgainstName != "":
+		return "reused from " + term.Clean(x.AgainstName)
+	case len(x.Changed) == 0:
 		return term.Clean(x.Why)
 	}
 	text := "ran: "
