@@ -131,8 +131,9 @@ func request(k *kit.Kit, folder *source.Folder, name string, o *options, sent *s
 	if o.name != "" {
 		r.Flags = append(r.Flags, client.NamedFlag{Name: "name", Value: o.name})
 	}
-	// In a job the commit is that of the job's own run.
-	if folder.Repository && k.Env("CAIRN_TOKEN") == "" {
+	// In a job the commit is that of the job's own run; a server elsewhere has no such
+	// folder.
+	if folder.Repository && k.Env("CAIRN_TOKEN") == "" && k.Env("CAIRN_URL") == "" {
 		r.Dir = folder.Root
 	}
 	return r

@@ -7,6 +7,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"time"
 	"unicode/utf8"
 
 	"github.com/cairn-ml/cairn"
@@ -123,7 +124,20 @@ func (s *sender) code(ctx context.Context, r *pipeline.Reference) error {
 	return s.keep(ctx, r.Path, r.Text, snap)
 }
 
+// patience is how long something is stored without a word.
+const patience = time.Second
+
+// slow says what is going on where it takes long enough that people wonder.
+func (f *Folder) slow(format string, args ...any) (done func()) {
+	if f.k.JSONWanted() {
+		return func() {}
+	}
+	t := time.AfterFunc(patience, func() { fmt.Fprintf(f.k.Term.Err, format+"\n", args...) })
+	return func() { t.Stop() }
+}
+
 func (s *sender) keep(ctx context.Context, name, shown string, snap *snapshot) error {
+	defer s.f.slow("storing code %s: %s, %s", term.Clean(s.f.Shown(name)), term.Count(int64(len(snap.files)), "file"), term.Size(snap.size))()
 	if len(snap.files) == 0 {
 		return cairn.Errorf(cairn.CodeInvalid, "the code %s holds no files", s.f.Shown(name)).
 			WithHint("all of them may be ignored: look at .gitignore and .amlignore")
@@ -154,6 +168,7 @@ func (s *sender) data(ctx context.Context, r *pipeline.Reference) error {
 	if s.to == nil {
 		return s.name(r, v.Type)
 	}
+	defer s.f.slow("storing %s %s", r.Use, term.Clean(s.f.Shown(r.Path)))()
 	if fi.IsDir() {
 		v.Digest, v.Size, v.Files, err = s.to.UploadTree(ctx, full, nil)
 		if err == nil && v.Files == 0 {
