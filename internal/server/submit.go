@@ -231,6 +231,10 @@ func jobProblems(doc *pipeline.Document, problems []cairn.Problem) error {
 // startJob hands the plan to the engine, under the name of the job.
 func (s *Server) startJob(ctx context.Context, p *plannedJob, c *jobCode, sub *cairn.Submitted, key string) (*cairn.Run, error) {
 	sub.Inputs = p.inputs
+	exp, err := s.experiment(ctx, sub.Experiment)
+	if err != nil {
+		return nil, err
+	}
 	req := run.Request{
 		Workspace: Workspace, Repository: c.repository, Plan: p.plan, Commit: c.commit, Ref: c.ref, Dirty: c.dirty, TreeGit: c.treeGit,
 		TreeDigest: c.treeDigest, Actor: auth.Actor(ctx).Name, WorkDir: c.workDir, Untrusted: c.untrusted, Chain: c.chain,
@@ -249,6 +253,9 @@ func (s *Server) startJob(ctx context.Context, p *plannedJob, c *jobCode, sub *c
 	}
 	created, err := s.engine.Submit(ctx, req)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.ensureTracked(ctx, s.trackedRun(ctx, created, exp)); err != nil {
 		return nil, err
 	}
 	if c.parent != 0 {

@@ -198,7 +198,7 @@ func (j *jobRefs) dataOf(ctx context.Context, v *cairn.AssetVersion) (cairn.Data
 		d.Asset = cmpOr(d.Asset, "uri_folder")
 		return j.oneFile(ctx, d)
 	case "file":
-		d.Asset, d.Name = cmpOr(d.Asset, "uri_file"), cmpOr(v.Properties["file"], cmpOr(path.Base(v.SourceURI), v.Name))
+		d.Asset, d.Name = cmpOr(d.Asset, "uri_file"), cmpOr(path.Base(v.Properties["file"]), v.Name)
 		if d.Name == "." || d.Name == "/" {
 			d.Name = v.Name
 		}
@@ -276,6 +276,15 @@ func (j *jobRefs) jobOutput(ctx context.Context, ref *pipeline.Reference) (cairn
 
 // jobArtifacts are the files that a job left behind: outputs, logs, user_logs.
 func (j *jobRefs) jobArtifacts(ctx context.Context, ref *pipeline.Reference, n *client.JobName) (cairn.DataValue, error) {
+	if n.Job != 0 {
+		job, err := j.s.store.Job(ctx, n.Job)
+		if err != nil {
+			return cairn.DataValue{}, err
+		}
+		if v, ok := cairn.DecodeData(job.Outputs["artifacts"]); ok {
+			return j.below(ctx, v, ref)
+		}
+	}
 	p := cmpOr(n.Path, mainNode)
 	a, err := j.s.assets.Artifact(ctx, n.Run, strings.ReplaceAll(p, "/", ".")+".artifacts")
 	if err != nil {

@@ -159,7 +159,7 @@ func (w *walk) run(n *cairn.TraceNode) ([]cairn.Link, error) {
 	if err != nil {
 		return nil, err
 	}
-	jobs := pick(to, cairn.RelPartOf)
+	jobs := slices.DeleteFunc(pick(to, cairn.RelPartOf), func(l cairn.Link) bool { return l.From.Kind() != cairn.KindJob })
 	if len(jobs) > 0 {
 		return append(jobs, above...), nil
 	}
