@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 
@@ -156,6 +157,11 @@ func (a *API) createAsset(ctx context.Context, n client.NewAsset) (*cairn.AssetV
 		Kind: n.Kind, Name: n.Name, Version: n.Version, Type: n.Type, Digest: n.Digest, Description: n.Description,
 		Tags: n.Tags, Properties: n.Properties, SourceURI: n.SourceURI,
 	}
+	if v.Digest == "" && v.SourceURI != "" && a.o.Submissions != nil {
+		if err := a.located(ctx, &v); err != nil {
+			return nil, err
+		}
+	}
 	if v.Type == "" {
 		v.Type = "folder"
 	}
@@ -169,6 +175,31 @@ func (a *API) createAsset(ctx context.Context, n client.NewAsset) (*cairn.AssetV
 	}
 	v.Size, v.Files = info.Size, info.Files
 	return a.o.Assets.Create(ctx, v, auth.Actor(ctx))
+}
+
+// located finds the bytes of a version that names where they lie instead of a digest.
+func (a *API) located(ctx context.Context, v *asset.NewVersion) error {
+	d, err := a.o.Submissions.DataAt(ctx, v.SourceURI, string(v.Kind))
+	if err != nil {
+		return err
+	}
+	v.Type, v.Digest = d.Type, d.Digest
+	if v.Properties = maps.Clone(v.Properties); v.Properties == nil {
+		v.Properties = map[string]string{}
+	}
+	switch kind := v.Properties["type"]; {
+	case kind == "uri_file" && d.Type != "file":
+		return cairn.Errorf(cairn.CodeInvalid, "%s is a folder, and type is uri_file", v.SourceURI).WithHint("type: uri_folder, or name a file in it")
+	case kind != "" && kind != "uri_file" && v.Kind == cairn.AssetData && d.Type == "file":
+		return cairn.Errorf(cairn.CodeInvalid, "%s is a file, and type is %s", v.SourceURI, kind).WithHint("type: uri_file, or name its folder")
+	}
+	if d.Type == "file" && d.Name != "" {
+		v.Properties["file"] = d.Name
+	}
+	if d.Ref != "" {
+		v.Derived = append(v.Derived, cairn.Link{To: d.Ref, Note: "registered from " + v.SourceURI})
+	}
+	return nil
 }
 
 // measure says how large a stored folder or file is.

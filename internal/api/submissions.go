@@ -17,6 +17,9 @@ type Submissions interface {
 	SubmittedJob(ctx context.Context, name string) (*client.JobView, error)
 	ExplainCache(ctx context.Context, name string) (*client.CacheExplanation, error)
 	UpdateJob(ctx context.Context, name string, u client.JobUpdate) (*cairn.Run, error)
+	// DataAt finds the bytes that a reference of a file leads to, fetching them where it
+	// is a URL; use is data or model.
+	DataAt(ctx context.Context, reference, use string) (cairn.DataValue, error)
 }
 
 // JobRef is the submitted job that a path names: by its name, the path of a job below

@@ -148,13 +148,14 @@ type AssetDetail struct {
 	UsedBy  []cairn.Ref        `json:"used_by,omitempty"`
 }
 
-// NewAsset asks for a version of an asset whose bytes are uploaded already.
+// NewAsset asks for a version of an asset whose bytes are uploaded already, or lie where
+// SourceURI says: then Digest is empty.
 type NewAsset struct {
 	Kind        cairn.AssetKind   `json:"kind"`
 	Name        string            `json:"name"`
 	Version     string            `json:"version,omitempty"` // empty: the next number
 	Type        string            `json:"type,omitempty"`    // folder (default) or file
-	Digest      cairn.Digest      `json:"digest"`
+	Digest      cairn.Digest      `json:"digest,omitempty"`
 	Description string            `json:"description,omitempty"`
 	Tags        map[string]string `json:"tags,omitempty"`
 	Properties  map[string]string `json:"properties,omitempty"`

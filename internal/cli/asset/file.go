@@ -96,7 +96,7 @@ func (a *assets) fromFile(ctx context.Context, o *fileFlags, n client.NewAsset) 
 		return nil, cairn.Errorf(cairn.CodeInvalid, "%s gives no path", o.file)
 	}
 	if d.Path.Kind != pipeline.RefLocal {
-		return a.elsewhere(ctx, d, n)
+		return a.elsewhere(ctx, folder, d, n)
 	}
 	path := folder.Path(d.Path.Path)
 	if err := fits(path, folder.Shown(d.Path.Path), d.Type); err != nil {
@@ -115,16 +115,38 @@ func (a *assets) fromFile(ctx context.Context, o *fileFlags, n client.NewAsset) 
 		set(&n.Properties, "file", filepath.Base(path)) // jobs find it under its own name
 	}
 	v, err := cl.CreateAsset(ctx, n)
-	if err != nil || d.Stage.Value == "" {
-		return v, err
+	if err != nil {
+		return nil, err
 	}
-	return cl.UpdateAsset(ctx, v.Ref(), client.AssetUpdate{Stage: &d.Stage.Value})
+	return a.staged(ctx, cl, d, v)
 }
 
-// elsewhere refuses data whose bytes are not on this machine.
-func (a *assets) elsewhere(_ context.Context, d *pipeline.Asset, _ client.NewAsset) (*cairn.AssetVersion, error) {
-	return nil, cairn.Errorf(cairn.CodeUnsupported, "path: %s is not on this machine; only local files and folders are registered", term.Clean(d.Path.Text)).
-		WithHint("fetch it first, and name where it lies here").At(d.Path.Pos)
+// elsewhere registers data whose bytes are not on this machine, or lie where a job left
+// them: the server finds them.
+func (a *assets) elsewhere(ctx context.Context, folder *source.Folder, d *pipeline.Asset, n client.NewAsset) (*cairn.AssetVersion, error) {
+	cl, err := a.k.Client(ctx)
+	if err != nil {
+		return nil, err
+	}
+	n.SourceURI = d.Path.Text
+	v, err := cl.CreateAsset(ctx, n)
+	if err != nil {
+		if e := cairn.AsError(err); e.Position == nil && (e.Code == cairn.CodeUnsupported || e.Code == cairn.CodeNotFound || e.Code == cairn.CodeInvalid) {
+			at := d.Path.Pos
+			at.File = folder.Shown(at.File)
+			return nil, e.At(at)
+		}
+		return nil, err
+	}
+	return a.staged(ctx, cl, d, v)
+}
+
+// staged moves a model to the stage that its file gives.
+func (a *assets) staged(ctx context.Context, cl *kit.Client, d *pipeline.Asset, v *cairn.AssetVersion) (*cairn.AssetVersion, error) {
+	if d.Stage.Value == "" {
+		return v, nil
+	}
+	return cl.UpdateAsset(ctx, v.Ref(), client.AssetUpdate{Stage: &d.Stage.Value})
 }
 
 func set(m *map[string]string, key, value string) {
