@@ -10,12 +10,19 @@ import (
 
 // What runs share: slots, and concurrency groups.
 
-// pools are the backend's slots less what is in use by any run.
+// pools are the backend's slots less what is in use by any run. A job whose step asked
+// for a run lends its slot to that run: else both would wait for each other where all
+// slots are in use.
 func (e *Engine) pools() []Pool {
-	used := map[string]int{}
+	used, lends := map[string]int{}, map[cairn.JobID]bool{}
+	for _, a := range e.runs {
+		if x := a.state.Run.Submitted; x != nil && x.Parent != 0 {
+			lends[x.Parent] = true
+		}
+	}
 	for _, a := range e.runs {
 		for _, j := range a.state.Jobs {
-			if j.Status == cairn.StatusRunning {
+			if j.Status == cairn.StatusRunning && !lends[j.ID] {
 				used[j.Runner]++
 			}
 		}
