@@ -34,7 +34,9 @@ func (a *API) scheduleRoutes() {
 	route(a, op{method: "GET", path: "/schedules", id: "list-schedules", summary: "Schedules of jobs, by name", need: readers},
 		func(ctx context.Context, _ *struct{}) ([]cairn.JobSchedule, error) { return orEmpty(s.Schedules(ctx)) })
 	route(a, op{method: "GET", path: "/schedules/{name}", id: "get-schedule", summary: "One schedule", need: readers},
-		func(ctx context.Context, in *ScheduleName) (*cairn.JobSchedule, error) { return s.Schedule(ctx, in.Name) })
+		func(ctx context.Context, in *ScheduleName) (*cairn.JobSchedule, error) {
+			return s.Schedule(ctx, in.Name)
+		})
 	route(a, op{method: "PATCH", path: "/schedules/{name}", id: "update-schedule", summary: "Enable, disable or describe a schedule", need: makers, trusted: true},
 		func(ctx context.Context, in *struct {
 			ScheduleName
@@ -43,7 +45,9 @@ func (a *API) scheduleRoutes() {
 			return s.UpdateSchedule(ctx, in.Name, in.Body)
 		})
 	route(a, op{method: "POST", path: "/schedules/{name}/trigger", id: "trigger-schedule", summary: "Start the job of a schedule now", need: makers, trusted: true},
-		func(ctx context.Context, in *ScheduleName) (*client.JobCreated, error) { return s.TriggerSchedule(ctx, in.Name) })
+		func(ctx context.Context, in *ScheduleName) (*client.JobCreated, error) {
+			return s.TriggerSchedule(ctx, in.Name)
+		})
 	routeDo(a, op{method: "DELETE", path: "/schedules/{name}", id: "delete-schedule", summary: "Remove a schedule; jobs that it started stay", need: makers, trusted: true},
 		func(ctx context.Context, in *ScheduleName) error { return s.DeleteSchedule(ctx, in.Name) })
 }

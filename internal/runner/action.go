@@ -122,6 +122,10 @@ type StepContext struct {
 	Command func(ctx context.Context, p Process) (int, error)
 	// Masked hides a value in all logs from now on. Use Mask.
 	Masked func(string)
+	// Clean hides in a text what logs hide; nil: nothing is secret.
+	Clean func(string) string
+	// Status is what the job came to before this step.
+	Status cairn.Conclusion
 	// State is kept from Run to Post.
 	State map[string]string
 

@@ -65,6 +65,7 @@ func (st *step) attach(c *StepContext) {
 	st.out = out
 	c.Log, c.Now = out, x.Now
 	c.Masked = func(v string) { x.masks.Add(v) }
+	c.Clean, c.Status = x.masks.String, x.jobStatus()
 	c.Exec = func(ctx context.Context, p Process) (int, error) {
 		if p.Env == nil {
 			p.Env = c.Env

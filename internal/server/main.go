@@ -22,8 +22,10 @@ import (
 	"github.com/cairn-ml/cairn/internal/runner"
 	"github.com/cairn-ml/cairn/internal/runner/action"
 	"github.com/cairn-ml/cairn/internal/runner/docker/inside"
+	"github.com/cairn-ml/cairn/internal/runner/environment"
 	"github.com/cairn-ml/cairn/internal/runner/host"
 	"github.com/cairn-ml/cairn/internal/runner/python"
+	"github.com/cairn-ml/cairn/internal/runner/task"
 	"github.com/cairn-ml/cairn/internal/runner/task/pylib"
 )
 
@@ -128,14 +130,14 @@ func supervise(ctx context.Context, p Process) int {
 	g := git.New(git.Options{Env: p.Env})
 	tools := python.Tools{Home: home, UserHome: lookup(p.Env, "HOME"), Environ: p.Env, Exe: exe}
 	return host.SupervisorMain(ctx, dir, p.Stdin, host.Deps{
-		Registry: action.New(action.Deps{
+		Registry: task.New(action.New(action.Deps{
 			Checkout: func(ctx context.Context, code cairn.CodeRef, dir string, o action.CheckoutOptions) (cairn.Commit, error) {
 				return g.Checkout(ctx, code, dir, git.CheckoutOptions(o))
 			},
 			Other: git.Sibling,
 			Tools: tools,
 			Build: buildInJob(tools),
-		}),
+		}), task.Deps{Environments: &environment.Host{Tools: tools, Dir: filepath.Join(home, "cache", "environments")}}),
 		NewServer: func(url, token string) runner.Server {
 			c, err := client.New(client.Options{URL: url, Token: token})
 			if err != nil || url == "" {
