@@ -194,3 +194,176 @@ func TestSubmissionsAreExplained(t *testing.T) {
 		t.Errorf("in the name of a schedule: %v", err)
 	}
 }
+
+func TestPipelineEndToEnd(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	home := tempHome(t)
+	start(t, home)
+	c := connect(t, home)
+	dir := repository(t, map[string]string{"pipeline.yml": twoSteps, "words/a.txt": "one\ntwo\n", "code/upper.sh": "tr a-z A-Z < $1/a.txt > $2/a.txt\n"})
+	run := func() *cairn.Run {
+		t.Helper()
+		r := jobRequest(t, c, dir, "pipeline.yml", "words", "code")
+		r.Dir = dir
+		done := finish(t, c, submitJob(t, c, r).Run.ID)
+		if done.Conclusion != cairn.Success {
+			t.Fatalf("%s %s\n%s", done.Conclusion, done.Reason, describe(c, done.ID))
+		}
+		return done
+	}
+	first := run()
+	if first.Commit.SHA == "" || first.Dirty {
+		t.Errorf("%+v", first.Commit)
+	}
+	counted, ok := cairn.DecodeData(first.Submitted.Outputs["counted"])
+	if !ok || counted.Type != "folder" {
+		t.Fatalf("outputs %+v", first.Submitted.Outputs)
+	}
+	to := t.TempDir()
+	if err := c.DownloadTree(ctx, counted.Digest, to); err != nil {
+		t.Fatal(err)
+	}
+	if b, _ := os.ReadFile(filepath.Join(to, "lines.txt")); strings.TrimSpace(string(b)) != "4" {
+		t.Errorf("counted %q", b)
+	}
+
+	second := run()
+	v, err := c.SubmittedJob(ctx, second.Submitted.Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, j := range v.Jobs {
+		if j.Task == nil || j.Task.From == 0 {
+			t.Errorf("%s was not taken over: %+v", j.Path, j.Task)
+		}
+	}
+	x, err := c.ExplainCache(ctx, second.Submitted.Name+"/count")
+	if err != nil || !strings.Contains(x.Why, "took the outputs of "+first.Submitted.Name+"/count") {
+		t.Errorf("%+v %v", x, err)
+	}
+
+	// One file changes: its step and what follows run.
+	write(t, dir, map[string]string{"code/upper.sh": "tr a-z A-Z < $1/a.txt > $2/b.txt\n"})
+	third := run()
+	if x, err = c.ExplainCache(ctx, third.Submitted.Name+"_upper"); err != nil || !strings.Contains(x.Why, "since code changed") ||
+		len(x.Changed) != 1 || len(x.Changed[0].Files) != 1 || x.Changed[0].Files[0] != "changed upper.sh" {
+		t.Errorf("%+v %v", x, err)
+	}
+	if x, err = c.ExplainCache(ctx, third.Submitted.Name+"/count"); err != nil || !strings.Contains(x.Why, "since inputs.big changed") {
+		t.Errorf("%+v %v", x, err)
+	}
+
+	// What a job made is read by the place that it was asked to lie at, and by its name.
+	for _, path := range []string{
+		"azureml://datastores/mine/paths/big/words", "azureml://datastores/mine/paths/big/words/b.txt",
+		"azureml://jobs/" + third.Submitted.Name + "_upper/outputs/big", "azureml://datastores/workspaceblobstore/paths/azureml/" + third.Submitted.Name + "_upper/big/",
+	} {
+		text := "type: command\ncommand: cat ${{inputs.x}}* ${{inputs.x}}/* 2>/dev/null | grep -q TWO\nenvironment: {image: none}\ninputs:\n  x: {type: uri_folder, path: '" + path + "'}\n"
+		if strings.HasSuffix(path, ".txt") {
+			text = strings.Replace(text, "uri_folder", "uri_file", 1)
+		}
+		done := finish(t, c, submitJob(t, c, client.JobRequest{File: "job.yml", Files: []client.JobFile{{Path: "job.yml", Text: text}}}).Run.ID)
+		if done.Conclusion != cairn.Success {
+			t.Errorf("%s: %s\n%s", path, done.Reason, describe(c, done.ID))
+		}
+	}
+	rep, err := c.Fsck(ctx, false)
+	if err != nil || len(rep.Findings) > 0 {
+		t.Errorf("%+v %v", rep, err)
+	}
+}
+
+const registering = `type: pipeline
+experiment_name: animals
+jobs:
+  train:
+    type: command
+    command: mkdir ${{outputs.model}}/animal-cnn && echo weights > ${{outputs.model}}/animal-cnn/w && cat ${{inputs.data}}/*
+    environment: {image: none}
+    inputs:
+      data: {type: uri_folder, path: azureml:pandas:1}
+    outputs:
+      model: {type: uri_folder}
+  register:
+    type: command
+    component: azureml://registries/azureml/components/register_model/versions/0.0.9
+    inputs:
+      model_path: ${{parent.jobs.train.outputs.model}}
+      model_name: animal-classification
+      model_type: custom_model
+`
+
+// A workflow's step starts a pipeline, which registers its model: the trace goes from the
+// model to the step, the data and the commit.
+func TestPipelineOfAWorkflow(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	home := tempHome(t)
+	start(t, home)
+	c := connect(t, home)
+	script := `name: mlops
+on: [workflow_dispatch]
+jobs:
+  train:
+    runs-on: ubuntu-latest
+    steps:
+      - uses: actions/checkout@v4
+      - run: |
+          python3 - <<'EOT'
+          import json, os, urllib.request
+          body = {"file": "pipeline.yml", "files": [{"path": "pipeline.yml", "text": open("pipeline.yml").read()}], "experiment": "x"}
+          q = urllib.request.Request(os.environ["CAIRN_URL"] + "/api/v1/submissions", json.dumps(body).encode(),
+              {"Authorization": "Bearer " + os.environ["CAIRN_TOKEN"], "Content-Type": "application/json"})
+          print(json.load(urllib.request.urlopen(q))["name"])
+          EOT
+`
+	dir := repository(t, map[string]string{".github/workflows/mlops.yml": script, "pipeline.yml": registering})
+	data := t.TempDir()
+	write(t, data, map[string]string{"a.txt": "panda\n"})
+	d, _, _, err := c.UploadTree(ctx, data, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.CreateAsset(ctx, client.NewAsset{Kind: cairn.AssetData, Name: "pandas", Type: "folder", Digest: d, Properties: map[string]string{"type": "uri_folder"}}); err != nil {
+		t.Fatal(err)
+	}
+	above := finish(t, c, submit(t, c, dir, client.RunRequest{}).ID)
+	if above.Conclusion != cairn.Success {
+		t.Fatalf("%s\n%s", above.Reason, describe(c, above.ID))
+	}
+	all, err := c.SubmittedJobs(ctx, client.JobFilter{})
+	if err != nil || len(all) != 1 {
+		t.Fatalf("%+v %v", all, err)
+	}
+	below := finish(t, c, all[0].ID)
+	if below.Conclusion != cairn.Success {
+		t.Fatalf("%s\n%s", below.Reason, describe(c, below.ID))
+	}
+	if below.Commit.SHA != above.Commit.SHA || below.Submitted.Parent == 0 || below.Repository != above.Repository {
+		t.Errorf("%+v", below)
+	}
+	tr, err := c.Trace(ctx, "model/animal-classification:1", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	tr.Render(&b)
+	if len(tr.Gaps) > 0 {
+		t.Errorf("gaps %+v", tr.Gaps)
+	}
+	for _, want := range []string{"made by job register", "used component azureml/register_model:0.0.9", "used artifact train.model", "made by job train",
+		"used data pandas:1", "ran commit " + above.Commit.SHA[:12], "part of job train (1) of run 1", "author Ana"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("the trace does not say %q:\n%s", want, &b)
+		}
+	}
+	m, err := c.ShowAsset(ctx, "model/animal-classification:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := c.TreeFiles(ctx, m.Version.Digest)
+	if err != nil || len(files) != 1 || files[0].Path != "INPUT_model_path/animal-cnn/w" || m.Version.Properties["type"] != "custom_model" {
+		t.Errorf("%+v %+v %v", files, m.Version, err)
+	}
+}
