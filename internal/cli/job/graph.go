@@ -394,7 +394,7 @@ func (p painter) why(j *live.Job) string {
 
 func firstLine(s string) string {
 	s, _, _ = strings.Cut(s, "\n")
-	return term.Clip(s, 80)
+	return term.Clip(strings.TrimSuffix(s, "; its last lines:"), 80) // those are shown by themselves
 }
 
 func runningStep(j *live.Job) string {

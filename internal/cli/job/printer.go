@@ -91,13 +91,14 @@ type listing struct {
 
 func (l *listing) Start(*live.Model) {}
 
-func (l *listing) News(_ *live.Model, _ cairn.Event, c *live.Change) {
+func (l *listing) News(m *live.Model, _ cairn.Event, c *live.Change) {
 	switch {
 	case l.quiet:
 	case c.Job != nil && !c.Job.Call && c.Job.Status == cairn.StatusCompleted:
 		// Its last steps are told in the same transaction, after it.
 		l.ended = append(l.ended, c.Job)
 	case c.Job != nil && !c.Job.Call && c.Job.Status != cairn.StatusBlocked && c.Job.Status != cairn.StatusQueued:
+		l.settle(m)
 		l.tell(c.Job)
 	case c.Run != nil && c.Run.CancelBy != "" && c.Run.Status != cairn.StatusCompleted:
 		l.Say(fmt.Sprintf("cancelled by %s: jobs are ending", term.Clean(c.Run.CancelBy)))
@@ -113,6 +114,17 @@ func (l *listing) Tick(*live.Model) {
 		l.tell(j)
 		return true
 	})
+}
+
+// settle gives the logs of jobs that ended a moment to come out, so that they and their
+// ends stand before what begins after them.
+func (l *listing) settle(m *live.Model) {
+	for range 30 {
+		if l.Tick(m); len(l.ended) == 0 {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 }
 
 // tell writes a line of where a job stands, once.

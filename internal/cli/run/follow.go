@@ -126,7 +126,8 @@ func showFailure(ctx context.Context, cl *kit.Client, t *term.Term, f live.Failu
 		fmt.Fprintf(t.Err, "  %s\n", commandLine(s, l))
 	}
 	for _, a := range f.Step.Annotations {
-		if a.Severity == "error" && !slices.ContainsFunc(lines, func(l string) bool { return strings.Contains(l, a.Message) }) {
+		first, _, _ := strings.Cut(a.Message, "\n")
+		if a.Severity == "error" && !slices.ContainsFunc(lines, func(l string) bool { return strings.Contains(l, first) }) {
 			fmt.Fprintf(t.Err, "  %s %s\n", s.Red("error:"), term.CleanText(a.Message))
 		}
 	}
