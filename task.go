@@ -12,8 +12,11 @@ import (
 type Task struct {
 	Kind TaskKind `json:"kind"`
 	// Component is what the task is an instance of ("component/train:3"); "" for one
-	// written in place. ComponentName and Version are for people.
-	Component Ref `json:"component,omitempty"`
+	// that is not registered. ComponentName ("train:3") and ComponentFile, its path in
+	// the repository, are for people.
+	Component     Ref    `json:"component,omitempty"`
+	ComponentName string `json:"component_name,omitempty"`
+	ComponentFile string `json:"component_file,omitempty"`
 	// Code is the snapshot that the command runs in a copy of; nil: an empty folder.
 	Code *DataValue `json:"code,omitempty"`
 	// Includes are further files and folders that are put into the snapshot, under their
@@ -250,7 +253,9 @@ type JobTask struct {
 	// that the sweep looks at, Best marks the trial whose outputs the sweep has.
 	Trial  json.RawMessage `json:"trial,omitempty"`
 	Scores []Score         `json:"scores,omitempty"`
-	Best   bool            `json:"best,omitempty"`
+	// Scored says that Scores were read after it had ended.
+	Scored bool `json:"scored,omitempty"`
+	Best   bool `json:"best,omitempty"`
 }
 
 // What became of the question for earlier outputs.

@@ -27,6 +27,7 @@ func (b *jobBuilder) task(j *pipeline.Job, c *pipeline.Component, local map[stri
 		over = &pipeline.Command{}
 	}
 	t := &cairn.Task{Kind: cairn.TaskCommand, Component: b.componentRef(j.Component), Experiment: b.experiment}
+	t.ComponentName, t.ComponentFile = b.componentNames(j.Component, c)
 	t.DisplayName = j.DisplayName.Value
 	if t.DisplayName == "" && c != nil {
 		t.DisplayName = c.DisplayName.Value

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"encoding/json"
+	"path"
 	"strings"
 
 	"github.com/cairn-ml/cairn"
@@ -236,6 +237,23 @@ func (b *jobBuilder) componentRef(u *pipeline.ComponentUse) cairn.Ref {
 		return ""
 	}
 	return b.resolved.Components[u.Ref.Text].Ref
+}
+
+// componentNames are what people call a component, and the file that it stands in.
+func (b *jobBuilder) componentNames(u *pipeline.ComponentUse, c *pipeline.Component) (name, file string) {
+	if u == nil || c == nil {
+		return "", ""
+	}
+	if name = c.Name.Value; name == "azureml_anonymous" {
+		name = ""
+	}
+	if name != "" && c.Version.Set {
+		name += ":" + c.Version.Value
+	}
+	if u.Ref != nil && u.Ref.Kind == pipeline.RefLocal {
+		file = path.Join(b.sub.Root, u.Ref.Path)
+	}
+	return name, file
 }
 
 // EnvironmentDigest names what an environment holds, without what it is called.

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/cairn-ml/cairn"
@@ -52,7 +53,7 @@ func graphOf(p *cairn.Plan) []client.GraphNode {
 				g.Needs = append(g.Needs, prefix+need)
 			}
 			if n.Task != nil {
-				g.Component = n.Task.Component.ID()
+				g.Component = cmp.Or(n.Task.Component.ID(), n.Task.ComponentName, n.Task.ComponentFile)
 			}
 			out = append(out, g)
 			level(prefix+n.ID+"/", n.Body)

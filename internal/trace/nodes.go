@@ -224,6 +224,8 @@ func (w *walk) title(ref cairn.Ref) string {
 		}
 	case cairn.KindCommit:
 		return "commit " + short(ref.ID())
+	case cairn.KindTree:
+		return treeTitle(ref)
 	case cairn.KindUser:
 		return ref.ID() + " by hand"
 	case cairn.KindAction:

@@ -2,6 +2,7 @@ package trace
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"slices"
 
@@ -53,6 +54,9 @@ func (w *walk) task(n *cairn.TraceNode, j *cairn.Job) error {
 	if t == nil {
 		return nil
 	}
+	if err := w.component(n, j); err != nil {
+		return err
+	}
 	if t.From != 0 {
 		fact(n, "reused", fmt.Sprintf("the outputs of job %d of run %d: nothing that they stand on had changed", t.From, t.FromRun))
 		return nil
@@ -70,6 +74,50 @@ func (w *walk) task(n *cairn.TraceNode, j *cairn.Job) error {
 		return err
 	}
 	trackingFacts(n, r)
+	return nil
+}
+
+// Plans reads plans; *store.Store satisfies it.
+type Plans interface {
+	Plan(ctx context.Context, digest cairn.Digest) (*cairn.Plan, error)
+}
+
+// component names what a job is an instance of, where that is a file and no version of
+// its own: the commit says which state of the file it was.
+func (w *walk) component(n *cairn.TraceNode, j *cairn.Job) error {
+	reader, ok := w.Reader.(Plans)
+	if !ok {
+		return nil
+	}
+	r, err := w.runOf(j.Run)
+	if err != nil {
+		return err
+	}
+	tasks, ok := w.tasks[r.Plan]
+	if !ok {
+		p, err := reader.Plan(w.ctx, r.Plan)
+		if cairn.CodeOf(err) == cairn.CodeNotFound {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		tasks = map[string]*cairn.Task{}
+		p.Walk(func(path string, node *cairn.Node) {
+			if node.Task != nil {
+				tasks[path] = node.Task
+			}
+		})
+		w.tasks[r.Plan] = tasks
+	}
+	t := tasks[j.Node]
+	if t == nil || t.Component != "" || t.ComponentName == "" && t.ComponentFile == "" {
+		return nil
+	}
+	text := cmp.Or(t.ComponentName, t.ComponentFile)
+	if t.ComponentName != "" && t.ComponentFile != "" {
+		text += " (" + t.ComponentFile + ")"
+	}
+	fact(n, "component", text)
 	return nil
 }
 
@@ -96,9 +144,17 @@ const dirtyNote = "with uncommitted changes"
 func (w *walk) tree(n *cairn.TraceNode) {
 	n.Digest = cairn.Digest(n.Ref.ID())
 	if n.Kind == cairn.KindTree && n.Digest.Valid() {
-		n.Title = "code " + n.Digest.Short()
+		n.Title = treeTitle(n.Ref)
 		fact(n, "digest", string(n.Digest))
 	}
+}
+
+// treeTitle is what people call code that no commit names.
+func treeTitle(ref cairn.Ref) string {
+	if d := cairn.Digest(ref.ID()); d.Valid() {
+		return "code " + d.Short()
+	}
+	return string(ref)
 }
 
 // loggedBy are the metrics of the nearest task behind a version that has none itself:

@@ -77,9 +77,19 @@ func tasks() *graph {
 	return g
 }
 
+// planned also has the plan of all runs.
+type planned struct{ *graph }
+
+func (planned) Plan(context.Context, cairn.Digest) (*cairn.Plan, error) {
+	return &cairn.Plan{Nodes: []cairn.Node{
+		{ID: "prep", Task: &cairn.Task{ComponentName: "prep:2", ComponentFile: "components/prep.yaml"}},
+		{ID: "train", Task: &cairn.Task{Component: "component/train:1", ComponentName: "train:1"}},
+	}}, nil
+}
+
 func TestTasks(t *testing.T) {
 	t.Parallel()
-	tr := &trace.Tracer{Reader: tasks(), Workspace: "default",
+	tr := &trace.Tracer{Reader: planned{tasks()}, Workspace: "default",
 		BuiltIn: func(r cairn.Ref) bool { return r == "component/register:1" },
 		Named: func(_ context.Context, name string) (cairn.Ref, error) {
 			if name == "green_ant_2" {

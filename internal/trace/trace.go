@@ -71,7 +71,7 @@ func (t *Tracer) Trace(ctx context.Context, repository, asked string, down bool)
 	if err != nil {
 		return nil, err
 	}
-	w := &walk{Tracer: t, ctx: ctx, down: down, seen: map[cairn.Ref]bool{}, runs: map[cairn.RunID]*cairn.Run{}}
+	w := &walk{Tracer: t, ctx: ctx, down: down, seen: map[cairn.Ref]bool{}, runs: map[cairn.RunID]*cairn.Run{}, tasks: map[cairn.Digest]map[string]*cairn.Task{}}
 	out := &cairn.Trace{Asked: asked, Down: down}
 	for _, f := range found {
 		n, err := w.node(f.Ref, nil, "", 0)
@@ -98,6 +98,7 @@ type walk struct {
 	down  bool
 	seen  map[cairn.Ref]bool
 	runs  map[cairn.RunID]*cairn.Run
+	tasks map[cairn.Digest]map[string]*cairn.Task // of a plan, by node
 	count int
 	gaps  []cairn.TraceGap
 }
