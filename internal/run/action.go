@@ -92,7 +92,10 @@ type (
 		Conclusion cairn.Conclusion
 		Reason     string
 		If         *cairn.Condition
+		Outputs    map[string]string // of a node with instances of its own
 	}
+	// MarkBest marks the trial whose outputs its sweep has.
+	MarkBest struct{ Path string }
 	// AskApproval opens the question whether the attempt may use an environment.
 	AskApproval struct{ Environment string }
 	// AskGate asks whether the condition of an environment holds; Done is how many
@@ -125,6 +128,7 @@ func (Expand) action()         {}
 func (CreateJob) action()      {}
 func (Ready) action()          {}
 func (AskReuse) action()       {}
+func (MarkBest) action()       {}
 func (AskGroup) action()       {}
 func (Enter) action()          {}
 func (Wait) action()           {}

@@ -60,6 +60,14 @@ func (d *decider) calls(sc *scope, s *nodeState, path string, x cairn.Expansion)
 		merged.add(parts[i].result)
 	}
 	s.done, s.result = true, merged.result()
+	if n := s.node; n.Collect {
+		all := make([]map[string]string, len(parts))
+		for i := range parts {
+			all[i] = fieldTexts(parts[i].outputs)
+		}
+		s.collect(all)
+		return
+	}
 	for i := range parts {
 		s.mergeOutputs(parts[i].outputs)
 	}

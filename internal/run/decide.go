@@ -208,6 +208,9 @@ func (d *decider) conclusion() (cairn.Conclusion, string) {
 	gaveWay := "" // a job that was replaced in its concurrency group
 	for _, path := range slices.Sorted(maps.Keys(d.st.Jobs)) {
 		j := d.st.Jobs[path]
+		if j.Task != nil && j.Task.Trial != nil {
+			continue // the row of the search says what came of its trials
+		}
 		if strings.HasPrefix(j.Reason, "concurrency group ") && j.Conclusion == cairn.Cancelled && gaveWay == "" {
 			gaveWay = clip(j.Path+": "+j.Reason, maxReason)
 		}

@@ -54,6 +54,10 @@ type Engine struct {
 
 // active is one run that is not completed.
 type active struct {
+	// sweeps of the plan by path, once looked for; scored is when their trials were read.
+	sweeps map[string]*cairn.Sweep
+	scored time.Time
+
 	id       cairn.RunID
 	version  int64
 	plan     *cairn.Plan
@@ -112,6 +116,7 @@ func (e *Engine) reconcile(ctx context.Context, a *active, look looks) error {
 			return err
 		}
 	}
+	e.pollScores(ctx, a, now)
 	changed := len(a.state.dirty.jobs) > 0
 	due := !a.wake.IsZero() && !now.Before(a.wake)
 	var starts []start

@@ -149,6 +149,9 @@ func (d *decider) prepare(sc *scope, s *nodeState, l *leg) (Ready, string) {
 			return a, d.fault(n, "runs-on", n.RunsOn, err)
 		}
 	}
+	if n.Sweep != nil {
+		a.ContinueOnError = true // a trial that fails does not fail the search
+	}
 	if n.Task != nil {
 		var fault string
 		if a.Task, fault = d.task(n, l, env); fault != "" {

@@ -87,6 +87,10 @@ func (d *decider) visit(sc *scope, n *cairn.Node) *nodeState {
 	switch {
 	case fault != "" && d.st.Jobs[path] == nil:
 		d.fail(sc, s, path, fault)
+	case n.Kind == cairn.NodeLoop && n.Loop != nil && len(n.Body) > 0:
+		d.loopNode(sc, s, path, ready)
+	case n.Kind == cairn.NodeJob && n.Sweep != nil && n.Task != nil:
+		d.sweepNode(sc, s, path, ready)
 	case n.Kind == cairn.NodeCall || n.Kind == cairn.NodeJob && n.Strategy != nil && !n.Strategy.Matrix.IsZero():
 		d.settleMany(sc, s, path, ready)
 	case n.Kind == cairn.NodeJob:
@@ -182,7 +186,7 @@ func (d *decider) expand(sc *scope, s *nodeState, path string) (x cairn.Expansio
 			x.MaxParallel = int(v)
 		}
 	}
-	if n.Kind != cairn.NodeCall {
+	if n.Kind != cairn.NodeCall && n.Kind != cairn.NodeLoop {
 		return x, ""
 	}
 	for i := range x.Instances {
@@ -261,6 +265,18 @@ func (d *decider) legs(sc *scope, s *nodeState, path string, x cairn.Expansion) 
 		}
 	}
 	s.settle(rows)
+	if s.done && s.node.Collect {
+		all := make([]map[string]string, len(rows))
+		for i, j := range rows {
+			all[i] = j.Outputs
+		}
+		s.collect(all)
+	}
+}
+
+// collect hands the outputs of all instances on as lists.
+func (s *nodeState) collect(all []map[string]string) {
+	s.outputs = expr.FromGo(collected(all)).Fields()
 }
 
 // failFast says why the other legs are cancelled, or "".

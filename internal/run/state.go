@@ -141,6 +141,12 @@ func (s *State) Fold(a Action, now time.Time) {
 				j.Task = a.Task
 			}
 		})
+	case MarkBest:
+		s.Edit(a.Path, func(j *cairn.Job) {
+			t := *j.Task
+			t.Best = true
+			j.Task = &t
+		})
 	case AskReuse:
 		s.Edit(a.Path, func(j *cairn.Job) {
 			t := *j.Task
@@ -177,6 +183,9 @@ func (s *State) Fold(a Action, now time.Time) {
 			finishJob(j, a.Conclusion, a.Reason, now)
 			if a.If != nil {
 				j.If = a.If
+			}
+			if a.Outputs != nil {
+				j.Outputs = a.Outputs
 			}
 		})
 	case AskApproval:
