@@ -77,6 +77,7 @@ type Server struct {
 	submits keyLocks
 	clock   clock
 	starts  starts
+	jobTime *jobClock
 	tasks   taskFollower
 	fetches keyLocks // of actions, by repository
 	quiet   quiet
@@ -238,6 +239,7 @@ func (s *Server) wire(ctx context.Context) error {
 		Store: s.store, Backend: &originals{s.backend, s.config.Actions.Original}, Resolver: &resolver{s}, Gates: newGates(s), Permissions: s.config.defaultPermissions(), Log: s.log,
 		Results: &taskResults{s}, Scores: &taskScores{s},
 	})
+	s.jobTime = &jobClock{s: s, look: make(chan struct{}, 1)}
 	s.openFollows()
 	s.pushes = s.host.Server(git.HandlerOptions{
 		Refs: s.store, Principal: func(ctx context.Context) string { return auth.Actor(ctx).Name },
@@ -261,7 +263,7 @@ func (s *Server) handler() http.Handler {
 	mux.Handle(api.Prefix+"/", api.New(api.Options{
 		Version: s.o.Version, Workspace: Workspace, Rows: s.store, Control: s, Logs: s, Assets: s.assets, Caches: s.caches, Blobs: s.blobs,
 		Tracer: s.tracer, Tracking: s.track, Images: s.images, Actions: s, People: s.people, System: s, Deploys: s.deploys, DeployRows: s.store, Pending: s, Leaving: s.leaving, Explain: store.Explain, Log: s.log,
-		Predictions: s.reports, Differ: s.differ, StageLogs: &stageLogs{s}, Pulls: s, Submissions: s, Follows: s.follows, IDTokens: tokens,
+		Predictions: s.reports, Differ: s.differ, StageLogs: &stageLogs{s}, Pulls: s, Submissions: s, Schedules: s.jobTime, Follows: s.follows, IDTokens: tokens,
 	}))
 	mux.Handle("/.well-known/", api.WellKnown(tokens))
 	ml := mlflow.New(mlflow.Options{Track: s.track, Principal: auth.From, Log: s.log})
@@ -333,6 +335,8 @@ func (s *Server) serve() {
 	s.background(func() { s.takeEvents(ctx) })
 	s.background(func() { s.keepTasks(ctx) })
 	s.background(func() { s.keepTime(ctx) })
+	s.background(func() { s.jobTime.keepJobTime(ctx) })
+	s.background(func() { s.jobTime.takeMoves(ctx) })
 	s.background(func() { s.cleanUploads(ctx) })
 	s.background(func() { s.sweepForever(ctx) })
 	for _, l := range s.listeners {
