@@ -58,6 +58,11 @@ func (w *walk) asset(n *cairn.TraceNode) ([]cairn.Link, error) {
 		return answers, nil // what people said of them is where it comes from
 	}
 	if made := pick(to, cairn.RelMade); len(made) > 0 {
+		if made[0].From.Kind() == cairn.KindUser && len(derived) > 0 {
+			// Somebody registered what was there: it comes from where that came from.
+			fact(n, "registered", "by "+made[0].From.ID())
+			return derived, nil
+		}
 		// The first one made it; a later one found the same bytes registered.
 		return made[:1], nil
 	}
