@@ -20,6 +20,7 @@ import (
 	"github.com/cairn-ml/cairn/internal/cli/release"
 	"github.com/cairn-ml/cairn/internal/cli/repository"
 	"github.com/cairn-ml/cairn/internal/cli/run"
+	"github.com/cairn-ml/cairn/internal/cli/schedule"
 	"github.com/cairn-ml/cairn/internal/cli/serve"
 	"github.com/cairn-ml/cairn/internal/cli/status"
 	"github.com/cairn-ml/cairn/internal/cli/trace"
@@ -75,6 +76,7 @@ cairn trace model/digits:1`,
 		initcmd.New(k),
 		run.New(k),
 		job.New(k),
+		schedule.New(k),
 		workflow.New(k),
 		repository.New(k),
 		pr.New(k),

@@ -38,7 +38,7 @@ cairn NOUN create --file NOUN.yml
 cairn NOUN list
 cairn NOUN show digits@latest
 cairn NOUN download digits:1 --to ./here`),
-	}, a.newCreate(), a.newValidate(), a.newList(), a.newShow(), a.newDownload(), a.newUpdate(), a.newTag(), a.newLabel(), a.newArchive(true), a.newArchive(false))
+	}, a.newCreate(), a.newValidate(), a.newList(), a.newShow(), a.newDownload(), a.newUpdate(), a.newTag(), a.newLabel(), a.newShare(), a.newArchive(true), a.newArchive(false))
 }
 
 type assets struct {

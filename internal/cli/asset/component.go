@@ -45,7 +45,7 @@ is component: azureml:NAME:VERSION.`,
 cairn component list
 cairn component show train@latest
 cairn component download train:1 --to ./here`,
-	}, a.newRegister(), a.newValidate(), a.newList(), a.newShowFile(), a.newDownload(), a.newUpdate(), a.newLabel(), a.newArchive(true), a.newArchive(false))
+	}, a.newRegister(), a.newValidate(), a.newList(), a.newShowFile(), a.newDownload(), a.newUpdate(), a.newLabel(), a.newShare(), a.newArchive(true), a.newArchive(false))
 }
 
 // Environments are the commands below cairn environment that are about what jobs run in:
@@ -60,7 +60,7 @@ func NewEnvironments(k *kit.Kit) Environments {
 // Commands are those that stages do not have.
 func (e Environments) Commands() []*cobra.Command {
 	a := e.a
-	return []*cobra.Command{a.newRegister(), a.newValidate(), a.newDownload(), a.newUpdate(), a.newArchive(true), a.newArchive(false)}
+	return []*cobra.Command{a.newRegister(), a.newValidate(), a.newDownload(), a.newUpdate(), a.newShare(), a.newArchive(true), a.newArchive(false)}
 }
 
 // List is the newest version of each environment, the newest first. What jobs recorded
