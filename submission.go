@@ -42,3 +42,14 @@ type TaskEnd struct {
 	Job *Job
 	Run *Run
 }
+
+// EnvironmentMap says that jobs of an environment run with a Python of this machine:
+// then nothing is built for it.
+type EnvironmentMap struct {
+	// Name is that of an environment ("training", "training:3", "AzureML-sklearn-1.5") or
+	// of an image.
+	Name      string    `json:"name"`
+	Python    string    `json:"python"`
+	By        string    `json:"by"`
+	CreatedAt time.Time `json:"created_at"`
+}

@@ -67,6 +67,9 @@ func New(o Options) *API {
 	if o.Submissions != nil {
 		a.submissionRoutes()
 	}
+	if o.EnvironmentMaps != nil {
+		a.environmentMapRoutes()
+	}
 	if o.Schedules != nil {
 		a.scheduleRoutes()
 	}

@@ -125,6 +125,8 @@ type Options struct {
 	Pulls Pulls
 	// Submissions are runs of jobs' files; nil: there are none.
 	Submissions Submissions
+	// EnvironmentMaps are environments of jobs that are on this machine; nil: none can be.
+	EnvironmentMaps EnvironmentMaps
 	// Schedules are schedules of jobs; nil: there are none.
 	Schedules Schedules
 	// IDTokens makes identity tokens for jobs.

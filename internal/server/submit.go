@@ -189,6 +189,10 @@ const jobRounds = 32
 // planJob resolves what the file names and freezes it.
 func (s *Server) planJob(ctx context.Context, doc *pipeline.Document, r *client.JobRequest, sub *cairn.Submitted, c *jobCode) (*plannedJob, error) {
 	refs := newJobRefs(s, r, c)
+	var err error
+	if refs.maps, err = s.readMaps(ctx); err != nil {
+		return nil, err
+	}
 	of := plan.Submission{Name: sub.Name, Experiment: sub.Experiment, Root: r.Root, NoReuse: r.NoReuse}
 	for range jobRounds {
 		p, missing, problems := plan.BuildJob(doc, of, refs.resolved)
@@ -202,7 +206,7 @@ func (s *Server) planJob(ctx context.Context, doc *pipeline.Document, r *client.
 			p.Permissions = append(p.Permissions, c.permissions...)
 			p.Walk(func(_ string, n *cairn.Node) {
 				if n.Task != nil {
-					n.Task.Environment = s.mapped(n.Task.Environment)
+					n.Task.Environment = refs.maps.put(n.Task.Environment)
 				}
 			})
 			return &plannedJob{plan: p, warnings: problems, inputs: refs.inputs(doc.Job), notes: refs.notes}, nil

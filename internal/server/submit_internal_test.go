@@ -228,3 +228,21 @@ func TestBoundedBody(t *testing.T) {
 		t.Errorf("too much passes: %v", err)
 	}
 }
+
+func TestEnvironmentMaps(t *testing.T) {
+	t.Parallel()
+	m := environmentMaps{"training": "/t", "training:2": "/t2", "azureml-sklearn-1.5": "/s", "mcr/x:latest": "/i"}
+	for _, c := range []struct {
+		env  cairn.TaskEnvironment
+		want string
+	}{
+		{cairn.TaskEnvironment{Name: "Training", Version: "1"}, "/t"}, {cairn.TaskEnvironment{Name: "training", Version: "2"}, "/t2"},
+		{cairn.TaskEnvironment{Name: "sklearn-1.5"}, "/s"}, {cairn.TaskEnvironment{Image: "mcr/x:latest"}, "/i"},
+		{cairn.TaskEnvironment{Image: "mcr/x:latest", Conda: "name: x"}, ""}, {cairn.TaskEnvironment{Name: "other"}, ""}, {cairn.TaskEnvironment{}, ""},
+		{cairn.TaskEnvironment{Name: "training", Python: "/own"}, "/own"},
+	} {
+		if got := m.put(c.env).Python; got != c.want {
+			t.Errorf("%+v: %q, want %q", c.env, got, c.want)
+		}
+	}
+}

@@ -85,23 +85,25 @@ func (j *jobRefs) environment(ctx context.Context, ref *pipeline.Reference) (cai
 	curated := func() (cairn.TaskEnvironment, bool) { return j.s.curated(ref.Name) }
 	if ref.Registry == azuremlRegistry {
 		if env, ok := curated(); ok {
-			return j.s.mapped(env), nil
+			return env, nil
 		}
 	}
 	v, err := j.version(ctx, cairn.AssetEnvironment, ref)
 	if cairn.CodeOf(err) == cairn.CodeNotFound {
 		if env, ok := curated(); ok {
-			return j.s.mapped(env), nil
+			return env, nil
+		}
+		if python := j.maps.python(ref.Name+":"+ref.Version, ref.Name); python != "" {
+			// It is nothing but what somebody said that it is.
+			env := cairn.TaskEnvironment{Name: ref.Name, Version: ref.Version, Python: python}
+			env.Digest = plan.EnvironmentDigest(env)
+			return env, nil
 		}
 		return cairn.TaskEnvironment{}, j.s.noEnvironment(ref, err)
 	} else if err != nil {
 		return cairn.TaskEnvironment{}, err
 	}
-	env, err := j.environmentOf(ctx, v)
-	if err != nil {
-		return env, err
-	}
-	return j.s.mapped(env), nil
+	return j.environmentOf(ctx, v)
 }
 
 // environmentOf reads an environment from its own folder.

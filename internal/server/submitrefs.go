@@ -20,6 +20,7 @@ import (
 type jobRefs struct {
 	s        *Server
 	c        *jobCode
+	maps     environmentMaps
 	resolved plan.Resolved
 	notes    []string
 }

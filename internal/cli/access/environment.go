@@ -29,7 +29,7 @@ cairn environment create --file environment.yml
 cairn environment list
 cairn environment show production
 cairn environment show training:1`,
-	}, environmentSet(k), environmentList(k, of), environmentShow(k, of), environmentDelete(k))
+	}, environmentSet(k), environmentList(k, of), environmentShow(k, of), environmentDelete(k), environmentMap(k))
 	cmd.AddCommand(of.Commands()...)
 	return cmd
 }
