@@ -29,6 +29,9 @@ type Downloaded struct {
 	Size  int64  `json:"size"`
 }
 
+// artifactsOutput is the output that every task has: its ./outputs, ./logs and its log.
+const artifactsOutput = "artifacts"
+
 // downloading is one cairn job download.
 type downloading struct {
 	k         *kit.Kit
@@ -99,11 +102,13 @@ func (d *downloading) get(ctx context.Context, n *client.JobName, v *client.JobV
 	}
 	names := make([]string, 0, len(outputs))
 	for name := range outputs {
-		names = append(names, name)
+		if name != artifactsOutput {
+			names = append(names, name)
+		}
 	}
 	slices.Sort(names)
-	_, named := outputs[output]
-	if output != "" && !named && output != "artifacts" && output != "default" {
+	named := slices.Contains(names, output)
+	if output != "" && !named && output != artifactsOutput && output != "default" {
 		e := cairn.Errorf(cairn.CodeNotFound, "%s has no output %q", n.Name, term.Clean(output))
 		if v.Run.Status != cairn.StatusCompleted {
 			return e.WithHint("it is not done yet: cairn job stream %s", n.Name)
@@ -195,6 +200,10 @@ func (d *downloading) value(ctx context.Context, name, to, text string) error {
 // left writes what a job kept of its ./outputs, ./logs and its log. One that took
 // earlier outputs has what that job kept.
 func (d *downloading) left(ctx context.Context, j *cairn.Job, below string) error {
+	if v, ok := cairn.DecodeData(j.Outputs[artifactsOutput]); ok && v.Type == "folder" {
+		return d.folder(ctx, v.Digest, v.Files, v.Size, below)
+	}
+	// One that failed has no outputs; what it left is kept all the same.
 	run, id := j.Run, j.ID
 	if j.Task != nil && j.Task.From > 0 {
 		run, id = j.Task.FromRun, j.Task.From
@@ -211,15 +220,23 @@ func (d *downloading) left(ctx context.Context, j *cairn.Job, below string) erro
 		if a.Job != id || !strings.HasSuffix(a.Name, ".artifacts") || a.Gone != "" {
 			continue
 		}
-		if below != "" && !filepath.IsLocal(filepath.FromSlash(below)) {
-			return cairn.Errorf(cairn.CodeInvalid, "%q is no path of a step", term.Clean(below))
-		}
-		w := Downloaded{Name: "artifacts", Job: below, Path: filepath.Join(d.dir, "artifacts", filepath.FromSlash(below)), Files: a.Files, Size: a.Size}
-		if err := d.cl.DownloadTree(ctx, a.Digest, d.k.Path(w.Path)); err != nil {
+		if err := d.folder(ctx, a.Digest, a.Files, a.Size, below); err != nil {
 			return err
 		}
-		d.done = append(d.done, w)
 	}
+	return nil
+}
+
+// folder writes artifacts, those of a step into a folder of its path.
+func (d *downloading) folder(ctx context.Context, digest cairn.Digest, files, size int64, below string) error {
+	if below != "" && !filepath.IsLocal(filepath.FromSlash(below)) {
+		return cairn.Errorf(cairn.CodeInvalid, "%q is no path of a step", term.Clean(below))
+	}
+	w := Downloaded{Name: artifactsOutput, Job: below, Path: filepath.Join(d.dir, "artifacts", filepath.FromSlash(below)), Files: files, Size: size}
+	if err := d.cl.DownloadTree(ctx, digest, d.k.Path(w.Path)); err != nil {
+		return err
+	}
+	d.done = append(d.done, w)
 	return nil
 }
 

@@ -42,6 +42,19 @@ func newGraph(p *cairn.Plan) *graph {
 	return &graph{top: build("", 0, false, p.Nodes)}
 }
 
+// only keeps one vertex and what lies below it.
+func (g *graph) only(path string) {
+	g.walk(func(v *vertex) {
+		if v.path == path {
+			g.top = []*vertex{v}
+		}
+	})
+	if len(g.top) == 1 && g.top[0].depth > 0 {
+		by := g.top[0].depth
+		g.walk(func(v *vertex) { v.depth -= by })
+	}
+}
+
 // fill hands each leaf its jobs.
 func (g *graph) fill(jobs []*live.Job) {
 	by := map[string][]*live.Job{}

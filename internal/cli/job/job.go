@@ -67,12 +67,30 @@ func find(ctx context.Context, k *kit.Kit, asked string) (*kit.Client, *client.J
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	n, err := cl.FindJob(ctx, strings.TrimPrefix(asked, "azureml:"))
+	asked = strings.TrimPrefix(asked, "azureml:")
+	n, err := cl.FindJob(ctx, asked)
 	if err != nil {
+		if v, path := inside(ctx, cl, asked); v != nil {
+			return cl, &client.JobName{Name: nameOf(&v.Run), Path: path, Run: v.Run.ID}, v, nil
+		}
 		return nil, nil, nil, err
 	}
 	v, err := cl.SubmittedJob(ctx, n.Name)
 	return cl, n, v, err
+}
+
+// inside finds a node that has no job of its own: a pipeline inside of the pipeline, or
+// one with several instances.
+func inside(ctx context.Context, cl *kit.Client, asked string) (*client.JobView, string) {
+	name, path, below := strings.Cut(asked, "/")
+	if !below {
+		return nil, ""
+	}
+	v, err := cl.SubmittedJob(ctx, name)
+	if err != nil || !slices.ContainsFunc(v.Graph, func(g client.GraphNode) bool { return g.Path == path }) {
+		return nil, ""
+	}
+	return v, path
 }
 
 // within answers the jobs of a view that a name means: all, or those of one node.

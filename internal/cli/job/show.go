@@ -3,6 +3,7 @@ package job
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -47,6 +48,10 @@ cairn job show green_ant_4k2m9x1pqz --jq .run.submitted.outputs`,
 		g, m, err := pictured(c.Context(), cl, v)
 		if err != nil {
 			return err
+		}
+		if n.Path != "" {
+			g.only(n.Path)
+			drawn = true
 		}
 		p := painter{t: k.Term, s: k.Term.OutStyle(), now: k.Now(), over: v.Run.Status == cairn.StatusCompleted, name: newNames(c.Context(), cl).of}
 		if !drawn {
@@ -232,7 +237,9 @@ func showStep(ctx context.Context, k *kit.Kit, cl *kit.Client, root string, j *c
 		}
 		t.list("inputs", in)
 	}
-	t.list("outputs", outputsOf(j.Outputs))
+	outputs := maps.Clone(j.Outputs)
+	delete(outputs, artifactsOutput)
+	t.list("outputs", outputsOf(outputs))
 	for _, s := range lj.Steps() {
 		took := ""
 		if d := span(s.StartedAt, s.FinishedAt, k.Now()); d > 0 {

@@ -1,8 +1,10 @@
 package job
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/api/client"
@@ -98,6 +100,13 @@ cairn job explain-cache green_ant_4k2m9x1pqz/train --jq '.changed[].name'`,
 				of = append(of, j)
 			}
 		}
+		order := map[string]int{}
+		for i, node := range v.Graph {
+			order[node.Path] = i
+		}
+		slices.SortStableFunc(of, func(a, b cairn.Job) int {
+			return cmp.Or(cmp.Compare(order[a.Node], order[b.Node]), cmp.Compare(a.ID, b.ID))
+		})
 		switch {
 		case len(of) == 0:
 			return cairn.Errorf(cairn.CodeNotFound, "nothing of %s has begun yet", args[0]).WithHint("cairn job stream %s", n.Name)
