@@ -34,8 +34,11 @@ func (c *Client) DownloadBlob(ctx context.Context, d cairn.Digest, path string) 
 
 // RegisterOutput makes a version of an asset of what a task made.
 func (c *Client) RegisterOutput(ctx context.Context, r cairn.Registration, v cairn.DataValue, tags map[string]string) (*cairn.AssetVersion, error) {
+	props := map[string]string{"type": r.Type}
+	if v.Type == "file" && v.Name != "" {
+		props["file"] = v.Name // jobs find it under its own name
+	}
 	return c.CreateAsset(ctx, NewAsset{
-		Kind: r.Kind, Name: r.Name, Version: r.Version, Type: v.Type, Digest: v.Digest, Tags: tags,
-		Properties: map[string]string{"type": r.Type}, SourceURI: string(v.Ref),
+		Kind: r.Kind, Name: r.Name, Version: r.Version, Type: v.Type, Digest: v.Digest, Tags: tags, Properties: props, SourceURI: string(v.Ref),
 	})
 }

@@ -46,6 +46,10 @@ func (h *Host) Prepare(ctx context.Context, c *runner.StepContext, env cairn.Tas
 	if c.InContainer {
 		return nil
 	}
+	if asksNothing(env) {
+		c.Logf("it runs on this machine as it is")
+		return nil
+	}
 	tools := h.Tools
 	tools.Log = c.Log
 	b, err := h.base(ctx, &tools, c, env)
@@ -82,6 +86,12 @@ func (h *Host) Prepare(ctx context.Context, c *runner.StepContext, env cairn.Tas
 		}
 	}
 	return nil
+}
+
+// asksNothing reports whether an environment asks for no Python and no packages: that of
+// what is built into this program.
+func asksNothing(env cairn.TaskEnvironment) bool {
+	return env.Python == "" && env.PythonVersion == "" && env.Image == "" && env.Conda == "" && env.Build == nil && len(env.Packages) == 0
 }
 
 // base finds or builds what the job's own layer stands on.
