@@ -150,7 +150,7 @@ func TestWhyRan(t *testing.T) {
 	}{
 		{keyed(), node(true, true), []client.ChangedPart{{Name: "code"}}, keyed(), "it ran since code changed"},
 		{keyed(), node(true, true), nil, nil, "no earlier job"},
-		{keyed(), node(false, true), nil, keyed(), "not deterministic"},
+		{keyed(), node(false, true), nil, keyed(), "--no-reuse"},
 		{keyed(), node(false, false), nil, keyed(), "force_rerun"},
 		{keyed(), node(true, true), nil, failed, "ended with failure"},
 		{&cairn.Job{Conclusion: cairn.Skipped, Reason: "if was false"}, node(true, true), nil, nil, "skipped"},

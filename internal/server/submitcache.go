@@ -91,9 +91,9 @@ func whyRan(r *cairn.Run, j *cairn.Job, node *cairn.Node, x *client.CacheExplana
 	}
 	switch {
 	case !node.Task.Reuse && !node.Task.Source:
-		return "earlier outputs are not looked for: the pipeline or its starter says that all runs anew (force_rerun)"
+		return "earlier outputs are not looked for: the pipeline says that all runs anew (force_rerun), or its component is not deterministic (is_deterministic: false)"
 	case !node.Task.Reuse:
-		return "earlier outputs are not looked for: its component is not deterministic (is_deterministic: false)"
+		return "earlier outputs are not looked for: who started it asked that all runs anew (--no-reuse)"
 	case j.Task == nil || j.Task.Key == "":
 		return "it never came to a key" + because(j.Reason)
 	case against == nil:
