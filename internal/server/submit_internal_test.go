@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -243,6 +244,72 @@ func TestEnvironmentMaps(t *testing.T) {
 	} {
 		if got := m.put(c.env).Python; got != c.want {
 			t.Errorf("%+v: %q, want %q", c.env, got, c.want)
+		}
+	}
+}
+
+// What lies in datastores and what was fetched is kept; what is lost holds nothing up.
+func TestTaskRoots(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	s := rooms(t)
+	there, lost := put(t, s.blobs, map[string]string{"a": "1"}), cairn.DataValue{Type: "folder", Digest: cairn.SumBytes([]byte("lost"))}
+	for name, v := range map[string]cairn.DataValue{"there": there, "lost": lost} {
+		if err := s.store.PutDatastorePath(ctx, cairn.DatastorePath{Workspace: Workspace, Datastore: "ds", Path: name, Data: v}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file, _, err := s.blobs.Put(ctx, strings.NewReader("csv"), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.store.PutFetchedURL(ctx, cairn.FetchedURL{URL: "https://example.org/a.csv", Digest: file}); err != nil {
+		t.Fatal(err)
+	}
+	got := map[cairn.Digest]bool{}
+	if !s.taskRoots(ctx, func(r cas.Root, err error) bool {
+		if err != nil {
+			t.Error(err)
+		}
+		got[r.Digest] = r.Tree
+		return true
+	}) {
+		t.Error("the listing ended early")
+	}
+	if len(got) != 2 || !got[there.Digest] || got[file] {
+		t.Errorf("%v", got)
+	}
+}
+
+func BenchmarkCompareTrees(b *testing.B) {
+	st, err := cas.Open(b.TempDir(), cas.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	s := &Server{blobs: st}
+	tree := func(change string) cairn.Digest {
+		dir := b.TempDir()
+		for i := range 1000 {
+			text := "same"
+			if i == 500 {
+				text = change
+			}
+			p := filepath.Join(dir, "d"+strconv.Itoa(i/100), strconv.Itoa(i))
+			if err := errors.Join(os.MkdirAll(filepath.Dir(p), 0o755), os.WriteFile(p, []byte(text), 0o644)); err != nil {
+				b.Fatal(err)
+			}
+		}
+		r, err := st.CheckIn(context.Background(), dir, cas.ScanOptions{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		return r.Root
+	}
+	was, is := tree("1"), tree("2")
+	for b.Loop() {
+		var out []string
+		if err := s.compareTrees(context.Background(), was, is, "", &out); err != nil || len(out) != 1 {
+			b.Fatal(out, err)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/api/client"
@@ -365,5 +366,51 @@ jobs:
 	files, err := c.TreeFiles(ctx, m.Version.Digest)
 	if err != nil || len(files) != 1 || files[0].Path != "INPUT_model_path/animal-cnn/w" || m.Version.Properties["type"] != "custom_model" {
 		t.Errorf("%+v %+v %v", files, m.Version, err)
+	}
+}
+
+const smallSweep = `type: sweep
+experiment_name: search
+trial:
+  command: >-
+    echo "import json, os, urllib.request as u; u.urlopen(u.Request(os.environ['MLFLOW_TRACKING_URI'] + '/api/2.0/mlflow/runs/log-metric',
+    json.dumps(dict(run_id=os.environ['MLFLOW_RUN_ID'], key='score', value=${{search_space.x}}, timestamp=1, step=0)).encode(),
+    dict([('Authorization', 'Bearer ' + os.environ['MLFLOW_TRACKING_TOKEN']), ('Content-Type', 'application/json')])))" | python3 -
+  environment: {image: none}
+sampling_algorithm: grid
+search_space:
+  x: {type: choice, values: [1, 3, 2]}
+objective: {goal: maximize, primary_metric: score}
+limits: {max_total_trials: 3, max_concurrent_trials: 2}
+`
+
+func TestSweepHasABestChild(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	home := tempHome(t)
+	start(t, home)
+	c := connect(t, home)
+	done := finish(t, c, submitJob(t, c, client.JobRequest{File: "s.yml", Files: []client.JobFile{{Path: "s.yml", Text: smallSweep}}}).Run.ID)
+	if done.Conclusion != cairn.Success {
+		t.Fatalf("%s\n%s", done.Reason, describe(c, done.ID))
+	}
+	var best string
+	for range 100 {
+		v, err := c.SubmittedJob(ctx, done.Submitted.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if best = v.Run.Submitted.Properties["best_child_run_id"]; best != "" {
+			break
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	n, err := c.FindJob(ctx, best)
+	if err != nil {
+		t.Fatalf("%q: %v", best, err)
+	}
+	j, err := c.Job(ctx, n.Job)
+	if err != nil || j.Task == nil || !j.Task.Best || !strings.Contains(string(j.Task.Trial), "3") {
+		t.Errorf("%+v %v", j.Task, err)
 	}
 }

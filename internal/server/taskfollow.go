@@ -85,6 +85,9 @@ func (s *Server) taskEnded(ctx context.Context, f *taskFollower, e *cairn.TaskEn
 		if r.Submitted == nil || r.Submitted.Tracking == "" {
 			return nil
 		}
+		if err := s.noteBest(ctx, r); err != nil {
+			return err
+		}
 		return s.endTracked(ctx, r.Submitted.Tracking, r.Conclusion)
 	}
 	j := e.Job
@@ -100,6 +103,38 @@ func (s *Server) taskEnded(ctx context.Context, f *taskFollower, e *cairn.TaskEn
 		return nil
 	}
 	return s.noteOutputs(ctx, f, j)
+}
+
+// bestChild is the property of a sweep that names its best trial.
+const bestChild = "best_child_run_id"
+
+// noteBest notes which trial of a sweep was the best.
+func (s *Server) noteBest(ctx context.Context, r *cairn.Run) error {
+	if r.Submitted.Type != "sweep" || r.Submitted.Properties[bestChild] != "" {
+		return nil
+	}
+	js, err := s.store.Jobs(ctx, r.ID, r.Attempt, false)
+	if err != nil {
+		return err
+	}
+	for i := range js {
+		t := js[i].Task
+		if t == nil || !t.Best {
+			continue
+		}
+		name := childName(r.Submitted.Name, js[i].Path)
+		if _, err := s.store.ChangeSubmitted(ctx, r.ID, r.Actor, func(x *cairn.Submitted) error {
+			if x.Properties == nil {
+				x.Properties = map[string]string{}
+			}
+			x.Properties[bestChild] = name
+			return nil
+		}); err != nil {
+			return err
+		}
+		return s.store.LogParams(ctx, r.Submitted.Tracking, nil, []cairn.Param{{Key: bestChild, Value: t.Tracking}})
+	}
+	return nil
 }
 
 // endTracked ends a tracking run that is still open.

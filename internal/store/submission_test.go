@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -10,7 +11,7 @@ import (
 )
 
 // submitted writes a run of a job's file under a name.
-func submitted(t *testing.T, s *Store, name, experiment, schedule string) cairn.Run {
+func submitted(t testing.TB, s *Store, name, experiment, schedule string) cairn.Run {
 	t.Helper()
 	ctx := context.Background()
 	id, err := s.Reserve(ctx, "run", 1)
@@ -167,5 +168,39 @@ func TestTaskEnds(t *testing.T) {
 	}
 	if rest, _, err := s.TaskEnds(ctx, last, 10); err != nil || len(rest) != 0 {
 		t.Errorf("again: %+v %v", rest, err)
+	}
+}
+
+func TestWhatIsSaidLaterIsNoEnd(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	s := open(t)
+	r := submitted(t, s, "green_ant", "x", "")
+	r.Status, r.Conclusion = cairn.StatusCompleted, cairn.Success
+	if err := s.ApplyRun(ctx, cairn.RunBatch{ID: r.ID, Version: 1, Run: &r}, cairn.Change{By: "ana"}); err != nil {
+		t.Fatal(err)
+	}
+	moves, next, err := s.JobMoves(ctx, 0, 100)
+	if err != nil || len(moves) != 1 {
+		t.Fatalf("%+v %v", moves, err)
+	}
+	if _, err := s.ChangeSubmitted(ctx, r.ID, "ana", func(x *cairn.Submitted) error { x.Archived = true; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if moves, _, err := s.JobMoves(ctx, next, 100); err != nil || len(moves) != 0 {
+		t.Errorf("archiving is an end: %+v %v", moves, err)
+	}
+}
+
+func BenchmarkSubmittedRuns(b *testing.B) {
+	ctx := context.Background()
+	s := open(b)
+	for i := range 300 {
+		submitted(b, s, fmt.Sprintf("job_%d", i), "x", "")
+	}
+	for b.Loop() {
+		if rs, err := s.SubmittedRuns(ctx, cairn.SubmittedFilter{Workspace: "default", Experiment: "x"}); err != nil || len(rs) != 50 {
+			b.Fatal(len(rs), err)
+		}
 	}
 }
