@@ -98,7 +98,7 @@ func because(x *client.CacheExplanation) string {
 	switch {
 	case x.Job.Task != nil && x.Job.Task.From > 0 && x.AgainstName != "":
 		return "reused from " + term.Clean(x.AgainstName)
-	case len(x.Changed) == 0:
+	case len(x.Changed) == 0, x.Job.Task == nil, x.Job.Task.Asked == "": // nothing was looked for
 		return term.Clean(x.Why)
 	}
 	text := "ran: "

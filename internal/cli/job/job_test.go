@@ -49,7 +49,7 @@ func TestValue(t *testing.T) {
 
 func TestBecause(t *testing.T) {
 	t.Parallel()
-	job := cairn.Job{Path: "train", Task: &cairn.JobTask{}}
+	job := cairn.Job{Path: "train", Task: &cairn.JobTask{Asked: cairn.ReuseMissed}}
 	taken := cairn.Job{Path: "train", Task: &cairn.JobTask{From: 3}}
 	for _, tc := range []struct {
 		x    client.CacheExplanation
