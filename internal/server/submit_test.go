@@ -414,3 +414,44 @@ func TestSweepHasABestChild(t *testing.T) {
 		t.Errorf("%+v %v", j.Task, err)
 	}
 }
+
+// Every spelling of a reference leads to the same bytes.
+func TestReferencesOfJobs(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	home := tempHome(t)
+	srv := start(t, home)
+	c := connect(t, home)
+	dir := t.TempDir()
+	write(t, dir, map[string]string{"a/b.txt": "panda\n"})
+	d, _, _, err := c.UploadTree(ctx, dir, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.CreateAsset(ctx, client.NewAsset{Kind: cairn.AssetData, Name: "pandas", Version: "7", Digest: d}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Share(ctx, client.ShareAsset{Kind: cairn.AssetData, Ref: "pandas:7", Registry: "shared"}); err != nil {
+		t.Fatal(err)
+	}
+	const arm = "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/w"
+	for text, want := range map[string]cairn.Ref{
+		"azureml:pandas:7": "data/pandas:7", "azureml:pandas@latest": "data/pandas:7", "azureml:" + arm + "/data/pandas/versions/7": "data/pandas:7",
+		"azureml://registries/shared/data/pandas/versions/7": "data/shared/pandas:7", "azureml://registries/shared/data/pandas/labels/latest": "data/shared/pandas:7",
+	} {
+		v, err := srv.DataAt(ctx, text, "data")
+		if err != nil || v.Digest != d || v.Ref != want {
+			t.Errorf("%s: %+v %v", text, v, err)
+		}
+	}
+	for text, want := range map[string]string{
+		"azureml:pandas:8": "its versions are 7", "azureml:panda:7": `did you mean "pandas"`, "azureml://registries/azureml/data/pandas/versions/7": "pandas",
+		"runs:/0123456789abcdef0123456789abcdef/model": "not found",
+	} {
+		_, err := srv.DataAt(ctx, text, "data")
+		e := cairn.AsError(err)
+		if e == nil || cairn.CodeOf(err) != cairn.CodeNotFound || !strings.Contains(e.Message+" "+e.Hint, want) {
+			t.Errorf("%s: %v %+v", text, err, e)
+		}
+	}
+}
