@@ -178,7 +178,11 @@ func (b *builder) schedule(v Value, dir string) *Schedule {
 	c := &checker{l: b.l}
 	root, ok := b.l.read(name, job, c, place{"create_job", dir})
 	b.l.problems = append(b.l.problems, c.problems...)
-	if !ok || root.Kind != cairn.TemplateMap {
+	if !ok {
+		return s
+	}
+	if root.Kind != cairn.TemplateMap {
+		b.fail(job.Pos, "create_job", job, "pipeline.type", "", "create_job: %s holds a %s; it has to be a job", name, kindWord(root))
 		return s
 	}
 	if create.Kind == cairn.TemplateMap {

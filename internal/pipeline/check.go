@@ -371,7 +371,7 @@ func (c *checker) scalar(v Value, f *field, p place) Value {
 		}
 	case "DateTime", "DateTimeStr":
 		if v.Kind != cairn.TemplateString || f.T == "DateTimeStr" && v.Time || f.T == "DateTime" && v.Time || !isoTime(v.Text) {
-			if f.T == "DateTime" && v.Time {
+			if f.T == "DateTime" && v.Time && len(v.Raw) > len("2006-01-02") {
 				return v // the YAML reader made a time of it already
 			}
 			c.wrong(v, p, c.want(f))
@@ -390,6 +390,9 @@ func (c *checker) scalar(v Value, f *field, p place) Value {
 
 // bounds holds a value against patterns and ranges.
 func (c *checker) bounds(v Value, f *field, p place) Value {
+	if slices.Contains(f.Checks, "validate_arm_str") && !armID.MatchString(v.Text) {
+		c.fail(v.Pos, p, v, "pipeline.reference", "", "%s: %s is no long id, /subscriptions/…/resourceGroups/…/providers/…", c.name(p), shown(v))
+	}
 	if f.Pattern != "" {
 		if re := c.l.schemas.re(f.Pattern); re != nil && !re.MatchString(v.Text) {
 			c.fail(v.Pos, p, v, "pipeline.value", "", "%s: %s does not have the form %s", c.name(p), shown(v), f.Pattern)

@@ -28,9 +28,12 @@ func detect(v Value, asked Kind) (Kind, string) {
 		case "":
 			return KindCommand, "command"
 		case "data_transfer":
-			return KindDataTransfer, "data_transfer/" + text("task")
+			return KindDataTransfer, "none" // stands in a pipeline only
 		case "automl":
 			return KindAutoML, "automl/" + text("task")
+		}
+		if raw, _ := v.Field("type"); raw.Text != t {
+			return Kind(t), "none" // the original compares jobs' types as they are written
 		}
 		return Kind(t), jobSchema(t)
 	case "component":

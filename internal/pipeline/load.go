@@ -255,7 +255,11 @@ func (l *loader) documentOf(doc *Document, root Value, o Options, depth int) *Do
 	}
 	c := &checker{l: l}
 	l.open = append(l.open, doc.Path)
-	doc.Value = c.shape(root, s, "", place{"", dirOf(doc.Path)})
+	unknown := ""
+	if strings.HasPrefix(string(kind), "component/") {
+		unknown = "include" // as the original does, for all components
+	}
+	doc.Value = c.shape(root, s, unknown, place{"", dirOf(doc.Path)})
 	l.open = l.open[:len(l.open)-1]
 	l.problems = append(l.problems, c.problems...)
 	for _, src := range l.sources {

@@ -73,6 +73,9 @@ func (c *checker) meant(v Value, f *field) bool {
 			if s == nil {
 				return false
 			}
+			if _, typed := v.Field("type"); controls[s.Name] != "" && !typed {
+				return false
+			}
 			// A branch for another type was not meant.
 			t, given := v.Field("type")
 			want, known := s.Fields["type"]
@@ -182,7 +185,7 @@ func (c *checker) shape(v Value, s *shape, unknown string, p place) Value {
 	anonymous := s.is("AnonymousAssetSchema")
 	for _, pair := range v.Pairs {
 		key := pair.Key.Value
-		f := s.Fields[key]
+		f := s.field(key)
 		at := p.key(key)
 		switch {
 		case f == nil && anonymous && (key == "name" || key == "version"):
@@ -214,13 +217,14 @@ func (c *checker) shape(v Value, s *shape, unknown string, p place) Value {
 	}
 	for _, key := range slices.Sorted(maps.Keys(s.Fields)) {
 		f := s.Fields[key]
-		if !f.Required {
+		if !f.Required || s.optional(key) {
 			continue
 		}
 		if _, there := v.Field(key); !there {
 			c.fail(v.Pos, p.key(key), Value{}, "pipeline.required", "", "%s is missing: it has to be %s", c.name(p.key(key)), c.want(f))
 		}
 	}
+	c.after(v, s, p)
 	return out
 }
 
@@ -255,7 +259,7 @@ func (c *checker) unknownKey(pair Pair, s *shape, unknown string, p place) {
 		hint = "did you mean " + near + "?"
 	}
 	if unknown == "include" {
-		if p.path == "" || len(c.problems) >= maxProblem {
+		if len(c.problems) >= maxProblem || pair.Key.Value == "is_control" {
 			return
 		}
 		c.problems = append(c.problems, cairn.Problem{Position: pair.Key.Pos, Severity: cairn.SeverityWarning, Code: "pipeline.unknown-key",

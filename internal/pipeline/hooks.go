@@ -1,0 +1,98 @@
+package pipeline
+
+import (
+	"regexp"
+	"strings"
+
+	"github.com/cairn-ml/cairn"
+)
+
+// armID is the long id of a resource, as the original takes it for those of a workspace.
+var armID = regexp.MustCompile(`^(?i)/subscriptions/[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}/resourcegroups/.*/providers/[a-z.]*/[a-z]*/.*$`)
+
+// needed are keys that the original asks for behind its schemas.
+var needed = map[string][]string{
+	"PipelineParallelJobSchema":      {"task", "input_data"},
+	"JobScheduleSchema":              {"create_job"},
+	"OneLakeSchema":                  {"artifact"},
+	"MonitorDefinitionSchema":        {"compute"},
+	"WorkspaceConnectionSchema":      {"name", "target"},
+	"AutoMLClassificationSchema":     {"training_data"},
+	"AutoMLRegressionSchema":         {"training_data"},
+	"AutoMLForecastingSchema":        {"training_data"},
+	"AutoMLRegressionNodeSchema":     {"training_data"},
+	"AutoMLForecastingNodeSchema":    {"training_data"},
+	"AutoMLClassificationNodeSchema": {"training_data"},
+}
+
+// controls are nodes that say by type alone what they are.
+var controls = map[string]string{"ConditionNodeSchema": "if_else", "DoWhileSchema": "do_while", "ParallelForSchema": "parallel_for"}
+
+// field finds the place for a key: keys may have a second spelling.
+func (s *shape) field(key string) *field {
+	if key == "nvidia.com/gpu" && s.is("ResourceSettingsSchema") {
+		key = "gpu"
+	}
+	return s.Fields[key]
+}
+
+// optional reports whether a key that the schemas ask for has a default behind them.
+func (s *shape) optional(key string) bool {
+	return key == "namespace" && s.is("KubernetesComputeSchema")
+}
+
+// after is what the original's hooks look at behind the keys.
+func (c *checker) after(v Value, s *shape, p place) {
+	missing := func(key string) {
+		c.fail(v.Pos, p.key(key), Value{}, "pipeline.required", "", "%s is missing", c.name(p.key(key)))
+	}
+	for _, key := range needed[s.Name] {
+		if x, _ := v.Field(key); !x.Given() {
+			missing(key)
+		}
+	}
+	if want := controls[s.Name]; want != "" {
+		if _, ok := v.Field("type"); !ok {
+			c.fail(v.Pos, p.key("type"), Value{}, "pipeline.required", "", "%s is missing: it has to be %s", c.name(p.key("type")), want)
+		}
+	}
+	switch {
+	case s.Name == "PipelineParallelJobSchema":
+		if x, ok := v.Field("component"); ok {
+			c.fail(x.Pos, p.key("component"), x, "pipeline.exclusive", "", "%s: a parallel job that is written in place has no component", c.name(p.key("component")))
+		}
+	case s.Name == "DataSchema", s.Name == "ModelSchema":
+		name, _ := v.Field("name")
+		if x, _ := v.Field("version"); x.Given() && !name.Given() {
+			missing("name")
+		}
+	case s.is("OnlineEndpointSchema"):
+		t, _ := v.Field("traffic")
+		sum := 0.0
+		for _, share := range t.Pairs {
+			sum += number(share.Value)
+		}
+		if sum > 100 {
+			c.fail(t.Pos, p.key("traffic"), t, "pipeline.range", "", "%s: the shares come to %v; they may come to 100 at most", c.name(p.key("traffic")), sum)
+		}
+	case s.is("_BaseEnvironmentSchema"):
+		c.condaFile(v, p)
+	}
+}
+
+// condaFile looks whether the conda file of an environment is there.
+func (c *checker) condaFile(v Value, p place) {
+	x, _ := v.Field("conda_file")
+	switch x.Kind {
+	case cairn.TemplateSeq:
+		c.wrong(x, p.key("conda_file"), "the path of a conda file, or its map")
+	case cairn.TemplateString:
+		if hasBinding(x.Text) || x.Time {
+			return
+		}
+		if _, err := c.l.files.Stat(join(p.dir, strings.TrimPrefix(x.Text, "file:"))); err != nil {
+			at := p.key("conda_file")
+			c.fail(x.Pos, at, x, "pipeline.path", "", "%s: there is no file %q beside this one (looked for %s)", c.name(at), clip(x.Text), join(p.dir, x.Text))
+		}
+	}
+}
