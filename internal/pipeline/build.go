@@ -160,16 +160,22 @@ func (b *builder) trial(j *Job, v Value, dir, at string) {
 	j.Command = overrides
 }
 
-// nodeKind is the kind of a node: by its type, else by its keys.
-func nodeKind(v Value) Kind {
-	t, ok := v.Field("type")
-	if !ok || t.Text == "" {
-		if _, trial := v.Field("trial"); trial {
-			return KindSweep
-		}
-		return KindCommand
+// nodeKind is the kind of a node: by its type, else by its keys, else by its component.
+func (b *builder) nodeKind(v Value, dir string) Kind {
+	if t := text(v, "type"); t.Value != "" {
+		return Kind(strings.ToLower(t.Value))
 	}
-	return Kind(strings.ToLower(t.Text))
+	if _, trial := v.Field("trial"); trial {
+		return KindSweep
+	}
+	c, _ := v.Field("component")
+	if c.Kind == cairn.TemplateString {
+		c = b.l.parsed[join(dir, strings.TrimPrefix(c.Text, "file:"))]
+	}
+	if t := text(c, "type"); t.Value != "" {
+		return Kind(strings.ToLower(t.Value))
+	}
+	return KindCommand
 }
 
 func (b *builder) pipeline(v Value, dir, at string) *Pipeline {
@@ -179,7 +185,7 @@ func (b *builder) pipeline(v Value, dir, at string) *Pipeline {
 		if pair.Value.Kind != cairn.TemplateMap {
 			continue
 		}
-		node := b.job(pair.Value, dir, pair.Key.Value, sub(sub(at, "jobs"), pair.Key.Value), nodeKind(pair.Value))
+		node := b.job(pair.Value, dir, pair.Key.Value, sub(sub(at, "jobs"), pair.Key.Value), b.nodeKind(pair.Value, dir))
 		node.Pos = pair.Key.Pos
 		p.Jobs = append(p.Jobs, node)
 	}

@@ -162,6 +162,10 @@ func guess(v Value, text func(string) string) Kind {
 		return KindEnvironment
 	case has("replication_locations"):
 		return KindRegistry
+	case has("target") && has("credentials"):
+		return KindConnection
+	case has("path") && !has("command", "jobs", "trial", "type"):
+		return KindData
 	case has("is_deterministic"), componentPorts(v) && !has("experiment_name", "compute", "settings", "limits"):
 		return "component"
 	}

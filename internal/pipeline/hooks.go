@@ -13,7 +13,7 @@ var armID = regexp.MustCompile(`^(?i)/subscriptions/[0-9a-f]{8}-(?:[0-9a-f]{4}-)
 // needed are keys that the original asks for behind its schemas.
 var needed = map[string][]string{
 	"PipelineParallelJobSchema":      {"task", "input_data"},
-	"JobScheduleSchema":              {"create_job"},
+	"JobScheduleSchema":              {"create_job", "trigger"},
 	"OneLakeSchema":                  {"artifact"},
 	"MonitorDefinitionSchema":        {"compute"},
 	"WorkspaceConnectionSchema":      {"name", "target"},

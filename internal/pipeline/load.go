@@ -204,7 +204,7 @@ func fileRefKind(t string) string {
 		return "component/command"
 	case "PipelineComponentFileRefField":
 		return "component/pipeline"
-	case "ParallelComponentFileRefField":
+	case "ParallelComponentFileRefField", "ComponentYamlRefField":
 		return "component/parallel"
 	case "SparkComponentFileRefField":
 		return "component/spark"
