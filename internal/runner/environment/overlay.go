@@ -25,13 +25,9 @@ func overlay(dir string, b *base) error {
 			return err
 		}
 	}
-	real, err := filepath.EvalSymlinks(b.Python)
-	if err != nil {
-		return err
-	}
-	home := b.Home
-	if home == "" {
-		home = filepath.Dir(real)
+	real, home := b.Real, b.Home
+	if real == "" {
+		return fmt.Errorf("%s does not say where its interpreter is", b.Python)
 	}
 	cfg := fmt.Sprintf("home = %s\ninclude-system-site-packages = false\nversion = %s\nprompt = task\n", home, b.Ver)
 	if err := os.WriteFile(filepath.Join(dir, "pyvenv.cfg"), []byte(cfg), 0o644); err != nil {

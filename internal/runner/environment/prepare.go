@@ -34,6 +34,7 @@ type base struct {
 	Python string         `json:"python"`
 	Dir    string         `json:"dir,omitempty"`
 	Home   string         `json:"home"`    // folder of the interpreter below
+	Real   string         `json:"real"`    // that interpreter itself, no shim and no link
 	Ver    string         `json:"version"` // 3.11.7
 	Site   []string       `json:"site"`    // folders of packages
 	Lock   string         `json:"lock,omitempty"`
@@ -391,7 +392,8 @@ func describe(ctx context.Context, program string) (*base, error) {
 	defer cancel()
 	const ask = `import json,os,site,sys,sysconfig
 paths=[p for p in {sysconfig.get_path("purelib"):1,sysconfig.get_path("platlib"):1,**{p:1 for p in (site.getsitepackages() if hasattr(site,"getsitepackages") else [])}} if os.path.isdir(p)]
-print(json.dumps({"python":sys.executable,"home":os.path.dirname(getattr(sys,"_base_executable",sys.executable) or sys.executable),"version":"%d.%d.%d"%sys.version_info[:3],"site":paths}))`
+base=getattr(sys,"_base_executable",sys.executable) or sys.executable
+print(json.dumps({"python":sys.executable,"home":os.path.dirname(base),"real":os.path.realpath(base),"version":"%d.%d.%d"%sys.version_info[:3],"site":paths}))`
 	out, err := exec.CommandContext(ctx, program, "-I", "-c", ask).Output()
 	if err != nil {
 		return nil, cairn.Errorf(cairn.CodeFailed, "%s does not answer as a Python: %w", program, err)

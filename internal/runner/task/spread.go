@@ -99,6 +99,9 @@ func membersOf(s *cairn.Spread, env map[string]string) ([]member, error) {
 	var out []member
 	add := func(mark string, vars map[string]string) {
 		e := maps.Clone(env)
+		if e == nil {
+			e = map[string]string{}
+		}
 		maps.Copy(e, vars)
 		out = append(out, member{mark: mark, env: e, serves: strings.HasPrefix(mark, "ps ")})
 	}
