@@ -455,3 +455,47 @@ func TestReferencesOfJobs(t *testing.T) {
 		}
 	}
 }
+
+// A job of code that is not trusted starts runs that are not trusted either, which fetch
+// nothing and may do no more than it may.
+func TestSubmissionOfUntrustedCode(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	home := tempHome(t)
+	if err := os.WriteFile(filepath.Join(home, "config.yaml"), []byte("untrusted: [main]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	start(t, home)
+	c := connect(t, home)
+	ask := func(text string) string {
+		return "python3 -c \"import json, os, urllib.request as u, urllib.error\n" +
+			"q = u.Request(os.environ['CAIRN_URL'] + '/api/v1/submissions', json.dumps(dict(file='j.yml', files=[dict(path='j.yml', text=" + text + ")])).encode(), dict([('Authorization', 'Bearer ' + os.environ['CAIRN_TOKEN']), ('Content-Type', 'application/json')]))\n" +
+			"try: print(u.urlopen(q).status)\nexcept urllib.error.HTTPError as e: print(e.read().decode())\""
+	}
+	flow := "on: [workflow_dispatch]\npermissions: {contents: read}\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n      - run: |\n"
+	for _, text := range []string{
+		ask("'type: command\\ncommand: echo hello\\nenvironment: {image: none}\\n'"),
+		ask("'type: command\\ncommand: echo hello\\nenvironment: {image: none}\\ninputs: {x: {type: uri_file, path: https://127.0.0.1:1/x}}\\n'"),
+	} {
+		for line := range strings.SplitSeq(text, "\n") {
+			flow += "          " + line + "\n"
+		}
+	}
+	dir := repository(t, map[string]string{".github/workflows/a.yml": flow})
+	above := finish(t, c, submit(t, c, dir, client.RunRequest{}).ID)
+	all, err := c.SubmittedJobs(ctx, client.JobFilter{})
+	if err != nil || len(all) != 1 || !above.Untrusted {
+		t.Fatalf("%+v %v untrusted %v\n%s", all, err, above.Untrusted, describe(c, above.ID))
+	}
+	below := finish(t, c, all[0].ID)
+	if !below.Untrusted || below.Conclusion != cairn.Success {
+		t.Errorf("%+v\n%s", below, describe(c, below.ID))
+	}
+	js, err := c.Jobs(ctx, below.ID, 0)
+	if err != nil || len(js) != 1 || js[0].Permissions.Allows("packages", cairn.PermissionWrite) {
+		t.Errorf("%+v %v", js, err)
+	}
+	if said := describe(c, above.ID); !strings.Contains(said, "nothing is fetched for code that is not trusted") {
+		t.Errorf("a URL passes:\n%s", said)
+	}
+}
