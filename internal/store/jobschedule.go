@@ -165,9 +165,9 @@ func jobMove(ctx context.Context, q querier, id int64, kind, subject string, dat
 		}
 		// What is said of a run later on, its tags or that it is archived, is no end.
 		var before int
-		if err := q.QueryRowContext(ctx, `SELECT COUNT(*) FROM events WHERE run = ? AND id < ? AND kind = ?
+		if err := q.QueryRowContext(ctx, `SELECT COUNT(*) FROM events WHERE run = ? AND id < ? AND kind = ? AND subject = ?
 			AND json_extract(data, '$.status') = ? AND json_extract(data, '$.attempt') = ?`,
-			m.Run.ID, id, cairn.EvRunChanged, string(cairn.StatusCompleted), m.Run.Attempt).Scan(&before); err != nil || before > 0 {
+			m.Run.ID, id, cairn.EvRunChanged, subject, string(cairn.StatusCompleted), m.Run.Attempt).Scan(&before); err != nil || before > 0 {
 			return nil, err
 		}
 		return m, nil
