@@ -77,6 +77,11 @@ test-oracle: ## expressions and workflow files against GitHub's own npm packages
 	@for d in expr workflow; do (cd internal/$$d/testdata/oracle && npm install --no-audit --no-fund --no-package-lock --silent); done
 	@CAIRN_ORACLE=1 go test -count=1 -timeout 15m -run 'Oracle' ./internal/expr/ ./internal/workflow/
 
+.PHONY: test-azureml
+test-azureml: ## files of Azure ML against its own Python package, on thousands of mutants
+	@python=$$(scripts/python-with.sh azureml azure-ai-ml==1.35.2) && \
+	  CAIRN_AZUREML_PYTHON=$$python go test -count=1 -timeout 30m -run 'Oracle|Fuzz' ./internal/pipeline
+
 .PHONY: test-clients
 test-clients: build ## GitHub's own npm packages (artifact, cache, core, octokit) against this Cairn; CLIENT_BYTES=1073741824 CLIENT_FILES=10000: figures
 	@command -v npm >/dev/null || { apt-get update -q && apt-get install -q -y nodejs npm; } >/dev/null
@@ -109,7 +114,7 @@ bench: build ## jobs beside bash, images beside docker, push to live, the gatewa
 	@go test -run '^$$' -bench . -benchtime 0.3s ./internal/... | grep -E '^(Benchmark|pkg:)'
 
 .PHONY: docs
-docs: ## regenerate the references of commands, of .cairn/stages.yml and of the workflow language
+docs: ## regenerate the references of commands, of .cairn/stages.yml, of the workflow language and of Azure ML's files
 	@go test ./internal ./internal/cli ./internal/stages -run Reference -update
 
 .PHONY: github-script
