@@ -214,6 +214,9 @@ func (b *builder) input(key Text, v Value, dir, at string) Input {
 		return in
 	}
 	in.Type, in.Mode = text(v, "type").Value, text(v, "mode").Value
+	if hasBinding(in.Type) {
+		b.fail(text(v, "type").Pos, sub(at, "type"), Value{}, "pipeline.binding", "", "%s: a type is no binding", sub(at, "type"))
+	}
 	if x, ok := v.Field("value"); ok {
 		in.Value = b.binding(x, sub(at, "value"))
 	}
@@ -261,6 +264,9 @@ func (b *builder) outputs(v Value, dir, at string) []Output {
 		case cairn.TemplateMap:
 			o.Type, o.Mode = text(p.Value, "type").Value, text(p.Value, "mode").Value
 			o.AssetName, o.AssetVersion = text(p.Value, "name"), text(p.Value, "version")
+			if o.AssetName.Set && !assetName.MatchString(o.AssetName.Value) {
+				b.fail(o.AssetName.Pos, sub(here, "name"), Value{}, "pipeline.name", "for example "+asName(o.AssetName.Value), "%s: %q is no name of an asset: letters, digits, - and _, 255 at most", sub(here, "name"), clip(o.AssetName.Value))
+			}
 			if path, ok := p.Value.Field("path"); ok && path.Given() {
 				o.Path = b.binding(path, sub(here, "path"))
 				if r := o.Path.Single(); r != nil && len(r.Path) == 3 && r.Path[0] == "parent" && r.Path[1] == "outputs" {

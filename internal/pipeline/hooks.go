@@ -12,6 +12,7 @@ var armID = regexp.MustCompile(`^(?i)/subscriptions/[0-9a-f]{8}-(?:[0-9a-f]{4}-)
 
 // needed are keys that the original asks for behind its schemas.
 var needed = map[string][]string{
+	"PipelineCommandJobSchema":       {"environment"},
 	"PipelineParallelJobSchema":      {"task", "input_data"},
 	"JobScheduleSchema":              {"create_job", "trigger"},
 	"OneLakeSchema":                  {"artifact"},
@@ -90,9 +91,19 @@ func (c *checker) condaFile(v Value, p place) {
 		if hasBinding(x.Text) || x.Time {
 			return
 		}
-		if _, err := c.l.files.Stat(join(p.dir, strings.TrimPrefix(x.Text, "file:"))); err != nil {
-			at := p.key("conda_file")
-			c.fail(x.Pos, at, x, "pipeline.path", "", "%s: there is no file %q beside this one (looked for %s)", c.name(at), clip(x.Text), join(p.dir, x.Text))
+		at, name := p.key("conda_file"), join(p.dir, strings.TrimPrefix(x.Text, "file:"))
+		b, err := c.l.bytes(name)
+		if err != nil {
+			c.fail(x.Pos, at, x, "pipeline.path", "", "%s: there is no file %q beside this one (looked for %s)", c.name(at), clip(x.Text), name)
+			return
+		}
+		got, ok := parseYAML(name, b, func(pr cairn.Problem) {
+			if pr.Severity == cairn.SeverityError {
+				c.problems = append(c.problems, pr)
+			}
+		})
+		if ok && got.Kind != cairn.TemplateMap {
+			c.fail(x.Pos, at, x, "pipeline.type", "", "%s: %s holds a %s; a conda file is a map with dependencies", c.name(at), name, kindWord(got))
 		}
 	}
 }

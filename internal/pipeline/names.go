@@ -12,6 +12,7 @@ var (
 	componentName     = regexp.MustCompile(`^[a-z][a-z\d_]*$`)
 	nodeName          = regexp.MustCompile(`^[a-z_][a-z\d_]*$`)
 	portName          = regexp.MustCompile(`^[a-zA-Z_]\w*(\.[a-zA-Z_]\w*)*$`)
+	assetName         = regexp.MustCompile(`^[A-Za-z0-9\-_]{1,255}$`)
 	armVersioned      = regexp.MustCompile(`(?i)^/?subscriptions/([^/]+)/resourceGroups/([^/]+)/providers/Microsoft\.MachineLearningServices/workspaces/([^/]+)/([^/]+)/([^/]+)/versions/([^/]+)`)
 	registryVersioned = regexp.MustCompile(`^azureml://registries/([^/]+)/([^/]+)/([^/]+)/versions/([^/]+)`)
 	anyBinding        = regexp.MustCompile(`\$\{\{\s*(\S*?)\s*\}\}`)

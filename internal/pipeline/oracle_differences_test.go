@@ -1,7 +1,14 @@
 package pipeline
 
+import (
+	"slices"
+	"strings"
+
+	"github.com/cairn-ml/cairn"
+)
+
 // difference is a way in which we and the package differ on purpose, or for a reason that
-// lies in the package.
+// lies in the package. What it calls its service is what runs on Azure.
 type difference struct {
 	reason string
 	// here: accepted here alone; else by the package alone.
@@ -11,4 +18,78 @@ type difference struct {
 	most int
 }
 
-var differences = []difference{}
+// code reports whether all that we refuse is of certain kinds.
+func code(codes ...string) func(*finding) bool {
+	return func(f *finding) bool {
+		for _, p := range f.got {
+			if p.Severity == cairn.SeverityError && !slices.Contains(codes, strings.TrimPrefix(p.Code, "pipeline.")) {
+				return false
+			}
+		}
+		return true
+	}
+}
+
+// says reports whether one of our messages holds one of the texts.
+func (f *finding) says(texts ...string) bool {
+	return slices.ContainsFunc(f.got, func(p cairn.Problem) bool {
+		return slices.ContainsFunc(texts, func(s string) bool { return strings.Contains(p.Message, s) })
+	})
+}
+
+// theirs reports whether the message of the package holds all of the texts.
+func (f *finding) theirs(texts ...string) bool {
+	for _, s := range texts {
+		if !strings.Contains(f.want.Message, s) {
+			return false
+		}
+	}
+	return true
+}
+
+// holds reports whether the file, or the component of it that was changed, holds a text.
+func (f *finding) holds(texts ...string) bool {
+	return slices.ContainsFunc(texts, func(s string) bool { return strings.Contains(f.q.Src+f.q.childSrc, s) })
+}
+
+// foreign are files with a job of a kind that is not run here.
+func (f *finding) foreign() bool {
+	return f.holds("type: spark", "type: automl", "type: data_transfer", "type: import")
+}
+
+var differences = []difference{
+	{reason: "bindings that name nothing, or nothing that may stand there, are found before anything is sent; the package leaves them to its service", is: code("binding"), most: 90},
+	{reason: "names that the service refuses, of jobs and of ports, are found before anything is sent", is: func(f *finding) bool {
+		return code("name", "binding")(f) && f.says("is no name of a job", "is no name of an input", "is a variable of the shell")
+	}, most: 20},
+	{reason: "a component that a pipeline names by path has a name that it could be registered by", is: func(f *finding) bool {
+		return code("name")(f) && f.says("is no name of a component")
+	}, most: 10},
+	{reason: "a file of a component that a pipeline names is held against the same rules as one alone: types of name, version and tags", is: func(f *finding) bool {
+		return code("type")(f) && f.q.child != ""
+	}, most: 10},
+	{reason: "values for a component's inputs are held against its type, range and choices before anything is sent", is: func(f *finding) bool {
+		return code("range", "value")(f) && f.says("is out of range", "the input takes")
+	}, most: 20},
+	{reason: "an input that a component needs is found missing before anything is sent", is: func(f *finding) bool {
+		return code("required", "binding", "optional")(f) && f.says("the component needs")
+	}, most: 10},
+	{reason: "a node without type, component and command is nothing; the package takes it for an if_else", is: func(f *finding) bool {
+		return code("required", "binding")(f) && f.says("command is missing")
+	}, most: 5},
+	{reason: "an environment has an image, a build or conda packages", is: func(f *finding) bool { return code("required")(f) && f.says("an environment needs one of them") }, most: 6},
+	{reason: "azureml:NAME: with an empty version", is: func(f *finding) bool { return code("reference")(f) && f.says(`:" says neither a version nor a label`) }, most: 8},
+	{reason: "a version that is a list or a map; a rule of a network without its type; a condition of auto_delete_setting that is none", is: func(f *finding) bool {
+		return f.says("version: here is a", "outbound_rules", "auto_delete_setting.condition")
+	}, most: 8},
+
+	{reason: "compute may be missing: jobs run on this machine", here: true, is: func(f *finding) bool { return f.theirs("Compute not set") }, most: 20},
+	{reason: "Spark, AutoML, data transfers and imports are refused by name when they are to run; what the package's own validators ask of them is not asked here", here: true, is: (*finding).foreign, most: 40},
+	{reason: "a schedule of a command job by its name is run; the package takes the name for a job in place", here: true, is: func(f *finding) bool {
+		return f.q.Kind == "schedule" && f.theirs("CommandJobSchema", "Missing data")
+	}, most: 8},
+	{reason: "a key that is not known, in a parallel node that is written in place, is a warning as in other nodes; the package's constructor breaks", here: true, is: func(f *finding) bool {
+		return f.says("is not known and has no effect") && f.theirs("Missing data for required field", "jobs.rows.component")
+	}, most: 5},
+	{reason: "loops may go over a command that is written in place", here: true, is: func(f *finding) bool { return f.theirs("for body, got", "CommandJob") }, most: 5},
+}

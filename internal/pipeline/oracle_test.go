@@ -55,7 +55,7 @@ func (d dirFiles) Stat(name string) (bool, error) {
 
 const (
 	examples = "testdata/oracle/examples"
-	mutants  = 4000
+	mutants  = 2600
 )
 
 // exampleFiles are the written examples: by folder, which is their kind.

@@ -42,6 +42,7 @@ func (b *builder) checkComponent(c *Component) {
 		for _, p := range kind.ports {
 			b.portName(p.Name, p.Pos, sub(sub(at, kind.key), p.Name))
 			if kind.key == "inputs" {
+				b.checkBounds(p, sub(sub(at, "inputs"), p.Name))
 				b.checkDefault(p, sub(sub(at, "inputs"), p.Name))
 			}
 		}
@@ -89,6 +90,24 @@ func (b *builder) portName(name string, pos cairn.Position, at string) {
 		b.fail(pos, at, Value{}, "pipeline.name", "for example "+asName(name), "%s: %q is no name of an input or output: letters, digits and _, and no digit first", at, clip(name))
 	case slices.Contains(reservedPorts, strings.ToLower(name)):
 		b.fail(pos, at, Value{}, "pipeline.name", "for example "+name+"_dir", "%s: %q is a variable of the shell; choose another name", at, clip(name))
+	}
+}
+
+// checkBounds holds min and max of an input of numbers against being numbers.
+func (b *builder) checkBounds(p PortDecl, at string) {
+	if p.Type != "integer" && p.Type != "number" {
+		return
+	}
+	for _, x := range []struct {
+		key string
+		v   Value
+	}{{"min", p.Min}, {"max", p.Max}} {
+		if x.v.Kind != cairn.TemplateString {
+			continue
+		}
+		if _, err := strconv.ParseFloat(strings.TrimSpace(x.v.Text), 64); err != nil {
+			b.fail(x.v.Pos, sub(at, x.key), x.v, "pipeline.value", "", "%s: %s; it has to be a number", sub(at, x.key), shown(x.v))
+		}
 	}
 }
 
@@ -476,8 +495,12 @@ func (b *builder) checkUse(n *Job, c *Component, at string) {
 			given[in.Name] = true
 		}
 		p := c.Inputs[i]
-		if cairn.LiteralType(p.Type) && in.Data == nil && in.Value.Given() {
-			b.checkLiteral(p, in.Value.Value, here)
+		switch v := in.Value.Value; {
+		case in.Data != nil || !in.Value.Given():
+		case cairn.LiteralType(p.Type):
+			b.checkLiteral(p, v, here)
+		case v.Kind == cairn.TemplateNumber || v.Kind == cairn.TemplateBool:
+			b.fail(v.Pos, here, v, "pipeline.value", "", "%s: %s; the input takes data: a path, an address or a reference", here, shown(v))
 		}
 	}
 	var space []string

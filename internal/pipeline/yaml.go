@@ -57,8 +57,12 @@ func parseYAML(file string, src []byte, report func(p cairn.Problem)) (v Value, 
 		return fail(line, 1, "pipeline.yaml", "", "%s", text)
 	}
 	var more yaml.Node
-	if err := d.Decode(&more); err == nil {
+	switch err := d.Decode(&more); {
+	case err == nil:
 		return fail(more.Line, 1, "pipeline.yaml", "one file holds one document: --- begins another", "a second document begins here")
+	case !errors.Is(err, io.EOF): // what follows is not part of what was read
+		line, text := yamlError(err)
+		return fail(line, 1, "pipeline.yaml", "", "%s", text)
 	}
 	r := &yamlReader{file: file, opened: map[*yaml.Node]bool{}, report: report}
 	if len(root.Content) == 0 {

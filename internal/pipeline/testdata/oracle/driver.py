@@ -86,7 +86,7 @@ def validated(entity):
     result = entity._validate(raise_error=False)
     if result.passed:
         return {"ok": True}
-    errors = [{"message": str(e.message)[:300], "path": e.path, "line": (e.location or "").rpartition("#line ")[2]} for e in getattr(result, "_errors", [])]
+    errors = [{"message": str(message)[:300], "path": str(path)} for path, message in result.error_messages.items()]
     return {"ok": False, "stage": "validate", "type": "ValidationResult", "message": "; ".join(f"{e['path']}: {e['message']}" for e in errors)[:2000], "errors": errors}
 
 
