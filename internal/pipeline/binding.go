@@ -10,6 +10,9 @@ import (
 // maxParts bounds the pieces of one text.
 const maxParts = 10_000
 
+// ParseBinding takes a text apart; problem says what is wrong with it.
+func ParseBinding(s string) (parts []Part, problem string) { return parseParts(s, cairn.Position{}) }
+
 // parseParts takes a text with ${{ }} and $[[ ]] apart. problem says what is wrong with
 // it; the text is then one part.
 func parseParts(s string, pos cairn.Position) (parts []Part, problem string) {

@@ -34,7 +34,8 @@ type loader struct {
 	parsed   map[string]Value // by path: as read
 	checked  map[string]Value // by path: held against a shape
 	comps    map[string]*Component
-	open     []string // files that are being checked, for those that hold themselves
+	failed   map[string][]cairn.Problem // by path and shape
+	open     []string                   // files that are being checked, for those that hold themselves
 }
 
 func newLoader(files Files) (*loader, error) {
@@ -42,7 +43,7 @@ func newLoader(files Files) (*loader, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &loader{files: files, schemas: s, lines: map[string][]string{}, parsed: map[string]Value{}, checked: map[string]Value{}, comps: map[string]*Component{}}, nil
+	return &loader{files: files, schemas: s, lines: map[string][]string{}, parsed: map[string]Value{}, checked: map[string]Value{}, comps: map[string]*Component{}, failed: map[string][]cairn.Problem{}}, nil
 }
 
 // finish puts the problems into order and gives them their lines.
@@ -176,13 +177,24 @@ func (c *checker) componentFile(v Value, f *field, p place) {
 	if _, done := l.checked[name+"#"+s.Name]; done {
 		return
 	}
+	// Branches of a union look at the same file one after the other.
+	if known, done := l.failed[name+"#"+s.Name]; done {
+		c.problems = append(c.problems, known...)
+		return
+	}
+	if slices.Contains(l.open, name) {
+		c.fail(v.Pos, p, v, "pipeline.cycle", "", "%s: %s holds itself", c.name(p), name)
+		return
+	}
 	l.open = append(l.open, name)
 	problems := c.try(func() {
 		out = c.shape(anonymous(out), s, "include", place{"", dirOf(name)})
 	})
 	l.open = l.open[:len(l.open)-1]
 	c.problems = append(c.problems, problems...)
-	if !cairn.HasErrors(problems) {
+	if cairn.HasErrors(problems) {
+		l.failed[name+"#"+s.Name] = problems
+	} else {
 		l.checked[name+"#"+s.Name] = out
 		l.keep(name, out)
 	}

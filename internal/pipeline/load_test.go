@@ -12,7 +12,9 @@ import (
 // osFiles reads from a folder.
 type osFiles string
 
-func (d osFiles) ReadFile(name string) ([]byte, error) { return os.ReadFile(filepath.Join(string(d), name)) }
+func (d osFiles) ReadFile(name string) ([]byte, error) {
+	return os.ReadFile(filepath.Join(string(d), name))
+}
 
 func (d osFiles) Stat(name string) (bool, error) {
 	fi, err := os.Stat(filepath.Join(string(d), name))
@@ -49,5 +51,14 @@ func TestExample(t *testing.T) {
 	}
 	for _, j := range doc.Job.Pipeline.Jobs {
 		t.Logf("%s %s %v %+v", j.Key, j.Type, j.Component != nil, j.Outputs)
+	}
+}
+
+// BenchmarkLoad reads and checks a pipeline with the components that it names.
+func BenchmarkLoad(b *testing.B) {
+	for b.Loop() {
+		if doc, problems := pipeline.Load(osFiles("../../examples/handwriting"), "pipelines/train.yaml", pipeline.Options{}); doc == nil || cairn.HasErrors(problems) {
+			b.Fatal(problems)
+		}
 	}
 }

@@ -4,13 +4,14 @@ import (
 	_ "embed"
 	"encoding/json"
 	"regexp"
+	"strings"
 	"sync"
 )
 
-// schemaJSON is what the azure-ai-ml package says of keys; see dump_schema.py.
+// schemaText is what the azure-ai-ml package says of keys; see dump_schema.py.
 //
-//go:embed schema.json
-var schemaJSON []byte
+//go:embed schema.txt
+var schemaText string
 
 // field is what may stand at a place. T is the kind: a kind of scalar, or dict, list,
 // nested, union. See dump_schema.py for the others.
@@ -62,23 +63,29 @@ func (s *shape) is(class string) bool {
 type schemas struct {
 	mu    sync.Mutex
 	kinds map[string]string
-	raw   map[string]json.RawMessage
+	raw   map[string]string
 	read  map[string]*shape
 	res   map[string]*regexp.Regexp
 }
 
-// loadSchemas splits the embedded file. It is part of the binary, so that what does not
-// parse is a defect that every test shows.
+// loadSchemas splits the embedded file by lines; what stands in them is read when it is
+// asked for. It is part of the binary, so that what does not parse is a defect that every
+// test shows.
 func loadSchemas() (*schemas, error) {
-	var all struct {
-		Kinds   map[string]string          `json:"kinds"`
-		Schemas map[string]json.RawMessage `json:"schemas"`
-	}
-	if err := json.Unmarshal(schemaJSON, &all); err != nil {
-		return nil, err
-	}
 	event := eventTriggerShape()
-	return &schemas{kinds: all.Kinds, raw: all.Schemas, read: map[string]*shape{event.Name: event}, res: map[string]*regexp.Regexp{}}, nil
+	s := &schemas{raw: map[string]string{}, read: map[string]*shape{event.Name: event}, res: map[string]*regexp.Regexp{}}
+	for line := range strings.Lines(schemaText) {
+		name, body, ok := strings.Cut(line, "\t")
+		switch {
+		case ok:
+			s.raw[name] = body
+		case strings.HasPrefix(line, "{"):
+			if err := json.Unmarshal([]byte(line), &s.kinds); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return s, nil
 }
 
 // of returns the shape of a name; nil where there is none.
@@ -93,7 +100,7 @@ func (s *schemas) of(name string) *shape {
 		return nil
 	}
 	x := &shape{Name: name}
-	if err := json.Unmarshal(raw, x); err != nil {
+	if err := json.Unmarshal([]byte(raw), x); err != nil {
 		return nil
 	}
 	extend(x)

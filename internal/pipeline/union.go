@@ -24,6 +24,9 @@ func (c *checker) union(v Value, f *field, p place) Value {
 	}
 	var tried []attempt
 	for _, branch := range f.Of {
+		if v.Kind == cairn.TemplateMap && branch.T == "nested" && !c.meant(v, branch) {
+			continue // it is of another type, and would say just that
+		}
 		var out Value
 		problems := c.try(func() { out = c.field(v, branch, p) })
 		if !cairn.HasErrors(problems) {
@@ -160,6 +163,12 @@ func (c *checker) fromFile(v Value, s *shape, f *field, p place) Value {
 	if !ok {
 		return v
 	}
+	if slices.Contains(c.l.open, name) {
+		c.fail(v.Pos, p, v, "pipeline.cycle", "", "%s: %s holds itself", c.name(p), name)
+		return v
+	}
+	c.l.open = append(c.l.open, name)
+	defer func() { c.l.open = c.l.open[:len(c.l.open)-1] }()
 	if out.Kind != cairn.TemplateMap {
 		c.wrong(out, p, "a map")
 		return v
