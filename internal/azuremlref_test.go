@@ -42,14 +42,14 @@ var wholeKinds = map[string]string{
 // of all kinds, a longer path before a shorter one.
 var fates = map[string]string{
 	"$schema": "kept: it says nothing", "additional_includes": "yes", "additional_includes.*": "refused; name a path", "allowed_deployment_templates": "kept",
-	"auto_delete_setting": "kept", "body": "yes", "build": "yes", "code": "yes: a folder, a file, or a registered snapshot; `git+https` is refused", "command": "yes",
+	"auto_delete_setting": "kept", "body": "yes", "build": "refused when a job is to run in it; `cairn environment map NAME --python PATH`", "code": "yes: a folder, a file, or a registered snapshot; `git+https` is refused", "command": "yes",
 	"comment": "kept", "component": "yes", "compute": "kept: jobs run on this machine", "conda_file": "yes", "condition": "yes", "create_job": "yes",
 	"datastore": "kept", "default_deployment_template": "kept", "description": "yes", "display_name": "yes",
 	"distribution": "yes: several processes of this machine", "distribution.address": "refused; call ray.init() in the command", "distribution.dashboard_port": "refused", "distribution.port": "refused",
 	"distribution.head_node_additional_args": "refused", "distribution.include_dashboard": "refused", "distribution.worker_node_additional_args": "refused",
 	"distribution.type": "pytorch, mpi, tensorflow: yes; ray: refused", "early_termination": "yes", "environment": "yes", "environment_variables": "yes", "environment_variables.value": "kept",
 	"error_threshold": "yes", "experiment_name": "yes", "false_block": "yes", "true_block": "yes", "flavors": "yes", "id": "kept", "identity": "kept: a job has the rights of its token",
-	"image": "yes: where a container engine runs jobs; else conda_file says what is installed", "inference_config": "kept", "input_data": "yes", "inputs": "yes", "inputs.*.datastore": "kept", "inputs.*.path_on_compute": "kept",
+	"image": "kept, with a note: commands run on this machine, with the Python that its tag names", "inference_config": "kept", "input_data": "yes", "inputs": "yes", "inputs.*.datastore": "kept", "inputs.*.mode": "kept: each mode gives a copy of its own, also direct and eval_*", "outputs.*.mode": "kept: what is written is kept when the command has ended", "inputs.*.path_on_compute": "kept",
 	"inputs.*.intellectual_property": "kept", "outputs.*.intellectual_property": "kept", "intellectual_property": "kept", "is_deterministic": "yes: false is never reused", "items": "yes", "jobs": "yes",
 	"limits": "yes", "logging_level": "yes", "mapping": "yes", "max_concurrency": "yes", "max_concurrency_per_instance": "yes", "mini_batch_error_threshold": "yes", "mini_batch_size": "yes",
 	"name": "yes", "objective": "yes", "os_type": "kept", "outputs": "yes", "outputs.*.early_available": "kept", "parent_job_name": "kept", "partition_keys": "yes", "path": "yes", "properties": "yes",
