@@ -78,9 +78,9 @@ test-oracle: ## expressions and workflow files against GitHub's own npm packages
 	@CAIRN_ORACLE=1 go test -count=1 -timeout 15m -run 'Oracle' ./internal/expr/ ./internal/workflow/
 
 .PHONY: test-azureml
-test-azureml: ## files of Azure ML against its own Python package, on thousands of mutants
+test-azureml: ## files of Azure ML against its own Python package, on thousands of mutants; SEED=2: others
 	@python=$$(scripts/python-with.sh azureml azure-ai-ml==1.35.2) && \
-	  CAIRN_AZUREML_PYTHON=$$python go test -count=1 -timeout 30m -run 'Oracle|Fuzz' ./internal/pipeline
+	  CAIRN_AZUREML_PYTHON=$$python $(if $(SEED),CAIRN_AZUREML_SEED=$(SEED)) go test -count=1 -timeout 30m -run 'Oracle|Fuzz' ./internal/pipeline
 
 .PHONY: test-clients
 test-clients: build ## GitHub's own npm packages (artifact, cache, core, octokit) against this Cairn; CLIENT_BYTES=1073741824 CLIENT_FILES=10000: figures
@@ -105,8 +105,9 @@ test-python: ## interpreters, uv, Node, setup-python, setup-node and packages la
 	@CAIRN_TEST_NETWORK=1 go test -count=1 -timeout 10m -run BuildPackages ./internal/server
 
 .PHONY: test-e2e
-test-e2e: build ## the demo twice, skipped steps, pinned versions, the plain example, bad repositories
+test-e2e: build ## the demo twice, skipped steps, pinned versions, the plain example, bad repositories; the pipelines of the handwriting example
 	@scripts/e2e.sh
+	@scripts/e2e-pipelines.sh
 
 .PHONY: bench
 bench: build ## jobs beside bash, images beside docker, push to live, the gateway beside the bare program, memory, size; ACT=1: act too; COLD=1: the cold build

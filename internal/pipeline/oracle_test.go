@@ -3,6 +3,7 @@ package pipeline
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -159,14 +161,19 @@ func layOut(t *testing.T, dir string, qs []question) {
 
 // TestOracle compares what is accepted and refused with the azure-ai-ml package, on
 // thousands of files. CAIRN_AZUREML_PYTHON names a Python that has the package: make
-// test-azureml. CAIRN_AZUREML_VERDICTS is a folder that keeps its answers between runs.
+// test-azureml. CAIRN_AZUREML_SEED makes other files, and CAIRN_AZUREML_VERDICTS is a folder
+// that keeps the answers between runs.
 func TestOracle(t *testing.T) {
 	t.Parallel()
 	python := os.Getenv("CAIRN_AZUREML_PYTHON")
 	if python == "" {
 		t.Skip("CAIRN_AZUREML_PYTHON names no Python that has azure-ai-ml: make test-azureml")
 	}
-	qs := questions(t, 1)
+	seed, err := strconv.ParseUint(cmp.Or(os.Getenv("CAIRN_AZUREML_SEED"), "1"), 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	qs := questions(t, seed)
 	dir := t.TempDir()
 	layOut(t, dir, qs)
 	answers := askOracle(t, python, dir, qs)
@@ -179,7 +186,7 @@ func TestOracle(t *testing.T) {
 	for _, d := range differences {
 		n := c.explained[d.reason]
 		t.Logf("%4d × %s", n, d.reason)
-		if n == 0 {
+		if n == 0 && seed == 1 {
 			t.Errorf("no file shows the difference: %s", d.reason)
 		}
 		if n > d.most {
@@ -222,7 +229,7 @@ func (c *comparison) compare(t *testing.T, files Files, q question, want verdict
 		}
 	}
 	c.open++
-	if c.open > 60 {
+	if c.open > 1000 {
 		t.Fail()
 		return
 	}

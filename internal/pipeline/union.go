@@ -45,6 +45,13 @@ func (c *checker) union(v Value, f *field, p place) Value {
 			return v
 		}
 	}
+	if t, ok := v.Field("type"); ok && v.Kind == cairn.TemplateMap && t.Kind == cairn.TemplateString {
+		names := c.typesOf(f)
+		if len(names) > 0 && !slices.ContainsFunc(names, func(x any) bool { text, ok := x.(string); return ok && sameType(text, t.Text) }) {
+			c.enum(t, &field{T: "enum", Vals: names, Case: "lower"}, p.key("type"))
+			return v
+		}
+	}
 	best := -1
 	for i, a := range tried {
 		if !c.meant(v, a.branch) {
@@ -60,6 +67,28 @@ func (c *checker) union(v Value, f *field, p place) Value {
 	}
 	c.problems = append(c.problems, tried[best].problems...)
 	return v
+}
+
+// typesOf are the types that the branches of a union take.
+func (c *checker) typesOf(f *field) []any {
+	var out []any
+	for _, branch := range f.Of {
+		if branch.T == "union" {
+			out = append(out, c.typesOf(branch)...)
+			continue
+		}
+		if branch.T != "nested" {
+			continue
+		}
+		if s := c.l.schemas.of(branch.Schema); s != nil && s.Fields["type"] != nil && s.Fields["type"].T == "enum" {
+			for _, v := range s.Fields["type"].Vals {
+				if !slices.Contains(out, v) {
+					out = append(out, v)
+				}
+			}
+		}
+	}
+	return out
 }
 
 func sameType(a, b string) bool { return a == b || a == strings.ToLower(b) || a == snake(b) }

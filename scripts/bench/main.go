@@ -29,7 +29,7 @@ func main() {
 	cold := flag.Bool("cold", false, "also build with an empty build cache")
 	repeat := flag.Int("repeat", 3, "how often each thing is done; the median counts")
 	act := flag.Bool("act", false, "build nektos/act from its Go module and measure it too")
-	only := flag.String("only", "", "jobs, delivery or gateway: only these figures")
+	only := flag.String("only", "", "jobs, pipelines, delivery or gateway: only these figures")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -147,7 +147,7 @@ func run(ctx context.Context, cairn string, cold, act bool, repeat int, only str
 	parts := []struct {
 		name string
 		do   func() error
-	}{{"jobs", b.jobs}, {"delivery", b.delivery}, {"gateway", b.gateway}}
+	}{{"jobs", b.jobs}, {"pipelines", b.pipelines}, {"delivery", b.delivery}, {"gateway", b.gateway}}
 	for _, p := range parts {
 		if only != "" && only != p.name {
 			continue
