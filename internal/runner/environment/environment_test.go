@@ -114,7 +114,7 @@ func TestCurated(t *testing.T) {
 	}
 }
 
-func host(t *testing.T) (*Host, *runner.StepContext, *bytes.Buffer) {
+func host(t testing.TB) (*Host, *runner.StepContext, *bytes.Buffer) {
 	t.Helper()
 	dir := t.TempDir()
 	log := &bytes.Buffer{}

@@ -129,7 +129,11 @@ func variables(c *runner.StepContext) (map[string]string, error) {
 		env[v.Name] = text
 	}
 	// Modules that an environment may lack come last: an installed one wins.
-	if dir, err := pylib.Install(filepath.Join(c.Dirs.Temp, "_task")); err == nil {
+	shared := c.Dirs.Cache
+	if shared == "" {
+		shared = filepath.Join(c.Dirs.Temp, "_task")
+	}
+	if dir, err := pylib.Install(filepath.Join(shared, "pylib")); err == nil {
 		env["PYTHONPATH"] = strings.TrimPrefix(env["PYTHONPATH"]+string(os.PathListSeparator)+dir, string(os.PathListSeparator))
 	}
 	// As in a service: what a script prints is seen at once.
