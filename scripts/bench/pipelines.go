@@ -59,7 +59,9 @@ limits: {max_total_trials: 100, max_concurrent_trials: 8}
 		if err != nil {
 			return err
 		}
-		bare, err := median(b.repeat, func() error { return b.command("pipelines", "bash", "-c", "for i in $(seq 20); do bash -c true; done").Run() })
+		bare, err := median(b.repeat, func() error {
+			return b.command("pipelines", "bash", "-c", "for i in $(seq 20); do bash -c true; done").Run()
+		})
 		if err != nil {
 			return err
 		}
