@@ -214,8 +214,10 @@ func (b *builder) input(key Text, v Value, dir, at string) Input {
 		return in
 	}
 	in.Type, in.Mode = text(v, "type").Value, text(v, "mode").Value
-	if hasBinding(in.Type) {
-		b.fail(text(v, "type").Pos, sub(at, "type"), Value{}, "pipeline.binding", "", "%s: a type is no binding", sub(at, "type"))
+	for _, key := range []string{"type", "mode"} {
+		if t := text(v, key); hasBinding(t.Value) {
+			b.fail(t.Pos, sub(at, key), Value{}, "pipeline.binding", "", "%s: a %s is no binding", sub(at, key), key)
+		}
 	}
 	if x, ok := v.Field("value"); ok {
 		in.Value = b.binding(x, sub(at, "value"))

@@ -10,20 +10,25 @@ import (
 // armID is the long id of a resource, as the original takes it for those of a workspace.
 var armID = regexp.MustCompile(`^(?i)/subscriptions/[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}/resourcegroups/.*/providers/[a-z.]*/[a-z]*/.*$`)
 
+// servingName is the name of something that serves.
+var servingName = regexp.MustCompile(`^[a-zA-Z][-a-zA-Z0-9]{1,30}[a-zA-Z0-9]$`)
+
 // needed are keys that the original asks for behind its schemas.
 var needed = map[string][]string{
-	"PipelineCommandJobSchema":       {"environment"},
-	"PipelineParallelJobSchema":      {"task", "input_data"},
-	"JobScheduleSchema":              {"create_job", "trigger"},
-	"OneLakeSchema":                  {"artifact"},
-	"MonitorDefinitionSchema":        {"compute"},
-	"WorkspaceConnectionSchema":      {"name", "target"},
-	"AutoMLClassificationSchema":     {"training_data"},
-	"AutoMLRegressionSchema":         {"training_data"},
-	"AutoMLForecastingSchema":        {"training_data"},
-	"AutoMLRegressionNodeSchema":     {"training_data"},
-	"AutoMLForecastingNodeSchema":    {"training_data"},
-	"AutoMLClassificationNodeSchema": {"training_data"},
+	"PipelineCommandJobSchema":        {"environment"},
+	"PipelineParallelJobSchema":       {"task", "input_data"},
+	"JobScheduleSchema":               {"create_job", "trigger"},
+	"OneLakeSchema":                   {"artifact"},
+	"MonitorDefinitionSchema":         {"compute"},
+	"WorkspaceConnectionSchema":       {"name", "target"},
+	"RegistrySchema":                  {"name"},
+	"VirtualMachineSshSettingsSchema": {"admin_username"},
+	"AutoMLClassificationSchema":      {"training_data"},
+	"AutoMLRegressionSchema":          {"training_data"},
+	"AutoMLForecastingSchema":         {"training_data"},
+	"AutoMLRegressionNodeSchema":      {"training_data"},
+	"AutoMLForecastingNodeSchema":     {"training_data"},
+	"AutoMLClassificationNodeSchema":  {"training_data"},
 }
 
 // controls are nodes that say by type alone what they are.
@@ -78,16 +83,20 @@ func (c *checker) after(v Value, s *shape, p place) {
 		}
 	case s.is("_BaseEnvironmentSchema"):
 		c.condaFile(v, p)
+	case s.is("OnlineDeploymentSchema"):
+		if x, _ := v.Field("name"); x.Given() && !servingName.MatchString(x.Text) {
+			c.fail(x.Pos, p.key("name"), x, "pipeline.name", "", "%s: %s is no name of a deployment: 3 to 32 letters, digits and -, a letter first and no - at the end", c.name(p.key("name")), shown(x))
+		}
 	}
 }
 
 // condaFile looks whether the conda file of an environment is there.
 func (c *checker) condaFile(v Value, p place) {
 	x, _ := v.Field("conda_file")
-	switch x.Kind {
-	case cairn.TemplateSeq:
+	switch {
+	case x.Kind == cairn.TemplateSeq, x.Kind == cairn.TemplateNumber, x.Kind == cairn.TemplateBool && x.Bool:
 		c.wrong(x, p.key("conda_file"), "the path of a conda file, or its map")
-	case cairn.TemplateString:
+	case x.Kind == cairn.TemplateString:
 		if hasBinding(x.Text) || x.Time {
 			return
 		}

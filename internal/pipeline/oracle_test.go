@@ -126,6 +126,10 @@ func questions(t *testing.T, seed uint64) []question {
 		}
 		out = append(out, q)
 	}
+	for i, q := range known {
+		q.Path = fmt.Sprintf("%s/k%04d.yml", q.Kind, i)
+		out = append(out, q)
+	}
 	return out
 }
 
@@ -189,7 +193,7 @@ func TestOracle(t *testing.T) {
 		if n == 0 && seed == 1 {
 			t.Errorf("no file shows the difference: %s", d.reason)
 		}
-		if n > d.most {
+		if n > d.most && seed == 1 {
 			t.Errorf("%d files show a difference that %d are known to show: %s", n, d.most, d.reason)
 		}
 	}
@@ -229,7 +233,7 @@ func (c *comparison) compare(t *testing.T, files Files, q question, want verdict
 		}
 	}
 	c.open++
-	if c.open > 1000 {
+	if c.open > 60 {
 		t.Fail()
 		return
 	}

@@ -113,8 +113,13 @@ func (b *builder) checkBounds(p PortDecl, at string) {
 
 // checkDefault holds the default of an input against its type, range and choices.
 func (b *builder) checkDefault(p PortDecl, at string) {
+	v := p.Default.Value
+	if v.Kind == cairn.TemplateString && hasBinding(v.Text) && slices.Contains([]string{"integer", "number", "boolean"}, p.Type) {
+		b.fail(v.Pos, sub(at, "default"), v, "pipeline.value", "", "%s: %s; the input takes a value of type %s", sub(at, "default"), shown(v), p.Type)
+		return
+	}
 	if p.Default.Given() {
-		b.checkLiteral(p, p.Default.Value, sub(at, "default"))
+		b.checkLiteral(p, v, sub(at, "default"))
 	}
 }
 
