@@ -43,13 +43,26 @@ type TaskEnd struct {
 	Run *Run
 }
 
-// EnvironmentMap says that jobs of an environment run with a Python of this machine:
-// then nothing is built for it.
+// EnvironmentMap says where jobs of an environment run, other than in what is built for it
+// on this machine.
 type EnvironmentMap struct {
 	// Name is that of an environment ("training", "training:3", "AzureML-sklearn-1.5") or
-	// of an image.
-	Name      string    `json:"name"`
-	Python    string    `json:"python"`
+	// of an image; AllEnvironments stands for those that have no line of their own.
+	Name string `json:"name"`
+	// Where is MapPython, MapDocker or MapHost; "" is MapPython.
+	Where string `json:"where,omitempty"`
+	// Python is the interpreter of MapPython: then nothing is built.
+	Python    string    `json:"python,omitempty"`
 	By        string    `json:"by"`
 	CreatedAt time.Time `json:"created_at"`
 }
+
+// AllEnvironments is the name of the line that counts for environments without one.
+const AllEnvironments = "*"
+
+// Where jobs of an environment run.
+const (
+	MapPython = "python" // with a Python of this machine that is there
+	MapDocker = "docker" // in a container of the environment's image
+	MapHost   = "host"   // on this machine, in what is built for it
+)

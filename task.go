@@ -34,6 +34,9 @@ type Task struct {
 	Spread   *Spread   `json:"spread,omitempty"`
 	Batches  *Batches  `json:"batches,omitempty"` // kind TaskParallel
 	Settings []Setting `json:"settings,omitempty"`
+	// ContainerOptions are those of `docker create`, where the environment is an image:
+	// resources.docker_args and resources.shm_size.
+	ContainerOptions string `json:"container_options,omitempty"`
 	// Reuse says that earlier outputs of the same key may be taken, Source that its
 	// own may be taken later.
 	Reuse  bool `json:"reuse,omitempty"`
@@ -119,6 +122,9 @@ type TaskEnvironment struct {
 	Build      *DataValue        `json:"build,omitempty"`
 	Dockerfile string            `json:"dockerfile,omitempty"` // inside Build; "Dockerfile"
 	Variables  map[string]string `json:"variables,omitempty"`
+	// Docker says that tasks run in a container of Image, or of what Build makes, with
+	// what Conda asks for; else they run on the machine itself.
+	Docker bool `json:"docker,omitempty"`
 	// Python is an interpreter on this machine that somebody mapped the environment
 	// to: then nothing is built.
 	Python string `json:"python,omitempty"`

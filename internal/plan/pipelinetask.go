@@ -75,6 +75,7 @@ func (b *jobBuilder) task(j *pipeline.Job, c *pipeline.Component, local map[stri
 	if over.Instances.Given() {
 		instances = over.Instances
 	}
+	t.ContainerOptions = containerOptions(base.Resources, over.Resources)
 	t.Spread = b.spread(spread, instances, j, sc)
 	if len(base.Services.Pairs) > 0 || len(over.Services.Pairs) > 0 {
 		b.warn("plan.services", j.Pos, where(j, "services"), "start the program in the command, or beside the job", "%s: services are not started here", whereOr(j, "the job"))
@@ -159,6 +160,30 @@ func (b *jobBuilder) taskInputs(t *cairn.Task, j *pipeline.Job, c *pipeline.Comp
 		t.Inputs = append(t.Inputs, x)
 	}
 	return set
+}
+
+// containerOptions are the options of `docker create` that resources ask for; what is said
+// last counts.
+func containerOptions(all ...pipeline.Value) string {
+	var shm, args string
+	for _, r := range all {
+		if v, ok := r.Field("shm_size"); ok && v.Text != "" {
+			shm = "--shm-size=" + v.Text
+		}
+		v, ok := r.Field("docker_args")
+		switch {
+		case !ok:
+		case len(v.Items) > 0:
+			var words []string
+			for _, item := range v.Items {
+				words = append(words, item.Text)
+			}
+			args = strings.Join(words, " ")
+		case v.Text != "":
+			args = v.Text
+		}
+	}
+	return strings.TrimSpace(shm + " " + args)
 }
 
 // typeOf is the type of an input of which its node says nothing: that of what it is bound

@@ -258,7 +258,7 @@ func (b *jobBuilder) componentNames(u *pipeline.ComponentUse, c *pipeline.Compon
 
 // EnvironmentDigest names what an environment holds, without what it is called.
 func EnvironmentDigest(env cairn.TaskEnvironment) cairn.Digest {
-	env.Name, env.Version, env.Ref, env.Digest = "", "", "", ""
+	env.Name, env.Version, env.Ref, env.Digest, env.Docker = "", "", "", "", false
 	env.Conda = strings.TrimRight(strings.ReplaceAll(env.Conda, "\r\n", "\n"), "\n \t")
 	if env.Build != nil {
 		env.Build = &cairn.DataValue{Type: env.Build.Type, Digest: env.Build.Digest}

@@ -39,6 +39,9 @@ func TaskKey(t *cairn.Task, values []cairn.TaskValue, trial json.RawMessage) (ca
 	if p := t.Environment.Python; p != "" {
 		add("environment.python", p)
 	}
+	if t.Environment.Docker {
+		add("environment.docker", "true")
+	}
 	if !t.Command.IsZero() {
 		add("command", t.Command.Text)
 	}

@@ -71,6 +71,20 @@ type JobHooks interface {
 	Complete(c *StepContext) (PostAction, string)
 }
 
+// ImageStep is what the step that makes the image of a job "uses".
+const ImageStep = "cairn/task/image"
+
+// ImageHooks is what a Registry may do for jobs whose steps run in an image that is made
+// for them.
+type ImageHooks interface {
+	// JobContainer describes the container that the steps of a job run in, without its
+	// image; nil: what the job itself says counts. It costs nothing.
+	JobContainer(spec *cairn.JobSpec) *ContainerSpec
+	// JobImage makes the image of that container, where it is not there yet, and names
+	// it. What it writes to the context's Log is a step of its own.
+	JobImage(ctx context.Context, c *StepContext, engine ContainerRunner) (image string, err error)
+}
+
 // Dirs are the folders of a job, as its steps see them.
 type Dirs struct {
 	Workspace string // GITHUB_WORKSPACE: the code; empty until something checks it out
@@ -109,7 +123,9 @@ type StepContext struct {
 	// InContainer says that processes run in the job's container, where nothing of
 	// this host is but Dirs.
 	InContainer bool
-	Server      Server
+	// Image is that of the job's container.
+	Image  string
+	Server Server
 	// Log takes text for the step's log: masked, with a time before each line.
 	// Workflow commands in it are text.
 	Log io.Writer
@@ -117,6 +133,8 @@ type StepContext struct {
 	// Exec runs a process and returns its exit code; an error means that it could
 	// not be started or that ctx ended it.
 	Exec func(ctx context.Context, p Process) (int, error)
+	// LookPath finds a program on the PATH of processes of this step; nil: not known.
+	LookPath func(file string) (string, error)
 	// Command is Exec of a program that speaks as a script does: what it prints may
 	// be workflow commands, and it finds environment files (GITHUB_OUTPUT and so on).
 	Command func(ctx context.Context, p Process) (int, error)

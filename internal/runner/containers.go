@@ -11,15 +11,26 @@ type ContainerRunner interface {
 	// RunContainer runs a container to its end and removes it. When ctx ends, it is
 	// asked to stop as a process is. It joins the network of the job's services.
 	RunContainer(ctx context.Context, p ContainerProcess) (code int, err error)
-	// BuildImage builds the image of an action from its folder and names it. The
-	// image goes with the job.
+	// BuildImage builds an image from a folder and names it by what it is built from:
+	// the next job with the same folder has it at once.
 	BuildImage(ctx context.Context, b BuildContainer) (image string, err error)
+	// FetchImage makes sure that the engine has an image, as it has it where it has it,
+	// and returns its id.
+	FetchImage(ctx context.Context, image string, log io.Writer) (id string, err error)
+	// HasImage reports whether the engine has an image.
+	HasImage(ctx context.Context, image string) (bool, error)
 }
+
+// BuiltPrefix begins the names of images that BuildImage made: what follows is the digest of
+// what they were made from.
+const BuiltPrefix = "cairn.local/"
 
 // ContainerProcess is one container to run to its end.
 type ContainerProcess struct {
 	// Image is a reference as it stands behind docker://, or what BuildImage named.
 	Image string
+	// Kept is that of ContainerSpec.
+	Kept bool
 	// Entrypoint is run instead of that of the image; "" leaves it.
 	Entrypoint string
 	// Args take the place of the image's command; nil leaves it.
@@ -32,11 +43,14 @@ type ContainerProcess struct {
 	Stdout, Stderr, Log io.Writer
 }
 
-// BuildContainer is an action that is built from a Dockerfile.
+// BuildContainer is an action or an environment that is built from a Dockerfile.
 type BuildContainer struct {
-	Dir        string // on this host; all of it is the context
+	Dir        string // on this host
 	Dockerfile string // relative to Dir; "" is Dockerfile
-	Log        io.Writer
+	// Environment says that all of Dir is the context, as of an environment; the
+	// context of an action is the folder of its Dockerfile, as on GitHub.
+	Environment bool
+	Log         io.Writer
 }
 
 // Containers runs the containers of one job. It reaches an engine when it is first
@@ -58,9 +72,12 @@ type JobContainers struct {
 
 // ContainerSpec is one container of a job, evaluated.
 type ContainerSpec struct {
-	ID                  string // of the service
-	Image               string
-	Username, Password  string // for the image's registry
+	ID                 string // of the service
+	Image              string
+	Username, Password string // for the image's registry
+	// Kept says that the image is used as the engine has it, where it has it: its
+	// registry is not asked for a newer one.
+	Kept                bool
 	Env                 map[string]string
 	Ports, Volumes      []string
 	Options             string // as of `docker create`

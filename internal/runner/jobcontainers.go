@@ -18,6 +18,11 @@ const maxServices = 50 // of one job
 
 // evalContainers reads what the job says of its containers.
 func (x *executor) evalContainers() error {
+	if h, ok := x.Registry.(ImageHooks); ok {
+		if x.wanted.Container = h.JobContainer(x.Spec); x.wanted.Container != nil {
+			return nil // of a task: it says nothing of its own
+		}
+	}
 	env := x.env(nil, "")
 	v, err := expr.EvalTemplate(x.Spec.Container, env)
 	if err != nil {
@@ -186,16 +191,58 @@ func scalarMap(what string, v expr.Value) (map[string]string, error) {
 	return out, nil
 }
 
-// startContainers is the step "Initialize containers". When it fails, no step runs.
+// startContainers are the steps "Prepare image" and "Initialize containers". When they
+// fail, no step runs.
 func (x *executor) startContainers() bool {
 	if x.wanted.Container == nil && len(x.wanted.Services) == 0 {
 		return true
 	}
-	// It may be cancelled while images are fetched.
+	if !x.makeImage() {
+		x.fail("the image of the job could not be prepared")
+		return false
+	}
+	ok := x.stoppable("Initialize containers", "", func(ctx context.Context, log io.Writer) error {
+		started, err := x.Containers.Start(ctx, x.wanted, log)
+		if err != nil {
+			return err
+		}
+		x.started = started
+		if started.Machine != nil {
+			x.Machine = started.Machine
+			return x.enterContainer()
+		}
+		return nil
+	})
+	if !ok {
+		x.fail("the containers of the job could not be started")
+	}
+	return ok
+}
+
+// makeImage lets the registry make the image that the steps run in, where it does that.
+func (x *executor) makeImage() bool {
+	h, ok := x.Registry.(ImageHooks)
+	if !ok || x.wanted.Container == nil || x.wanted.Container.Image != "" {
+		return true
+	}
+	return x.stoppable("Prepare image", ImageStep, func(ctx context.Context, log io.Writer) error {
+		c := &StepContext{
+			Spec: x.Spec, Dirs: x.Machine.Dirs(), Env: x.Machine.Environ(), Server: x.Server, Log: log, Now: x.Now,
+			Masked: func(v string) { x.masks.Add(v) }, Clean: x.masks.String, State: map[string]string{},
+		}
+		image, err := h.JobImage(ctx, c, x.Containers)
+		x.wanted.Container.Image = image
+		return err
+	})
+}
+
+// stoppable is a step of the runner itself that needs an engine, and that may be
+// cancelled: images are fetched and built in it.
+func (x *executor) stoppable(name, uses string, do func(ctx context.Context, log io.Writer) error) bool {
 	ctx, stop := context.WithCancelCause(x.ctx)
 	defer stop(nil)
 	r := &running{condition: "success()", scope: x.top, env: x.env(nil, ""), stop: stop}
-	ok := x.ownStep("Initialize containers", func(log io.Writer) error {
+	return x.ownStep(name, uses, func(log io.Writer) error {
 		x.mu.Lock()
 		if x.status != cairn.Success {
 			x.mu.Unlock()
@@ -213,24 +260,12 @@ func (x *executor) startContainers() bool {
 				WithHint("remove container: and services: from the job to run it on this host")
 		}
 		x.stopping = true
-		started, err := x.Containers.Start(ctx, x.wanted, log)
-		if err != nil {
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-			return err
+		err := do(ctx, log)
+		if err != nil && ctx.Err() != nil {
+			return context.Cause(ctx)
 		}
-		x.started = started
-		if started.Machine != nil {
-			x.Machine = started.Machine
-			return x.enterContainer()
-		}
-		return nil
+		return err
 	})
-	if !ok {
-		x.fail("the containers of the job could not be started")
-	}
-	return ok
 }
 
 // enterContainer makes everything that steps are told that of the container.
@@ -255,12 +290,12 @@ func (x *executor) stopContainers() {
 	}
 	ctx, stop := context.WithTimeout(context.WithoutCancel(x.ctx), stopContainersTime)
 	defer stop()
-	x.ownStep("Stop containers", func(log io.Writer) error { return x.Containers.Stop(ctx, log) })
+	x.ownStep("Stop containers", "", func(log io.Writer) error { return x.Containers.Stop(ctx, log) })
 }
 
 // ownStep is a step of the runner itself.
-func (x *executor) ownStep(name string, do func(log io.Writer) error) bool {
-	row := x.newRow("", name, "")
+func (x *executor) ownStep(name, uses string, do func(log io.Writer) error) bool {
+	row := x.newRow("", name, uses)
 	x.pendStep(row)
 	x.flush()
 	log, err := x.openLog(row)

@@ -54,6 +54,9 @@ func (st *step) context(inputs map[string]string) *StepContext {
 		Env:  st.scope.processEnv(st.env, merged(st.runtimeEnv(), map[string]string{"GITHUB_ACTION": st.action})),
 		Dirs: x.Machine.Dirs(), InContainer: x.wanted.Container != nil, Server: x.Server, State: map[string]string{},
 	}
+	if x.wanted.Container != nil {
+		c.Image = x.wanted.Container.Image
+	}
 	st.attach(c)
 	return c
 }
@@ -81,6 +84,7 @@ func (st *step) attach(c *StepContext) {
 		}
 		return x.Machine.Exec(ctx, p)
 	}
+	c.LookPath = func(file string) (string, error) { return x.Machine.LookPath(file, c.Env["PATH"]) }
 	c.Command = st.commanded(c)
 }
 

@@ -232,17 +232,47 @@ func TestBoundedBody(t *testing.T) {
 
 func TestEnvironmentMaps(t *testing.T) {
 	t.Parallel()
-	m := environmentMaps{"training": "/t", "training:2": "/t2", "azureml-sklearn-1.5": "/s", "mcr/x:latest": "/i"}
-	for _, c := range []struct {
-		env  cairn.TaskEnvironment
-		want string
-	}{
-		{cairn.TaskEnvironment{Name: "Training", Version: "1"}, "/t"}, {cairn.TaskEnvironment{Name: "training", Version: "2"}, "/t2"},
-		{cairn.TaskEnvironment{Name: "sklearn-1.5"}, "/s"}, {cairn.TaskEnvironment{Image: "mcr/x:latest"}, "/i"},
-		{cairn.TaskEnvironment{Image: "mcr/x:latest", Conda: "name: x"}, ""}, {cairn.TaskEnvironment{Name: "other"}, ""}, {cairn.TaskEnvironment{}, ""},
-		{cairn.TaskEnvironment{Name: "training", Python: "/own"}, "/own"},
+	m := environmentMaps{}
+	for _, line := range []cairn.EnvironmentMap{
+		{Name: "training", Python: "/t"}, {Name: "training:2", Where: cairn.MapPython, Python: "/t2"}, {Name: "AzureML-sklearn-1.5", Python: "/s"},
+		{Name: "mcr/x:latest", Python: "/i"}, {Name: "boxed", Where: cairn.MapDocker}, {Name: "mcr/y:1", Where: cairn.MapDocker},
+		{Name: "out", Where: cairn.MapHost},
 	} {
-		if got := m.put(c.env).Python; got != c.want {
+		m[strings.ToLower(line.Name)] = line
+	}
+	all := environmentMaps{"*": {Name: "*", Where: cairn.MapDocker}, "out": m["out"], "training": m["training"]}
+	build := &cairn.DataValue{Type: "folder"}
+	for _, c := range []struct {
+		m    environmentMaps
+		env  cairn.TaskEnvironment
+		want string // a Python, "docker", or "" for what is built here
+	}{
+		{m, cairn.TaskEnvironment{Name: "Training", Version: "1"}, "/t"},
+		{m, cairn.TaskEnvironment{Name: "training", Version: "2"}, "/t2"},
+		{m, cairn.TaskEnvironment{Name: "sklearn-1.5"}, "/s"},
+		{m, cairn.TaskEnvironment{Image: "mcr/x:latest"}, "/i"},
+		{m, cairn.TaskEnvironment{Image: "mcr/x:latest", Conda: "name: x"}, ""},
+		{m, cairn.TaskEnvironment{Name: "other"}, ""},
+		{m, cairn.TaskEnvironment{}, ""},
+		{m, cairn.TaskEnvironment{Name: "training", Python: "/own"}, "/own"},
+		{m, cairn.TaskEnvironment{Name: "boxed", Image: "a"}, "docker"},
+		{m, cairn.TaskEnvironment{Name: "boxed"}, ""}, // there is no image
+		{m, cairn.TaskEnvironment{Image: "mcr/y:1", Conda: "name: x"}, "docker"},
+		{m, cairn.TaskEnvironment{Name: "other", Build: build}, "docker"},
+		{m, cairn.TaskEnvironment{Name: "training", Build: build}, "/t"},
+		{m, cairn.TaskEnvironment{Name: "out", Image: "a"}, ""},
+		{nil, cairn.TaskEnvironment{Build: build}, "docker"},
+		{all, cairn.TaskEnvironment{Image: "a"}, "docker"},
+		{all, cairn.TaskEnvironment{Name: "sklearn-1.5"}, ""},
+		{all, cairn.TaskEnvironment{Name: "out", Image: "a"}, ""},
+		{all, cairn.TaskEnvironment{Name: "training", Image: "a"}, "/t"},
+	} {
+		env := c.m.put(c.env)
+		got := env.Python
+		if env.Docker {
+			got += "docker"
+		}
+		if got != c.want {
 			t.Errorf("%+v: %q, want %q", c.env, got, c.want)
 		}
 	}

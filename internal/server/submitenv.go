@@ -25,48 +25,53 @@ func (s *Server) curated(name string) (cairn.TaskEnvironment, bool) {
 
 func (s *Server) curatedNames() []string { return environment.CuratedNames() }
 
-// environmentMaps are the Pythons of this machine that environments are mapped to, by
-// the name of the environment in lower case.
-type environmentMaps map[string]string
+// environmentMaps say where jobs of environments run, by the name of the environment in
+// lower case.
+type environmentMaps map[string]cairn.EnvironmentMap
 
 func (s *Server) readMaps(ctx context.Context) (environmentMaps, error) {
 	all, err := s.store.EnvironmentMaps(ctx, Workspace)
 	out := environmentMaps{}
 	for _, m := range all {
-		out[strings.ToLower(m.Name)] = m.Python
+		out[strings.ToLower(m.Name)] = m
 	}
 	return out, err
 }
 
-// python finds the mapping of a name, the narrowest first: a version, a name with or
-// without what curated ones begin with, an image.
-func (m environmentMaps) python(names ...string) string {
+// find is the line of a name, the narrowest first: a version, a name with or without what
+// curated ones begin with, an image; else that of all environments.
+func (m environmentMaps) find(names ...string) cairn.EnvironmentMap {
 	for _, n := range names {
 		n = strings.ToLower(n)
 		bare := strings.TrimPrefix(n, "azureml-")
 		for _, try := range []string{n, bare, "azureml-" + bare} {
-			if p := m[try]; n != "" && p != "" {
-				return p
+			if line, ok := m[try]; n != "" && ok {
+				return line
 			}
 		}
 	}
-	return ""
+	return m[cairn.AllEnvironments]
 }
 
-// put lets an environment run with the Python that it is mapped to.
+// python is the interpreter that a name is mapped to; "" is none.
+func (m environmentMaps) python(names ...string) string { return m.find(names...).Python }
+
+// put lets an environment run where its line says. One that is built from a Dockerfile can
+// only run in a container; one without an image only on this machine.
 func (m environmentMaps) put(env cairn.TaskEnvironment) cairn.TaskEnvironment {
-	if env.Python != "" || len(m) == 0 {
+	if env.Python != "" {
 		return env
 	}
 	version := ""
 	if env.Name != "" && env.Version != "" {
 		version = env.Name + ":" + env.Version
 	}
-	image := env.Image
-	if env.Conda != "" {
-		image = "" // the image alone is not what it asks for
+	line := m.find(version, env.Name, env.Image)
+	if env.Conda != "" && line.Python != "" && !strings.EqualFold(line.Name, env.Name) && !strings.EqualFold(line.Name, version) {
+		line = m.find(version, env.Name) // a Python for the image alone is not what it asks for
 	}
-	env.Python = m.python(version, env.Name, image)
+	env.Python = line.Python
+	env.Docker = env.Python == "" && (env.Build != nil || line.Where == cairn.MapDocker && env.Image != "")
 	return env
 }
 
@@ -75,11 +80,32 @@ func (s *Server) EnvironmentMaps(ctx context.Context) ([]cairn.EnvironmentMap, e
 	return s.store.EnvironmentMaps(ctx, Workspace)
 }
 
-// MapEnvironment lets jobs of an environment run with a Python of this machine: given
-// as its program, or as the folder of its environment.
-func (s *Server) MapEnvironment(ctx context.Context, name, python string) (*cairn.EnvironmentMap, error) {
+// MapEnvironment lets jobs of an environment run elsewhere than in what is built for it on
+// this machine. A Python is given as its program, or as the folder of its environment.
+func (s *Server) MapEnvironment(ctx context.Context, m cairn.EnvironmentMap) (*cairn.EnvironmentMap, error) {
+	if m.Name = strings.TrimPrefix(m.Name, "azureml:"); m.Name == cairn.AllEnvironments && m.Where == cairn.MapPython {
+		return nil, cairn.Errorf(cairn.CodeInvalid, "one Python does not stand for all environments").WithHint("name the environment, or an image")
+	}
+	switch {
+	case m.Where == cairn.MapPython:
+		python, err := interpreterAt(m.Python)
+		if err != nil {
+			return nil, err
+		}
+		m.Python = python
+	case m.Where != cairn.MapDocker && m.Where != cairn.MapHost:
+		return nil, cairn.Errorf(cairn.CodeInvalid, "%q is nowhere that jobs run", clipText(m.Where, 50)).WithHint("python, docker or host")
+	case m.Python != "":
+		return nil, cairn.Errorf(cairn.CodeInvalid, "a Python is given, and %s", m.Where)
+	}
+	m.By, m.CreatedAt = auth.Actor(ctx).Name, s.now().UTC()
+	return &m, s.store.PutEnvironmentMap(ctx, Workspace, m, mapChange(m.By, m.Name, m))
+}
+
+// interpreterAt is the program of a Python.
+func interpreterAt(python string) (string, error) {
 	if !filepath.IsAbs(python) {
-		return nil, cairn.Errorf(cairn.CodeInvalid, "%q is not an absolute path", clipText(python, 200))
+		return "", cairn.Errorf(cairn.CodeInvalid, "%q is not an absolute path", clipText(python, 200))
 	}
 	python = filepath.Clean(python)
 	if fi, err := os.Stat(python); err == nil && fi.IsDir() {
@@ -87,11 +113,10 @@ func (s *Server) MapEnvironment(ctx context.Context, name, python string) (*cair
 	}
 	fi, err := os.Stat(python)
 	if err != nil || !fi.Mode().IsRegular() || fi.Mode()&0o111 == 0 {
-		return nil, cairn.Errorf(cairn.CodeNotFound, "there is no program at %s", python).
+		return "", cairn.Errorf(cairn.CodeNotFound, "there is no program at %s", python).
 			WithHint("the path of a python on the server's machine, or of a venv or conda environment")
 	}
-	m := cairn.EnvironmentMap{Name: strings.TrimPrefix(name, "azureml:"), Python: python, By: auth.Actor(ctx).Name, CreatedAt: s.now().UTC()}
-	return &m, s.store.PutEnvironmentMap(ctx, Workspace, m, mapChange(m.By, m.Name, m))
+	return python, nil
 }
 
 // UnmapEnvironment ends that.

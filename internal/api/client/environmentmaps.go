@@ -7,14 +7,19 @@ import (
 	"github.com/cairn-ml/cairn"
 )
 
-// EnvironmentMaps lists environments that are mapped to a Python of the server's machine.
+// EnvironmentMaps lists where jobs of environments run, other than in what is built for them.
 func (c *Client) EnvironmentMaps(ctx context.Context) ([]cairn.EnvironmentMap, error) {
 	return list[cairn.EnvironmentMap](ctx, c, "/environment-maps", nil)
 }
 
-// MapEnvironment lets jobs of an environment run with a Python of the server's machine.
-func (c *Client) MapEnvironment(ctx context.Context, name, python string) (*cairn.EnvironmentMap, error) {
-	return call[cairn.EnvironmentMap](ctx, c, http.MethodPut, "/environment-maps", map[string]string{"name": name, "python": python})
+// MapEnvironment lets jobs of an environment run with a Python of the server's machine, in a
+// container, or on the machine: m.Name, m.Where and m.Python count.
+func (c *Client) MapEnvironment(ctx context.Context, m cairn.EnvironmentMap) (*cairn.EnvironmentMap, error) {
+	body := map[string]string{"name": m.Name, "where": m.Where}
+	if m.Python != "" {
+		body["python"] = m.Python
+	}
+	return call[cairn.EnvironmentMap](ctx, c, http.MethodPut, "/environment-maps", body)
 }
 
 // UnmapEnvironment ends that.

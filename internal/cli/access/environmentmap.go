@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/cairn-ml/cairn"
@@ -14,85 +15,130 @@ import (
 
 func environmentMap(k *kit.Kit) *cobra.Command {
 	var python string
-	var remove bool
+	var docker, host, all, remove bool
 	cmd := &cobra.Command{
 		Use:   "map [NAME]",
-		Short: "Let jobs of an environment run with a Python of this machine; without a name: list",
-		Long: `Let jobs of an environment run with a Python of this machine: then nothing is built for it.
+		Short: "Say where jobs of an environment run; without a name: list",
+		Long: `Say where jobs of an environment run.
+
+Without a word here they run on this machine, in what is built once from the packages that
+the environment names. --python takes a Python of this machine instead: then nothing is built.
+--docker runs them in a container of the environment's image, with the packages of its conda
+file above it. --host takes one environment out of --all --docker.
+What has a Dockerfile (build:) always runs in a container.
 
 NAME is that of a registered environment, with or without a version, of a curated one
-(AzureML-sklearn-1.5), or of an image. The Python is a program, or the folder of a venv or
+(AzureML-sklearn-1.5), or of an image. A Python is a program, or the folder of a venv or
 conda environment; what is installed there is up to you.`,
 		Example: `cairn environment map training --python ~/envs/training
 cairn environment map AzureML-pytorch-1.13 --python /opt/conda/envs/torch/bin/python
+cairn environment map training:3 --docker
+cairn environment map --all --docker
 cairn environment map
 cairn environment map training --remove`,
 		Args: kit.Args(0, 1, "NAME"),
 	}
-	cmd.Flags().StringVar(&python, "python", "", "the `path` of a Python program, or of an environment that holds one")
-	cmd.Flags().BoolVar(&remove, "remove", false, "build the environment again")
+	f := cmd.Flags()
+	f.StringVar(&python, "python", "", "run with this Python: the `path` of its program, or of an environment that holds one")
+	f.BoolVar(&docker, "docker", false, "run in a container of the environment's image")
+	f.BoolVar(&host, "host", false, "run on this machine, in what is built there")
+	f.BoolVar(&all, "all", false, "all environments that have no line of their own")
+	f.BoolVar(&remove, "remove", false, "forget what was said")
+	cmd.MarkFlagsMutuallyExclusive("python", "docker", "host", "remove")
 	_ = cmd.MarkFlagFilename("python")
 	out := k.JSONFlags(cmd, cairn.EnvironmentMap{})
 	cmd.RunE = func(c *cobra.Command, args []string) error {
+		m := cairn.EnvironmentMap{Python: python}
 		switch {
-		case len(args) == 0 && (python != "" || remove):
-			return cairn.Errorf(cairn.CodeInvalid, "the name of the environment is missing").WithHint("cairn environment map NAME --python PATH")
-		case python != "" && remove:
-			return cairn.Errorf(cairn.CodeInvalid, "--python and --remove are both given")
+		case python != "":
+			m.Where = cairn.MapPython
+		case docker:
+			m.Where = cairn.MapDocker
+		case host:
+			m.Where = cairn.MapHost
+		}
+		switch {
+		case len(args) == 1 && all:
+			return cairn.Errorf(cairn.CodeInvalid, "a name and --all are both given")
+		case len(args) == 1:
+			m.Name = args[0]
+		case all && python != "":
+			return cairn.Errorf(cairn.CodeInvalid, "one Python does not stand for all environments").WithHint("cairn environment map NAME --python PATH")
+		case all:
+			m.Name = cairn.AllEnvironments
+		case m.Where != "" || remove:
+			return cairn.Errorf(cairn.CodeInvalid, "the name of the environment is missing").WithHint("cairn environment map NAME --python PATH, or --all --docker")
 		}
 		cl, err := k.Client(c.Context())
 		if err != nil {
 			return err
 		}
-		if remove {
-			if err := cl.UnmapEnvironment(c.Context(), args[0]); err != nil {
+		switch {
+		case remove:
+			if err := cl.UnmapEnvironment(c.Context(), m.Name); err != nil {
 				return err
 			}
-			fmt.Fprintf(k.Term.Err, "%s is not mapped any more\n", term.Clean(args[0]))
+			fmt.Fprintf(k.Term.Err, "%s: jobs run on this machine again, in what is built there\n", mapped(m))
 			return nil
-		}
-		if python != "" {
-			if python, err = pythonPath(k.Dir, python); err != nil {
-				return err
+		case m.Where != "":
+			if python != "" {
+				if m.Python, err = pythonPath(k.Dir, python); err != nil {
+					return err
+				}
 			}
-			m, err := cl.MapEnvironment(c.Context(), args[0], python)
+			made, err := cl.MapEnvironment(c.Context(), m)
 			if err != nil {
 				return err
 			}
 			if out.On() {
-				return out.Write(m)
+				return out.Write(made)
 			}
-			fmt.Fprintf(k.Term.Err, "jobs of %s run with %s\n", term.Clean(m.Name), term.Clean(m.Python))
+			fmt.Fprintf(k.Term.Err, "jobs of %s run %s\n", mapped(*made), where(*made))
 			return nil
 		}
-		all, err := cl.EnvironmentMaps(c.Context())
+		lines, err := cl.EnvironmentMaps(c.Context())
 		if err != nil {
 			return err
 		}
-		if len(args) == 1 {
-			for _, m := range all {
-				if strings.EqualFold(m.Name, args[0]) {
-					all = []cairn.EnvironmentMap{m}
-				}
-			}
-			if len(all) != 1 || !strings.EqualFold(all[0].Name, args[0]) {
-				return cairn.Errorf(cairn.CodeNotFound, "environment %s is not mapped", term.Clean(args[0])).WithHint("cairn environment map %s --python PATH", term.Clean(args[0]))
+		if m.Name != "" {
+			lines = slices.DeleteFunc(lines, func(l cairn.EnvironmentMap) bool { return !strings.EqualFold(l.Name, m.Name) })
+			if len(lines) == 0 {
+				return cairn.Errorf(cairn.CodeNotFound, "environment %s is not mapped", mapped(m)).WithHint("cairn environment map %s --python PATH", mapped(m))
 			}
 		}
 		if out.On() {
-			return out.Write(all)
+			return out.Write(lines)
 		}
-		if len(all) == 0 {
+		if len(lines) == 0 {
 			fmt.Fprintln(k.Term.Err, "no environment is mapped: each is built once, from what its file says")
 			return nil
 		}
-		tb := k.Term.NewTable("ENVIRONMENT", "PYTHON", "BY")
-		for _, m := range all {
-			tb.Row(term.Clean(m.Name), term.Clean(m.Python), term.Clean(m.By))
+		tb := k.Term.NewTable("ENVIRONMENT", "RUNS", "BY")
+		for _, l := range lines {
+			tb.Row(mapped(l), where(l), term.Clean(l.By))
 		}
 		return tb.Write()
 	}
 	return cmd
+}
+
+// mapped is what a line is about.
+func mapped(m cairn.EnvironmentMap) string {
+	if m.Name == cairn.AllEnvironments {
+		return "all environments"
+	}
+	return term.Clean(m.Name)
+}
+
+// where says where jobs of it run.
+func where(m cairn.EnvironmentMap) string {
+	switch m.Where {
+	case cairn.MapDocker:
+		return "in a container"
+	case cairn.MapHost:
+		return "on this machine"
+	}
+	return "with " + term.Clean(m.Python)
 }
 
 // pythonPath makes a path absolute; a bare name is looked for among the programs.

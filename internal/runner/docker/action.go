@@ -64,16 +64,12 @@ func (s *Session) run(ctx context.Context, p runner.ContainerProcess, machine ma
 // actionContainer describes the container of an action as GitHub has it.
 func (s *Session) actionContainer(ctx context.Context, e *Engine, p runner.ContainerProcess, machine map[string]string) (*creation, error) {
 	c := &creation{}
-	if strings.HasPrefix(p.Image, builtPrefix) {
-		c.config.Image = p.Image
-	} else {
-		img, err := s.puller(e).fetch(ctx, p.Image, "", "", p.Log)
-		if err != nil {
-			return nil, err
-		}
-		c.config.Image = img.ID
+	img, err := s.image(ctx, e, &runner.ContainerSpec{Image: p.Image, Kept: p.Kept}, p.Log)
+	if err != nil {
+		return nil, err
 	}
-	if img, err := e.ImageInspect(ctx, c.config.Image); err == nil && img.Config != nil && !isRoot(img.Config.User) {
+	c.config.Image = img.ID
+	if img.Config != nil && !isRoot(img.Config.User) {
 		openFiles(s.o.Host.Dirs())
 	}
 	env := map[string]string{}

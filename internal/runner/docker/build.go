@@ -26,52 +26,69 @@ import (
 )
 
 const (
-	// builtPrefix is the repository of images that were built for actions.
-	builtPrefix = "cairn.local/action:"
-	maxContext  = 1 << 30 // bytes of an action's folder
+	builtPrefix = runner.BuiltPrefix
+	maxContext  = 1 << 30  // bytes of an action's folder
+	maxLayers   = 64 << 30 // bytes of an environment's, with its packages
 	maxIgnore   = 1 << 20
 )
 
-// BuildImage builds the image of an action from its Dockerfile. The image is named by
-// what it is built from, so that the next job with the same action has it at once.
+// BuildImage builds the image of an action or of an environment from its Dockerfile.
+// The image is named by what it is built from, so that the next job with the same has it
+// at once.
 func (s *Session) BuildImage(ctx context.Context, b runner.BuildContainer) (string, error) {
 	if b.Log == nil {
 		b.Log = io.Discard
 	}
-	file := b.Dockerfile
+	file, what, limit := b.Dockerfile, "action", int64(maxContext)
+	if b.Environment {
+		what, limit = "environment", maxLayers
+	}
 	if file == "" {
 		file = "Dockerfile"
 	}
 	if !filepath.IsLocal(file) {
-		return "", cairn.Errorf(cairn.CodeInvalid, "the Dockerfile %q is not in the folder of its action", file)
+		return "", cairn.Errorf(cairn.CodeInvalid, "the Dockerfile %q is not in the folder of its %s", file, what)
 	}
 	path := filepath.Join(b.Dir, file)
 	if fi, err := os.Stat(path); err != nil || !fi.Mode().IsRegular() {
-		return "", cairn.Errorf(cairn.CodeNotFound, "the action has no file %s", file)
+		return "", cairn.Errorf(cairn.CodeNotFound, "the %s has no file %s", what, file)
 	}
 	dir, name := filepath.Split(path)
+	if b.Environment {
+		dir, name = b.Dir, filepath.ToSlash(filepath.Clean(file))
+	}
 	e, err := s.connect(ctx)
 	if err != nil {
 		return "", err
 	}
+	pack := func(w io.Writer) error {
+		err := packContext(dir, name, limit, w)
+		if cairn.CodeOf(err) == cairn.CodeTooLarge {
+			return cairn.Errorf(cairn.CodeTooLarge, "the folder of the %s has more than %d MiB", what, limit>>20)
+		}
+		return err
+	}
 	sum := sha256.New()
-	if err := packContext(dir, name, sum); err != nil {
+	if b.Environment {
+		fmt.Fprintf(sum, "%s\x00", name)
+	}
+	if err := pack(sum); err != nil {
 		return "", err
 	}
-	image := builtPrefix + hex.EncodeToString(sum.Sum(nil))[:32]
+	image := builtPrefix + what + ":" + hex.EncodeToString(sum.Sum(nil))[:32]
 	if _, err := e.ImageInspect(ctx, image); err == nil {
-		fmt.Fprintf(b.Log, "The image of this very action is there: %s\n", image)
+		fmt.Fprintf(b.Log, "The image of this very %s is there: %s\n", what, image)
 		return image, nil
 	}
 	r, w := io.Pipe()
-	go func() { w.CloseWithError(packContext(dir, name, w)) }()
+	go func() { w.CloseWithError(pack(w)) }()
 	defer r.Close()
 	res, err := e.ImageBuild(ctx, r, client.ImageBuildOptions{
 		Tags: []string{image}, Dockerfile: name, Remove: true, ForceRemove: true, Version: build.BuilderV1,
-		Labels: map[string]string{labelPrefix + "action": "1"},
+		Labels: map[string]string{labelPrefix + what: "1"},
 	})
 	if err != nil {
-		return "", failed("the image of the action cannot be built", err)
+		return "", failed("the image of the "+what+" cannot be built", err)
 	}
 	defer res.Body.Close()
 	return image, showBuild(res.Body, b.Log)
@@ -99,9 +116,9 @@ func showBuild(r io.Reader, log io.Writer) error {
 	}
 }
 
-// packContext writes the folder of an action as a tar, the same for the same files:
+// packContext writes a folder as a tar, the same for the same files:
 // without times and owners, and without what .dockerignore names.
-func packContext(dir, dockerfile string, w io.Writer) error {
+func packContext(dir, dockerfile string, limit int64, w io.Writer) error {
 	skip, err := ignored(dir, dockerfile)
 	if err != nil {
 		return err
@@ -139,8 +156,8 @@ func packContext(dir, dockerfile string, w io.Writer) error {
 		default:
 			return nil // sockets and pipes are no part of an action
 		}
-		if total += h.Size; total > maxContext {
-			return cairn.Errorf(cairn.CodeTooLarge, "the folder of the action has more than %d MiB", maxContext>>20)
+		if total += h.Size; total > limit {
+			return cairn.Errorf(cairn.CodeTooLarge, "the folder has more than %d MiB", limit>>20)
 		}
 		if err := tw.WriteHeader(h); err != nil || h.Typeflag != tar.TypeReg {
 			return err

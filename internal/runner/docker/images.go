@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/runner"
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/distribution/reference"
 	"github.com/docker/cli/cli/config"
@@ -33,6 +34,52 @@ type puller struct {
 	token  string // of the job: Cairn's registry takes it
 	config string // folder of the docker command's configuration
 	sleep  func(ctx context.Context, d time.Duration)
+}
+
+// image makes sure that the engine has the image of a container.
+func (s *Session) image(ctx context.Context, e *Engine, spec *runner.ContainerSpec, log io.Writer) (*image.InspectResponse, error) {
+	p := s.puller(e)
+	// What was built here is in no registry.
+	built := strings.HasPrefix(spec.Image, builtPrefix) || strings.HasPrefix(spec.Image, "sha256:")
+	if built || spec.Kept && (p.held == nil || p.held(ctx, spec.Image) == "") {
+		img, err := e.ImageInspect(ctx, spec.Image)
+		if err == nil {
+			return &img.InspectResponse, nil
+		}
+		if built {
+			return nil, failed("the image "+spec.Image+" is not there any more", err)
+		}
+	}
+	return p.fetch(ctx, spec.Image, spec.Username, spec.Password, log)
+}
+
+// FetchImage makes sure that the engine has an image, and returns its id.
+func (s *Session) FetchImage(ctx context.Context, name string, log io.Writer) (string, error) {
+	e, err := s.connect(ctx)
+	if err != nil {
+		return "", err
+	}
+	img, err := s.image(ctx, e, &runner.ContainerSpec{Image: name, Kept: true}, log)
+	if err != nil {
+		return "", err
+	}
+	return img.ID, nil
+}
+
+// HasImage reports whether the engine has an image.
+func (s *Session) HasImage(ctx context.Context, name string) (bool, error) {
+	e, err := s.connect(ctx)
+	if err != nil {
+		return false, err
+	}
+	switch _, err := e.ImageInspect(ctx, name); {
+	case err == nil:
+		return true, nil
+	case cerrdefs.IsNotFound(err):
+		return false, nil
+	default:
+		return false, failed("the image "+name+" cannot be looked at", err)
+	}
 }
 
 // fetch makes sure that the engine has an image, the newest of its tag where its

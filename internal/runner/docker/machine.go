@@ -68,7 +68,7 @@ func (s *Session) startJob(ctx context.Context, e *Engine, spec *runner.Containe
 	if err != nil {
 		return nil, cairn.Errorf(cairn.CodeOf(err), "container: %w", err).WithHint("%s", cairn.AsError(err).Hint)
 	}
-	img, err := s.puller(e).fetch(ctx, spec.Image, spec.Username, spec.Password, log)
+	img, err := s.image(ctx, e, spec, log)
 	if err != nil {
 		return nil, err
 	}
@@ -397,4 +397,14 @@ func (m *machine) RunContainer(ctx context.Context, p runner.ContainerProcess) (
 // BuildImage builds the image of an action.
 func (m *machine) BuildImage(ctx context.Context, b runner.BuildContainer) (string, error) {
 	return m.s.BuildImage(ctx, b)
+}
+
+// FetchImage makes sure that the engine has an image, and returns its id.
+func (m *machine) FetchImage(ctx context.Context, image string, log io.Writer) (string, error) {
+	return m.s.FetchImage(ctx, image, log)
+}
+
+// HasImage reports whether the engine has an image.
+func (m *machine) HasImage(ctx context.Context, image string) (bool, error) {
+	return m.s.HasImage(ctx, image)
 }

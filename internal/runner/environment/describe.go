@@ -1,9 +1,11 @@
 package environment
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +13,7 @@ import (
 	"time"
 
 	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/runner"
 	"github.com/cairn-ml/cairn/internal/runner/python"
 )
 
@@ -34,10 +37,7 @@ func (h *Host) interpreterBase(ctx context.Context, program string) (*base, erro
 		return nil, err
 	}
 	if text, err := json.Marshal(b); err == nil && os.MkdirAll(h.Dir, 0o755) == nil {
-		tmp := note + fmt.Sprintf(".%d", os.Getpid())
-		if os.WriteFile(tmp, text, 0o644) == nil {
-			_ = os.Rename(tmp, note) // the next job asks again where this fails
-		}
+		keepNote(note, text)
 	}
 	return b, nil
 }
@@ -92,3 +92,78 @@ func (h *Host) record(ctx context.Context, b *base) {
 		b.Props[k] = val
 	}
 }
+
+// askPackages lists what a Python has, in the words of pip freeze.
+const askPackages = `import sys
+print("# Python %d.%d.%d" % sys.version_info[:3])
+try:
+    from importlib.metadata import distributions
+except ImportError:
+    sys.exit()
+print("\n".join(sorted({"%s==%s" % (d.metadata["Name"], d.version) for d in distributions() if d.metadata["Name"]}, key=str.lower)))`
+
+// inImage notes down which packages a job in a container has.
+func (h *Host) inImage(ctx context.Context, c *runner.StepContext, env cairn.TaskEnvironment) error {
+	list, err := h.imagePackages(ctx, c)
+	if err != nil {
+		return err
+	}
+	first, _, _ := strings.Cut(string(list), "\n")
+	if !strings.HasPrefix(first, "# Python ") {
+		c.Logf("the image has no program python; the command runs all the same")
+		return nil
+	}
+	c.Logf("%s, in the image", strings.TrimPrefix(first, "# "))
+	if c.Server == nil {
+		return nil
+	}
+	name := env.Name
+	if name == "" {
+		name = "task"
+	}
+	props := map[string]string{"python": strings.TrimPrefix(first, "# Python ")}
+	if env.Image != "" {
+		props["image"] = env.Image
+	}
+	if ref, err := c.Server.RecordEnvironment(ctx, name+".packages", list, props); err != nil {
+		c.Warn("the packages of the environment are not recorded: %v", err)
+	} else {
+		c.Logf("packages: %s", ref)
+	}
+	return nil
+}
+
+// imagePackages asks the container's Python what it has. What an image that was built here
+// answers is remembered: its name is its content.
+func (h *Host) imagePackages(ctx context.Context, c *runner.StepContext) ([]byte, error) {
+	note := ""
+	if strings.HasPrefix(c.Image, runner.BuiltPrefix) {
+		note = filepath.Join(h.Dir, "packages-"+strings.TrimPrefix(string(cairn.SumBytes([]byte(c.Image))), "sha256:")[:24]+".txt")
+		if text, err := os.ReadFile(note); err == nil {
+			return text, nil
+		}
+	}
+	var out bytes.Buffer
+	code, err := c.Exec(ctx, runner.Process{Args: []string{"python", "-c", askPackages}, Stdout: &bounded{&out, maxPackages}, Stderr: io.Discard})
+	switch {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case err != nil || code != 0:
+		return nil, nil // there is none
+	}
+	if note != "" {
+		keepNote(note, out.Bytes())
+	}
+	return out.Bytes(), nil
+}
+
+// keepNote writes a note at once or not at all; whoever misses it asks again.
+func keepNote(path string, text []byte) {
+	tmp := path + fmt.Sprintf(".%d", os.Getpid())
+	if os.WriteFile(tmp, text, 0o644) == nil {
+		_ = os.Rename(tmp, path)
+	}
+}
+
+// maxPackages bounds the list of an image's packages.
+const maxPackages = 1 << 20

@@ -17,6 +17,8 @@ type Host struct {
 	Tools python.Tools
 	// Dir is where built environments lie: below $CAIRN_HOME/cache.
 	Dir string
+	// Layers lays packages into images; nil: only images that bring conda can be built on.
+	Layers Layers
 }
 
 // base is an environment that was built, or an interpreter as it is.
@@ -36,7 +38,7 @@ type base struct {
 // Prepare leaves the programs and variables of an environment in c, for the steps after it.
 func (h *Host) Prepare(ctx context.Context, c *runner.StepContext, env cairn.TaskEnvironment) error {
 	if c.InContainer {
-		return nil
+		return h.inImage(ctx, c, env)
 	}
 	if asksNothing(env) {
 		c.Logf("it runs on this machine as it is")
@@ -93,8 +95,8 @@ func (h *Host) base(ctx context.Context, tools *python.Tools, c *runner.StepCont
 		c.Logf("environment %s is mapped to %s", env.Name, env.Python)
 		return h.interpreterBase(ctx, env.Python)
 	case env.Build != nil:
-		return nil, cairn.Errorf(cairn.CodeUnsupported, "environment %s is built from a Dockerfile, and tasks run without a container engine here", shown(env)).
-			WithHint("map it to a Python of this machine that has what it needs: cairn environment map %s --python PATH", shown(env))
+		return nil, cairn.Errorf(cairn.CodeUnsupported, "environment %s is built from a Dockerfile, and this job was planned without a container", shown(env)).
+			WithHint("start the job again")
 	}
 	reqs, notes, version := env.Packages, []string(nil), env.PythonVersion
 	var conda *Conda
@@ -117,7 +119,7 @@ func (h *Host) base(ctx context.Context, tools *python.Tools, c *runner.StepCont
 		if version == "" {
 			version = pythonOf(env.Image)
 		}
-		c.Logf("the image %s itself is not used: the command runs on this machine", env.Image)
+		c.Logf("the image %s itself is not used: the command runs on this machine (cairn environment map %s --docker)", env.Image, mapName(env))
 	}
 	py, err := h.interpreter(ctx, tools, version, env)
 	if err != nil {
@@ -153,12 +155,8 @@ func (h *Host) interpreter(ctx context.Context, tools *python.Tools, version str
 	}
 	py, err := tools.Find(ctx, spec, "")
 	if err != nil {
-		name := env.Name
-		if name == "" {
-			name = "NAME"
-		}
 		return py, cairn.Errorf(cairn.CodeOf(err), "%s", cairn.AsError(err).Message).
-			WithHint("map the environment to a Python that is there: cairn environment map %s --python PATH; or install that version", name)
+			WithHint("map the environment to a Python that is there: cairn environment map %s --python PATH; or run it in its image: --docker; or install that version", mapName(env))
 	}
 	return py, nil
 }

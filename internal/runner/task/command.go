@@ -94,7 +94,13 @@ func shell(c *runner.StepContext, text string, env map[string]string, name strin
 	if err := os.WriteFile(script, []byte(strings.ReplaceAll(text, "\r\n", "\n")+"\n"), 0o700); err != nil {
 		return runner.Process{}, cairn.Errorf(cairn.CodeFailed, "the command cannot be written: %w", err)
 	}
-	return runner.Process{Args: []string{"bash", script}, Dir: layoutOf(c).work(), Env: env}, nil
+	program := "bash"
+	if c.InContainer && c.LookPath != nil {
+		if _, err := c.LookPath(program); err != nil {
+			program = "sh" // as steps of workflows have it in a container
+		}
+	}
+	return runner.Process{Args: []string{program, script}, Dir: layoutOf(c).work(), Env: env}, nil
 }
 
 // variables is the environment of the command.
@@ -130,7 +136,8 @@ func variables(c *runner.StepContext) (map[string]string, error) {
 	}
 	// Modules that an environment may lack come last: an installed one wins.
 	shared := c.Dirs.Cache
-	if shared == "" {
+	if shared == "" || c.InContainer { // which has none of this machine's folders but the job's
+
 		shared = filepath.Join(c.Dirs.Temp, "_task")
 	}
 	if dir, err := pylib.Install(filepath.Join(shared, "pylib")); err == nil {

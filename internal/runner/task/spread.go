@@ -33,7 +33,7 @@ func runSpread(ctx context.Context, c *runner.StepContext, text string, env map[
 		return 0, err
 	}
 	c.Logf("%d processes on this machine (%s)", len(members), s.Kind)
-	if mpi, ok := lookPath("mpirun", env["PATH"]); ok && s.Kind == "mpi" {
+	if mpi, ok := findProgram(c, "mpirun", env["PATH"]); ok && s.Kind == "mpi" {
 		p, err := shell(c, text, env, "command")
 		if err != nil {
 			return 0, err
@@ -184,6 +184,15 @@ func freePorts(n int) ([]int, error) {
 		out = append(out, l.Addr().(*net.TCPAddr).Port)
 	}
 	return out, nil
+}
+
+// findProgram finds a program where the command runs.
+func findProgram(c *runner.StepContext, name, path string) (string, bool) {
+	if c.InContainer && c.LookPath != nil {
+		full, err := c.LookPath(name)
+		return full, err == nil
+	}
+	return lookPath(name, path)
 }
 
 // lookPath finds a program in a list of folders.

@@ -29,6 +29,8 @@ type Server interface {
 type Environments interface {
 	// Prepare leaves variables and folders of programs in c.
 	Prepare(ctx context.Context, c *runner.StepContext, env cairn.TaskEnvironment) error
+	// Image makes the image of an environment that tasks run in a container of.
+	Image(ctx context.Context, c *runner.StepContext, env cairn.TaskEnvironment, engine runner.ContainerRunner) (string, error)
 }
 
 // Deps are what the actions stand on.
@@ -42,7 +44,10 @@ type Registry struct {
 	deps Deps
 }
 
-var _ runner.JobHooks = (*Registry)(nil)
+var (
+	_ runner.JobHooks   = (*Registry)(nil)
+	_ runner.ImageHooks = (*Registry)(nil)
+)
 
 // New wraps a registry.
 func New(base runner.Registry, d Deps) *Registry { return &Registry{base, d} }
@@ -80,6 +85,22 @@ func (r *Registry) Complete(c *runner.StepContext) (runner.PostAction, string) {
 		return h.Complete(c)
 	}
 	return nil, ""
+}
+
+// JobContainer is the container of a task that runs in its environment's image.
+func (r *Registry) JobContainer(spec *cairn.JobSpec) *runner.ContainerSpec {
+	if spec.Task == nil || !spec.Task.Task.Environment.Docker {
+		return nil
+	}
+	return &runner.ContainerSpec{Options: spec.Task.Task.ContainerOptions, Kept: true}
+}
+
+// JobImage makes that image.
+func (r *Registry) JobImage(ctx context.Context, c *runner.StepContext, engine runner.ContainerRunner) (string, error) {
+	if r.deps.Environments == nil {
+		return "", cairn.Errorf(cairn.CodeUnsupported, "environments are not prepared here")
+	}
+	return r.deps.Environments.Image(ctx, c, c.Spec.Task.Task.Environment, engine)
 }
 
 // needsTask refuses to run in a job without a task.
