@@ -247,7 +247,7 @@ func condaBuild(dir, image, program string, conda *Conda) (string, error) {
 	if filepath.Base(program) == "micromamba" {
 		create = fmt.Sprintf("%s create --yes --quiet --prefix %s --file %s/conda.yml", program, prefix, setupFolder)
 	}
-	return fmt.Sprintf("FROM %s\nUSER root\nCOPY conda.yml %s/conda.yml\nRUN %s\nENV CONDA_PREFIX=%s CONDA_DEFAULT_ENV=%s PATH=%s/bin:$PATH\n",
+	return fmt.Sprintf("FROM %s\nUSER 0\nCOPY conda.yml %s/conda.yml\nRUN %s\nENV CONDA_PREFIX=%s CONDA_DEFAULT_ENV=%s PATH=%s/bin:$PATH\n",
 		image, setupFolder, create, prefix, prefix, prefix), nil
 }
 
@@ -312,7 +312,7 @@ func (h *Host) layerBuild(ctx context.Context, c *runner.StepContext, dir, image
 			return "", cairn.Errorf(cairn.CodeFailed, "the environment cannot be written: %w", err)
 		}
 	}
-	return fmt.Sprintf("FROM %s\nUSER root\nADD packages.tar /\nCOPY venv/ %s/\nENV VIRTUAL_ENV=%s CONDA_DEFAULT_ENV=%s PATH=%s/bin:$PATH\n", id, venv, venv, venv, venv), nil
+	return fmt.Sprintf("FROM %s\nUSER 0\nADD packages.tar /\nCOPY venv/ %s/\nENV VIRTUAL_ENV=%s CONDA_DEFAULT_ENV=%s PATH=%s/bin:$PATH\n", id, venv, venv, venv, venv), nil
 }
 
 // within brings a file into a folder, without its bytes where both are on one disk.
