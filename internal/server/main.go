@@ -137,7 +137,7 @@ func supervise(ctx context.Context, p Process) int {
 			Other: git.Sibling,
 			Tools: tools,
 			Build: buildInJob(tools),
-		}), task.Deps{Environments: &environment.Host{Tools: tools, Dir: filepath.Join(home, "cache", "environments"), Layers: imageLayers{tools}}}),
+		}), task.Deps{Environments: &environment.Host{Tools: tools, Dir: environmentsDir(home), Layers: imageLayers{tools}}}),
 		NewServer: func(url, token string) runner.Server {
 			c, err := client.New(client.Options{URL: url, Token: token})
 			if err != nil || url == "" {

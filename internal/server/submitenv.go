@@ -13,6 +13,9 @@ import (
 	"github.com/cairn-ml/cairn/internal/runner/environment"
 )
 
+// environmentsDir is where environments of tasks are built.
+func environmentsDir(home string) string { return filepath.Join(home, "cache", "environments") }
+
 // curated is a curated environment of the registry azureml.
 func (s *Server) curated(name string) (cairn.TaskEnvironment, bool) {
 	env, ok := cairn.TaskEnvironment{Name: name}, name == hostEnvironment

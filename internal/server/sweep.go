@@ -8,6 +8,7 @@ import (
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/api/client"
 	"github.com/cairn-ml/cairn/internal/cas"
+	"github.com/cairn-ml/cairn/internal/runner/environment"
 )
 
 // sweepEvery is how often is looked for what expired, sweepFirst how long after the
@@ -18,7 +19,7 @@ const (
 )
 
 // sweepForever ends artifacts and caches whose time is over, removes uploads that
-// nobody went on with, and gives the bytes back.
+// nobody went on with and environments that nobody uses, and gives the bytes back.
 func (s *Server) sweepForever(ctx context.Context) {
 	t := time.NewTimer(sweepFirst)
 	defer t.Stop()
@@ -39,6 +40,11 @@ func (s *Server) sweepForever(ctx context.Context) {
 func (s *Server) sweep(ctx context.Context) error {
 	if err := s.results.Clean(); err != nil {
 		s.log.Warn("old uploads could not be removed", "error", err)
+	}
+	if n, err := environment.Clean(ctx, environmentsDir(s.o.Home), time.Now().Add(-environment.KeepUnused)); err != nil {
+		s.log.Warn("unused environments could not be removed", "error", err)
+	} else if n > 0 {
+		s.log.Info("removed environments that no job used for long", "environments", n)
 	}
 	expired, err := s.assets.Expire(ctx)
 	if err != nil {

@@ -3,12 +3,14 @@ package environment
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/runner"
@@ -200,5 +202,46 @@ func TestRefused(t *testing.T) {
 		if err := h.Prepare(context.Background(), c, env); err == nil || cairn.AsError(err).Hint == "" {
 			t.Errorf("%s: %v", env.Name, err)
 		}
+	}
+}
+
+// TestClean: what nobody used goes, what is used or locked stays.
+func TestClean(t *testing.T) {
+	t.Parallel()
+	dir, old, now := t.TempDir(), time.Now().Add(-48*time.Hour), time.Now()
+	write := func(name string, at time.Time) string {
+		t.Helper()
+		path := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte("{}"), 0o644), os.Chtimes(path, at, at)); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	write("unused/"+markFile, old)
+	write("unused/bin/python", old)
+	write("used/"+markFile, now)
+	write("held/"+markFile, old)
+	write("half/x", old)
+	if err := os.Chtimes(filepath.Join(dir, "half"), old, old); err != nil {
+		t.Fatal(err)
+	}
+	write("python-1.json", old)
+	write("image-1.json", now)
+	unlock, err := lock(context.Background(), filepath.Join(dir, "held.lock"), func() {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unlock()
+	n, err := Clean(context.Background(), dir, now.Add(-24*time.Hour))
+	if err != nil || n != 2 {
+		t.Errorf("%d environments went, %v", n, err)
+	}
+	for name, want := range map[string]bool{"unused": false, "half": false, "used": true, "held": true, "held/" + markFile: true, "python-1.json": false, "image-1.json": true} {
+		if _, err := os.Stat(filepath.Join(dir, name)); (err == nil) != want {
+			t.Errorf("%s: there is %v", name, err == nil)
+		}
+	}
+	if n, err := Clean(context.Background(), filepath.Join(dir, "nowhere"), now); n != 0 || err != nil {
+		t.Error(n, err)
 	}
 }

@@ -125,6 +125,8 @@ func (h *Host) condaImage(ctx context.Context, c *runner.StepContext, env cairn.
 		if ok, err := engine.HasImage(ctx, m.Image); err != nil || !ok {
 			return "", err // removed: it is made again
 		}
+		now := time.Now()
+		_ = os.Chtimes(note, now, now) // what is used is kept
 		c.Logf("the image of environment %s is built already: %s", shown(env), m.Image)
 		return m.Image, nil
 	}
