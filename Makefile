@@ -55,9 +55,9 @@ test-serve: build ## 50 connections over deployments and rollbacks, then kill -9
 	@go run ./scripts/servetest -cairn bin/cairn $(if $(SEED),-seed $(SEED))
 
 .PHONY: test-docker
-test-docker: ## images, registry, jobs in containers and services with real Docker, buildah, skopeo; starts an engine where none answers
+test-docker: build ## images, registry, jobs in containers, services and environments with real Docker, buildah, skopeo; starts an engine where none answers
 	@CAIRN_TEST_DOCKER=1 scripts/with-docker.sh $(if $(DOCKER_OPTIONAL),--if-possible) --need busybox --need buildah --need skopeo --need redis-server \
-	  go test -p 1 -count=1 -timeout 15m -run 'Docker|ForReal|RegistryClients' ./internal/oci/build ./internal/deploy/local ./internal/runner/docker ./internal/server
+	  sh -c "go test -p 1 -count=1 -timeout 15m -run 'Docker|ForReal|RegistryClients' ./internal/oci/build ./internal/deploy/local ./internal/runner/docker ./internal/server && scripts/e2e-environments.sh"
 
 .PHONY: test-conformance
 test-conformance: ## the registry against the conformance program of the OCI distribution specification

@@ -136,6 +136,9 @@ func (s *Server) UnmapEnvironment(ctx context.Context, name string) error {
 	for _, m := range all {
 		names = append(names, m.Name)
 	}
+	if name == cairn.AllEnvironments {
+		err = cairn.Errorf(cairn.CodeNotFound, "nothing is said of all environments")
+	}
 	return cairn.AsError(err).WithHint("mapped are %s", cmpOr(firstOf(names), "none"))
 }
 

@@ -118,7 +118,14 @@ func (t *Tracer) byKind(ctx context.Context, repository, kind, id string) ([]Fou
 	case kind == cairn.KindJob:
 		n, err := strconv.ParseInt(id, 10, 64)
 		if err != nil {
-			return nil, cairn.Errorf(cairn.CodeInvalid, "%q is not the number of a job", clip(id, 40))
+			// One that was started from a file has a name.
+			if t.Named != nil {
+				if ref, err := t.Named(ctx, id); err != nil || ref != "" {
+					return []Found{{Ref: ref}}, err
+				}
+			}
+			return nil, cairn.Errorf(cairn.CodeNotFound, "%q is neither the number nor the name of a job", clip(id, 40)).
+				WithHint("cairn job list shows their names")
 		}
 		j, err := t.Reader.Job(ctx, cairn.JobID(n))
 		return []Found{{Ref: cairn.JobRef(j.ID)}}, err

@@ -238,8 +238,11 @@ func TestResolve(t *testing.T) {
 	g := sample()
 	digits := "66049790" + strings.Repeat("ab", 16)
 	g.links = append(g.links, cairn.Link{From: "job/3", Relation: cairn.RelRan, To: cairn.CommitRef(digits)})
-	tr := &trace.Tracer{Reader: g, Workspace: "default"}
+	tr := &trace.Tracer{Reader: g, Workspace: "default", Named: func(_ context.Context, name string) (cairn.Ref, error) {
+		return map[string]cairn.Ref{"mine": "run/2", "mine/train": "job/4"}[name], nil
+	}}
 	for asked, want := range map[string]string{
+		"job/mine": "run/2", "job/mine/train": "job/4", "mine": "run/2",
 		"66049790": "commit/" + digits, "1": "run/1", "run/2": "run/2", "job/4": "job/4", "model/digits:2": "model/digits:2", "model/digits": "model/digits:2",
 		"model/digits@champion": "model/digits:1", "digits:1": "model/digits:1 data/digits:1", "azureml:raw:1": "data/raw:1",
 		"aaaa1": "commit/" + sha1, "commit/" + sha2: "commit/" + sha2, mlrun: "mlrun/" + mlrun,
@@ -259,7 +262,7 @@ func TestResolve(t *testing.T) {
 		}
 	}
 	for asked, want := range map[string]cairn.Code{
-		"": cairn.CodeInvalid, "aaaa": cairn.CodeInvalid, "99": cairn.CodeNotFound, "nothing": cairn.CodeNotFound, "job/x": cairn.CodeInvalid,
+		"": cairn.CodeInvalid, "aaaa": cairn.CodeInvalid, "99": cairn.CodeNotFound, "nothing": cairn.CodeNotFound, "job/x": cairn.CodeNotFound,
 		"model/digits:9": cairn.CodeNotFound, "model/digits@x": cairn.CodeNotFound, "sha256:12": cairn.CodeInvalid,
 		"artifact/1/reprot": cairn.CodeNotFound, "commit/zz": cairn.CodeInvalid, "user/nobody": cairn.CodeNotFound,
 		strings.Repeat("x", 5000): cairn.CodeInvalid,

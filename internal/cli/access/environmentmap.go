@@ -44,10 +44,18 @@ cairn environment map training --remove`,
 	f.BoolVar(&host, "host", false, "run on this machine, in what is built there")
 	f.BoolVar(&all, "all", false, "all environments that have no line of their own")
 	f.BoolVar(&remove, "remove", false, "forget what was said")
-	cmd.MarkFlagsMutuallyExclusive("python", "docker", "host", "remove")
 	_ = cmd.MarkFlagFilename("python")
 	out := k.JSONFlags(cmd, cairn.EnvironmentMap{})
 	cmd.RunE = func(c *cobra.Command, args []string) error {
+		var given []string
+		for _, name := range []string{"python", "docker", "host", "remove"} {
+			if c.Flags().Changed(name) {
+				given = append(given, "--"+name)
+			}
+		}
+		if len(given) > 1 {
+			return cairn.Errorf(cairn.CodeInvalid, "%s are both given", strings.Join(given[:2], " and "))
+		}
 		m := cairn.EnvironmentMap{Python: python}
 		switch {
 		case python != "":

@@ -31,10 +31,10 @@ code of the API last, which model is in it, and which data made that model.
 
 REF is a prediction (its id), the URL of a served API, a stage (production), a deployment
 (deployment/7), a release (r3, v1.2.3), an image (name:tag, digest, docker id), a model or
-data version (model/digits:1, digits@latest), a run (run/42), a job (job/108), an artifact, a
-commit (SHA or prefix; HEAD or a branch of the repository that this is typed in), a digest,
-or a file on this machine, which is looked up by its digest. A link that is missing is named
-with the reason.`,
+data version (model/digits:1, digits@latest), a run (run/42), a job (job/108, or its name:
+mine, mine/train), an artifact, a commit (SHA or prefix; HEAD or a branch of the repository
+that this is typed in), a digest, or a file on this machine, which is looked up by its digest.
+A link that is missing is named with the reason.`,
 		Example: `cairn trace
 cairn trace 4f2a91c03d17-1-3-81920
 cairn trace http://127.0.0.1:7081/predict
