@@ -83,7 +83,7 @@ func (s *Server) UpdateJob(ctx context.Context, name string, u client.JobUpdate)
 		if r, err := s.store.Run(ctx, n.Run); err != nil {
 			return nil, err
 		} else if r.Status != cairn.StatusCompleted {
-			return nil, cairn.Errorf(cairn.CodeConflict, "job %s has not ended: it cannot be archived", n.Name).WithHint("cairn job cancel --name %s", n.Name)
+			return nil, cairn.Errorf(cairn.CodeConflict, "job %s has not ended: it cannot be archived", n.Name).WithHint("cairn job cancel %s", n.Name)
 		}
 	}
 	r, err := s.store.ChangeSubmitted(ctx, n.Run, auth.Actor(ctx).Name, func(x *cairn.Submitted) error {
