@@ -128,7 +128,8 @@ func (d *decider) trials(path string, x cairn.Expansion) (out []sweep.Trial, row
 				t.Scores = row.Task.Scores
 			}
 			t.Done = row.Status == cairn.StatusCompleted
-			t.Failed = t.Done && row.Conclusion.Bad() && row.Conclusion != cairn.Cancelled
+			t.Stopped = t.Done && row.Conclusion == cairn.Cancelled
+			t.Failed = t.Done && row.Conclusion.Bad() && !t.Stopped
 		}
 		if !t.Done {
 			active++

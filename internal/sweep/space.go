@@ -15,6 +15,8 @@ type Trial struct {
 	Scores []cairn.Score   // in the order in which they were logged
 	Done   bool
 	Failed bool // it ended without success: its scores say nothing
+	// Stopped says that it was ended before it was done: its scores are right as far as they go.
+	Stopped bool
 }
 
 // Best is the best score of a trial; ok is false where it has none.

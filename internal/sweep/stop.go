@@ -1,6 +1,7 @@
 package sweep
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -9,44 +10,44 @@ import (
 )
 
 // Stops says which of the running trials are to end, by their index, and why. Each point
-// that is logged counts as one interval; a policy looks at every p.Interval-th of them, and
-// at none of the first p.Delay.
+// that is logged counts as one interval; a policy looks at every multiple of p.Interval
+// from p.Delay on. A trial is held against the others as they stood after as many points;
+// those that ended count too, those that failed do not.
 func Stops(p *cairn.EarlyStop, goal string, trials []Trial) map[int]string {
 	if p == nil {
 		return nil
 	}
-	out := map[int]string{}
+	due := map[int][]int{} // running trials by the interval that they have come to
 	for i := range trials {
 		t := &trials[i]
 		if t.Done {
 			continue
 		}
 		n := len(t.Scores) / max(p.Interval, 1) * max(p.Interval, 1)
-		if n == 0 || n <= p.Delay {
-			continue
+		if n > 0 && n >= p.Delay {
+			due[n] = append(due[n], i)
 		}
-		var why string
+	}
+	out := map[int]string{}
+	for n, running := range due {
+		var why map[int]string
 		switch p.Type {
 		case "bandit":
-			why = bandit(p, goal, trials, i, n)
+			why = bandit(p, goal, trials, running, n)
 		case "median_stopping":
-			why = median(goal, trials, i, n)
+			why = median(goal, trials, running, n)
 		case "truncation_selection":
-			why = truncation(p, goal, trials, i, n)
+			why = truncation(p, goal, trials, running, n)
 		}
-		if why != "" {
-			out[i] = p.Type + ": " + why
+		for i, w := range why {
+			out[i] = p.Type + ": " + w
 		}
 	}
 	return out
 }
 
 // bandit ends what is further from the best of all than the slack allows.
-func bandit(p *cairn.EarlyStop, goal string, trials []Trial, i, n int) string {
-	own, ok := Best(goal, trials[i].Scores[:n])
-	if !ok {
-		return ""
-	}
+func bandit(p *cairn.EarlyStop, goal string, trials []Trial, running []int, n int) map[int]string {
 	best, found := 0.0, false
 	for k := range trials {
 		if trials[k].Failed {
@@ -56,83 +57,115 @@ func bandit(p *cairn.EarlyStop, goal string, trials []Trial, i, n int) string {
 			best, found = b, true
 		}
 	}
-	if !found {
-		return ""
+	limit := allowed(p, goal, best)
+	out := map[int]string{}
+	for _, i := range running {
+		if own, ok := Best(goal, trials[i].Scores[:n]); ok && better(goal, limit, own) {
+			out[i] = fmt.Sprintf("%s after %d points is worse than %s, which the best %s allows", number(own), n, number(limit), number(best))
+		}
 	}
-	limit := best
+	return out
+}
+
+// allowed is the worst that a bandit lets pass. The ratio is one of magnitudes: where what
+// is worse is nearer to zero, the best is divided, as the original's documentation says of
+// a metric to be maximized; where it is further away, the best is multiplied. So the best
+// itself always passes, and a metric with its sign and goal turned is judged the same.
+func allowed(p *cairn.EarlyStop, goal string, best float64) float64 {
+	worse := -1.0
+	if goal == "minimize" {
+		worse = 1
+	}
 	switch {
-	case p.Slack > 0 && goal == "minimize":
-		limit = best + math.Abs(best)*p.Slack
-	case p.Slack > 0:
-		limit = best - math.Abs(best)*(1-1/(1+p.Slack))
-	case goal == "minimize":
-		limit = best + p.Amount
-	default:
-		limit = best - p.Amount
+	case p.Slack <= 0:
+		return best + worse*p.Amount
+	case best*worse < 0:
+		return best / (1 + p.Slack)
 	}
-	if better(goal, limit, own) {
-		return fmt.Sprintf("%s after %d points is worse than %s, which the best %s allows", number(own), n, number(limit), number(best))
-	}
-	return ""
+	return best * (1 + p.Slack)
 }
 
 // median ends what is worse than the median of the running averages of all.
-func median(goal string, trials []Trial, i, n int) string {
-	own, ok := Best(goal, trials[i].Scores[:n])
-	if !ok {
-		return ""
-	}
+func median(goal string, trials []Trial, running []int, n int) map[int]string {
 	var averages []float64
 	for k := range trials {
 		if trials[k].Failed || len(trials[k].Scores) < n {
 			continue
 		}
-		sum := 0.0
-		for _, s := range trials[k].Scores[:n] {
-			sum += s.Value
-		}
-		averages = append(averages, sum/float64(n))
-	}
-	if len(averages) < 2 {
-		return ""
+		averages = append(averages, average(goal, trials[k].Scores[:n]))
 	}
 	slices.Sort(averages)
 	m := averages[len(averages)/2]
 	if len(averages)%2 == 0 {
-		m = (averages[len(averages)/2-1] + m) / 2
+		m = averages[len(averages)/2-1]/2 + m/2
 	}
-	if better(goal, m, own) {
-		return fmt.Sprintf("%s after %d points is worse than the median %s of %d trials", number(own), n, number(m), len(averages))
+	out := map[int]string{}
+	for _, i := range running {
+		if own, ok := Best(goal, trials[i].Scores[:n]); ok && better(goal, m, own) {
+			out[i] = fmt.Sprintf("%s after %d points is worse than the median %s of %d trials", number(own), n, number(m), len(averages))
+		}
 	}
-	return ""
+	return out
 }
 
-// truncation ends the worst share of those that came as far.
-func truncation(p *cairn.EarlyStop, goal string, trials []Trial, i, n int) string {
-	var at []float64
+// average is the mean of some points. What rounding does to it never makes it better than
+// the best of them: trials that stand still would be ended by that.
+func average(goal string, scores []cairn.Score) float64 {
+	mean, best := 0.0, 0.0
+	for i, s := range scores {
+		n := float64(i + 1)
+		mean += s.Value/n - mean/n
+		if i == 0 || better(goal, s.Value, best) {
+			best = s.Value
+		}
+	}
+	if better(goal, mean, best) {
+		return best
+	}
+	return mean
+}
+
+// truncation ends the worst share of those that came as far, and no more than that: of
+// equals those go first that were ended before, then the latest trials.
+func truncation(p *cairn.EarlyStop, goal string, trials []Trial, running []int, n int) map[int]string {
+	type entry struct {
+		index int
+		best  float64
+	}
+	var all []entry
 	for k := range trials {
 		if !trials[k].Failed && len(trials[k].Scores) >= n {
-			at = append(at, trials[k].Scores[n-1].Value)
+			if b, ok := Best(goal, trials[k].Scores[:n]); ok {
+				all = append(all, entry{k, b})
+			}
 		}
 	}
-	cut := int(float64(len(at)) * p.Percentage / 100)
-	if cut == 0 {
-		return ""
-	}
-	slices.SortFunc(at, func(a, b float64) int {
-		if better(goal, b, a) {
+	slices.SortFunc(all, func(a, b entry) int {
+		stopped := trials[a.index].Stopped
+		switch {
+		case better(goal, b.best, a.best):
 			return -1 // the worst come first
-		}
-		if better(goal, a, b) {
+		case better(goal, a.best, b.best):
+			return 1
+		case stopped != trials[b.index].Stopped && stopped:
+			return -1
+		case stopped != trials[b.index].Stopped:
 			return 1
 		}
-		return 0
+		return cmp.Compare(b.index, a.index)
 	})
-	own := trials[i].Scores[n-1].Value
-	if worst := at[cut-1]; !better(goal, own, worst) {
-		return fmt.Sprintf("%s after %d points is among the worst %g %% of %d trials", number(own), n, p.Percentage, len(at))
+	out := map[int]string{}
+	for _, x := range all[:share(len(all), p.Percentage)] {
+		if slices.Contains(running, x.index) {
+			out[x.index] = fmt.Sprintf("%s after %d points is among the worst %g %% of %d trials", number(x.best), n, p.Percentage, len(all))
+		}
 	}
-	return ""
+	return out
+}
+
+// share is how many of n a percentage is, rounded down.
+func share(n int, percentage float64) int {
+	return min(max(int(math.Floor(float64(n)*percentage/100)), 0), n)
 }
 
 func number(f float64) string { return fmt.Sprintf("%.6g", f) }

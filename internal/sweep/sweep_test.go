@@ -3,7 +3,6 @@ package sweep_test
 import (
 	"encoding/json"
 	"math"
-	"strings"
 	"testing"
 
 	"github.com/cairn-ml/cairn"
@@ -140,50 +139,5 @@ func TestBayesian(t *testing.T) {
 	}
 	if wins < 7 {
 		t.Errorf("it was better in %d of 10 searches", wins)
-	}
-}
-
-func scores(vs ...float64) (out []cairn.Score) {
-	for i, v := range vs {
-		out = append(out, cairn.Score{Step: int64(i), Value: v})
-	}
-	return out
-}
-
-func TestStops(t *testing.T) {
-	t.Parallel()
-	trials := []sweep.Trial{{Scores: scores(0.5, 0.8)}, {Scores: scores(0.5, 0.6)}, {Scores: scores(0.4, 0.79)}, {Scores: scores(0.1), Done: true}}
-	for _, c := range []struct {
-		name string
-		p    cairn.EarlyStop
-		goal string
-		want []int
-	}{
-		// 0.8 / 1.2 is 0.667: the second is below that.
-		{"bandit factor", cairn.EarlyStop{Type: "bandit", Slack: 0.2, Interval: 1}, "maximize", []int{1}},
-		{"bandit amount", cairn.EarlyStop{Type: "bandit", Amount: 0.3, Interval: 1}, "maximize", nil},
-		{"bandit minimize", cairn.EarlyStop{Type: "bandit", Amount: 0.05, Interval: 1}, "minimize", []int{0, 1, 2}},
-		{"delay", cairn.EarlyStop{Type: "bandit", Slack: 0.2, Interval: 1, Delay: 2}, "maximize", nil},
-		{"interval", cairn.EarlyStop{Type: "bandit", Slack: 0.2, Interval: 3}, "maximize", nil},
-		// Averages after two points: 0.65, 0.55, 0.595.
-		{"median", cairn.EarlyStop{Type: "median_stopping", Interval: 1}, "maximize", nil},
-		{"median minimize", cairn.EarlyStop{Type: "median_stopping", Interval: 1}, "minimize", nil},
-		{"truncation", cairn.EarlyStop{Type: "truncation_selection", Percentage: 40, Interval: 1}, "maximize", []int{1}},
-		{"truncation of too few", cairn.EarlyStop{Type: "truncation_selection", Percentage: 20, Interval: 1}, "maximize", nil},
-	} {
-		got := sweep.Stops(&c.p, c.goal, trials)
-		if len(got) != len(c.want) {
-			t.Errorf("%s: %v, want %v", c.name, got, c.want)
-			continue
-		}
-		for _, i := range c.want {
-			if !strings.HasPrefix(got[i], c.p.Type+": ") {
-				t.Errorf("%s: %v, want %v", c.name, got, c.want)
-			}
-		}
-	}
-	worse := []sweep.Trial{{Scores: scores(0.9, 0.9)}, {Scores: scores(0.8, 0.8)}, {Scores: scores(0.1, 0.2)}}
-	if got := sweep.Stops(&cairn.EarlyStop{Type: "median_stopping", Interval: 1}, "maximize", worse); len(got) != 1 || got[2] == "" {
-		t.Errorf("median: %v", got)
 	}
 }
