@@ -33,6 +33,10 @@ func (d *decider) sweepNode(sc *scope, s *nodeState, path string, ready bool) {
 			d.end(sc, s, path, v.conclusion(), v.reason, v.seen)
 			return
 		}
+		if fault := sweep.Fault(s.node.Sweep); fault != "" {
+			d.fail(sc, s, path, fault)
+			return
+		}
 		x = cairn.Expansion{Node: path, Instances: []cairn.Instance{}, If: v.seen}
 		d.do(Expand{Expansion: x})
 	}

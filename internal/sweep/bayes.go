@@ -18,28 +18,24 @@ const fewTrials = 5
 // candidates is how many values are weighed against each other.
 const candidates = 24
 
+// guide has what was learnt of each parameter, those within choices too: numbers from 0 to 1.
 type guide struct {
-	good, bad map[string][]float64 // by parameter: numbers from 0 to 1
+	good, bad map[*cairn.Range][]float64
 }
 
 // learn looks at the trials that ended.
 func learn(s *cairn.Sweep, tried []Trial) *guide {
 	type scored struct {
-		values map[string]json.RawMessage
+		values json.RawMessage
 		score  float64
 	}
 	var all []scored
 	for _, t := range tried {
-		best, ok := Best(s.Goal, t.Scores)
-		if !ok || t.Failed {
-			continue
-		}
-		var m map[string]json.RawMessage
-		if json.Unmarshal(t.Values, &m) == nil {
-			all = append(all, scored{m, best})
+		if best, ok := Best(s.Goal, t.Scores); ok && t.Done && !t.Failed {
+			all = append(all, scored{t.Values, best})
 		}
 	}
-	g := &guide{good: map[string][]float64{}, bad: map[string][]float64{}}
+	g := &guide{good: map[*cairn.Range][]float64{}, bad: map[*cairn.Range][]float64{}}
 	if len(all) < max(fewTrials, 2*len(s.Space)) {
 		return g
 	}
@@ -54,42 +50,66 @@ func learn(s *cairn.Sweep, tried []Trial) *guide {
 	})
 	split := max(2, len(all)/4)
 	for i, x := range all {
-		for k := range s.Space {
-			r := &s.Space[k]
-			u, ok := unscaled(r, x.values[r.Name])
-			if !ok {
-				continue
-			}
-			if i < split {
-				g.good[r.Name] = append(g.good[r.Name], u)
-			} else {
-				g.bad[r.Name] = append(g.bad[r.Name], u)
-			}
+		if i < split {
+			note(g.good, s.Space, x.values)
+		} else {
+			note(g.bad, s.Space, x.values)
 		}
 	}
 	return g
 }
 
-// unscaled is where in a parameter's range a value lies.
-func unscaled(r *cairn.Range, text json.RawMessage) (float64, bool) {
-	if r.Type == "choice" {
-		for i, v := range r.Values {
-			if string(v) == string(text) {
-				return (float64(i) + 0.5) / float64(len(r.Values)), true
+// note adds where the values of a trial lie.
+func note(to map[*cairn.Range][]float64, space []cairn.Range, text json.RawMessage) {
+	var m map[string]json.RawMessage
+	if json.Unmarshal(text, &m) != nil {
+		return
+	}
+	for k := range space {
+		r := &space[k]
+		if r.Type == "choice" {
+			if i, ok := optionAt(r, m[r.Name]); ok {
+				to[r] = append(to[r], (float64(i)+0.5)/float64(len(r.Values)))
+				if i < len(r.Spaces) {
+					note(to, r.Spaces[i], m[r.Name])
+				}
 			}
+			continue
 		}
-		return 0, false
+		var f float64
+		if json.Unmarshal(m[r.Name], &f) == nil && r.Max > r.Min {
+			to[r] = append(to[r], math.Min(math.Max((f-r.Min)/(r.Max-r.Min), 0), 1))
+		}
 	}
-	var f float64
-	if json.Unmarshal(text, &f) != nil || r.Max <= r.Min {
-		return 0, false
+}
+
+// optionAt is which value of a choice a text is. Of objects only their names are known; the
+// first with the same ones is taken.
+func optionAt(r *cairn.Range, text json.RawMessage) (int, bool) {
+	var m map[string]json.RawMessage
+	object := json.Unmarshal(text, &m) == nil && m != nil
+	for i, v := range r.Values {
+		if i >= len(r.Spaces) || r.Spaces[i] == nil {
+			if string(v) == string(text) {
+				return i, true
+			}
+			continue
+		}
+		same := object && len(m) == len(r.Spaces[i])
+		for k := range r.Spaces[i] {
+			_, there := m[r.Spaces[i][k].Name]
+			same = same && there
+		}
+		if same {
+			return i, true
+		}
 	}
-	return math.Min(math.Max((f-r.Min)/(r.Max-r.Min), 0), 1), true
+	return 0, false
 }
 
 // unit chooses a place in a parameter's range.
 func (g *guide) unit(r *cairn.Range, d *dice) float64 {
-	good, bad := g.good[r.Name], g.bad[r.Name]
+	good, bad := g.good[r], g.bad[r]
 	if len(good) == 0 {
 		return d.unit()
 	}

@@ -22,15 +22,8 @@ func (d *dice) next() uint64 {
 // unit is a number from 0 up to 1.
 func (d *dice) unit() float64 { return float64(d.next()>>11) / (1 << 53) }
 
-// sequence is one point of a Sobol sequence: its coordinates, one after the other.
-type sequence struct {
-	point  []float64
-	at     int
-	active bool
-}
-
-// direction numbers by Joe and Kuo (new-joe-kuo-6), for 21 dimensions. What lies beyond is
-// drawn at random.
+// polynomial has direction numbers by Joe and Kuo (new-joe-kuo-6), of which there are those
+// for 21 dimensions. What lies beyond is drawn at random.
 type polynomial struct {
 	degree, a uint32
 	m         []uint32
@@ -49,28 +42,26 @@ func polynomials() []polynomial {
 
 const sobolBits = 32
 
-// newSequence is the point with that number, moved by a seed.
-func newSequence(seed uint64, number int) sequence {
-	s := sequence{active: true}
+// sobol is the point with that number of a Sobol sequence, moved by a seed. It is moved
+// without one too: the first point is all zeros, the end of every distribution at once.
+func sobol(seed uint64, number int) []float64 {
 	gray := uint32(number) ^ uint32(number)>>1
 	shift := newDice(seed, 0)
-	add := func(v [sobolBits]uint32) {
-		var x uint32
-		for k := 0; k < sobolBits; k++ {
+	var point []float64
+	add := func(v *[sobolBits]uint32) {
+		x := uint32(shift.next() >> 32)
+		for k := range v {
 			if gray>>k&1 == 1 {
 				x ^= v[k]
 			}
 		}
-		if seed != 0 {
-			x ^= uint32(shift.next() >> 32)
-		}
-		s.point = append(s.point, float64(x)/(1<<sobolBits))
+		point = append(point, float64(x)/(1<<sobolBits))
 	}
 	var v [sobolBits]uint32
 	for k := range v {
 		v[k] = 1 << (sobolBits - 1 - k)
 	}
-	add(v)
+	add(&v)
 	for _, p := range polynomials() {
 		n := int(p.degree)
 		for k := range v {
@@ -85,15 +76,7 @@ func newSequence(seed uint64, number int) sequence {
 				}
 			}
 		}
-		add(v)
+		add(&v)
 	}
-	return s
-}
-
-func (s *sequence) next() (float64, bool) {
-	if !s.active || s.at >= len(s.point) {
-		return 0, false
-	}
-	s.at++
-	return s.point[s.at-1], true
+	return point
 }

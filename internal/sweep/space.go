@@ -5,6 +5,8 @@ package sweep
 import (
 	"encoding/json"
 	"math"
+	"strconv"
+	"strings"
 
 	"github.com/cairn-ml/cairn"
 )
@@ -43,33 +45,49 @@ func better(goal string, a, b float64) bool {
 // is false where the space has no more. tried are the trials before it.
 func Next(s *cairn.Sweep, number int, tried []Trial) (values json.RawMessage, ok bool) {
 	v := newValues()
-	switch s.Algorithm {
-	case "grid":
+	if s.Algorithm == "grid" {
 		if !gridPoint(s.Space, number, v) {
 			return nil, false
 		}
-	case "bayesian":
-		dice := newDice(uint64(s.Seed), uint64(number))
+		return v.json(), true
+	}
+	dice := newDice(uint64(s.Seed), uint64(number))
+	draw := drawer{base: s.Logbase, unit: func(*cairn.Range) float64 { return dice.unit() }}
+	switch {
+	case s.Algorithm == "bayesian":
 		guide := learn(s, tried)
-		for i := range s.Space {
-			v.draw(&s.Space[i], func(r *cairn.Range) float64 { return guide.unit(r, dice) })
-		}
-	default:
-		dice := newDice(uint64(s.Seed), uint64(number))
-		seq := sequence{}
-		if s.Rule == "sobol" {
-			seq = newSequence(uint64(s.Seed), number)
-		}
-		for i := range s.Space {
-			v.draw(&s.Space[i], func(*cairn.Range) float64 {
-				if u, ok := seq.next(); ok {
-					return u
-				}
-				return dice.unit()
-			})
+		draw.unit = func(r *cairn.Range) float64 { return guide.unit(r, dice) }
+	case s.Rule == "sobol":
+		at, point := dimensions(s.Space), sobol(uint64(s.Seed), number)
+		draw.unit = func(r *cairn.Range) float64 {
+			if k := at[r]; k < len(point) {
+				return point[k]
+			}
+			return dice.unit()
 		}
 	}
+	for i := range s.Space {
+		draw.value(v, &s.Space[i])
+	}
 	return v.json(), true
+}
+
+// dimensions numbers the parameters of a space, those within choices too: each has a
+// dimension of its own, whatever was chosen before it. Otherwise the same parameter would
+// get a bit of this one and a bit of that one, and be covered evenly by neither.
+func dimensions(space []cairn.Range) map[*cairn.Range]int {
+	out := map[*cairn.Range]int{}
+	var walk func([]cairn.Range)
+	walk = func(space []cairn.Range) {
+		for i := range space {
+			out[&space[i]] = len(out)
+			for _, inner := range space[i].Spaces {
+				walk(inner)
+			}
+		}
+	}
+	walk(space)
+	return out
 }
 
 // values keeps the order in which parameters were drawn.
@@ -87,14 +105,6 @@ func (v *values) set(name string, text json.RawMessage) {
 	v.texts[name] = text
 }
 
-func (v *values) number(name string, f float64) {
-	text, err := json.Marshal(f)
-	if err != nil { // not finite: a search space cannot mean that
-		text = json.RawMessage("0")
-	}
-	v.set(name, text)
-}
-
 func (v *values) json() json.RawMessage {
 	out := []byte{'{'}
 	for i, n := range v.names {
@@ -107,28 +117,29 @@ func (v *values) json() json.RawMessage {
 	return append(out, '}')
 }
 
-// draw chooses a value of a parameter; unit answers a number from 0 up to 1.
-func (v *values) draw(r *cairn.Range, unit func(*cairn.Range) float64) {
-	u := unit(r)
-	switch r.Type {
-	case "choice":
-		v.choose(r, min(int(u*float64(len(r.Values))), len(r.Values)-1), unit)
-	case "randint":
-		v.number(r.Name, math.Min(math.Floor(u*float64(r.Upper)), float64(r.Upper-1)))
-	default:
-		v.number(r.Name, scaled(r, u))
+// drawer chooses values of parameters: unit answers a number from 0 up to 1, base is that
+// of logarithmic distributions, 0 for e.
+type drawer struct {
+	base float64
+	unit func(*cairn.Range) float64
+}
+
+func (d *drawer) value(v *values, r *cairn.Range) {
+	u := d.unit(r)
+	if r.Type == "choice" {
+		d.choose(v, r, min(int(u*float64(len(r.Values))), len(r.Values)-1))
+		return
 	}
+	text, _ := json.Marshal(d.scaled(r, u)) // it is finite
+	v.set(r.Name, text)
 }
 
 // choose takes one of the values; an object is a space of its own.
-func (v *values) choose(r *cairn.Range, i int, unit func(*cairn.Range) float64) {
-	if i < 0 {
-		return
-	}
+func (d *drawer) choose(v *values, r *cairn.Range, i int) {
 	if i < len(r.Spaces) && r.Spaces[i] != nil {
 		inner := newValues()
 		for k := range r.Spaces[i] {
-			inner.draw(&r.Spaces[i][k], unit)
+			d.value(inner, &r.Spaces[i][k])
 		}
 		v.set(r.Name, inner.json())
 		return
@@ -137,96 +148,45 @@ func (v *values) choose(r *cairn.Range, i int, unit func(*cairn.Range) float64) 
 }
 
 // scaled turns a number from 0 to 1 into one of a distribution. Logarithmic ones are given
-// by their exponents, as in Azure Machine Learning: exp(uniform(min, max)).
-func scaled(r *cairn.Range, u float64) float64 {
-	var x float64
+// by their exponents, as in Azure Machine Learning: exp(uniform(min, max)). Those with a q
+// are rounded to a multiple of it, which may lie a little outside of min and max.
+func (d *drawer) scaled(r *cairn.Range, u float64) float64 {
+	x := 0.0
 	switch r.Type {
-	case "uniform", "quniform":
+	case "randint":
+		return math.Min(math.Floor(u*float64(r.Upper)), float64(r.Upper-1))
+	case "uniform", "quniform", "loguniform", "qloguniform":
 		x = r.Min + u*(r.Max-r.Min)
-	case "loguniform", "qloguniform":
-		x = math.Exp(r.Min + u*(r.Max-r.Min))
-	case "normal", "qnormal":
+	case "normal", "qnormal", "lognormal", "qlognormal":
 		x = quantile(r.Mu, r.Sigma, u)
-	case "lognormal", "qlognormal":
-		x = math.Exp(quantile(r.Mu, r.Sigma, u))
 	}
-	if r.Q > 0 {
-		x = math.Round(x/r.Q) * r.Q
-		// 0.1 three times is 0.30000000000000004: what was meant has as many digits as q.
-		if digits := math.Ceil(-math.Log10(r.Q)); digits > 0 && digits < 12 {
-			p := math.Pow(10, digits+2)
-			x = math.Round(x*p) / p
+	if strings.Contains(r.Type, "log") {
+		if d.base > 0 {
+			x = math.Pow(d.base, x)
+		} else {
+			x = math.Exp(x)
 		}
 	}
-	return x
+	if strings.HasPrefix(r.Type, "q") {
+		x = multiple(x, r.Q)
+	}
+	return math.Min(math.Max(x, -math.MaxFloat64), math.MaxFloat64)
+}
+
+// multiple is the multiple of q that is next to x.
+func multiple(x, q float64) float64 {
+	if math.IsInf(x/q, 0) {
+		return x // no number is nearer
+	}
+	// 0.1 three times is 0.30000000000000004: what was meant has as many digits as q.
+	_, digits, _ := strings.Cut(strconv.FormatFloat(q, 'f', -1, 64), ".")
+	text := strconv.FormatFloat(math.Round(x/q)*q, 'f', len(digits), 64)
+	y, _ := strconv.ParseFloat(text, 64) // it was a number
+	return y + 0                         // not -0
 }
 
 // quantile of a normal distribution, within what a float can say.
 func quantile(mu, sigma, u float64) float64 {
 	u = math.Min(math.Max(u, 1e-12), 1-1e-12)
 	return mu + sigma*math.Sqrt2*math.Erfinv(2*u-1)
-}
-
-// gridSize is how many points a space has; 0 for one that is no grid, capped.
-func gridSize(space []cairn.Range) int {
-	n := 1
-	for i := range space {
-		n *= optionsOf(&space[i])
-		if n == 0 || n > maxGrid {
-			return min(n, maxGrid)
-		}
-	}
-	return n
-}
-
-const maxGrid = 1_000_000
-
-func optionsOf(r *cairn.Range) int {
-	if r.Type != "choice" {
-		return 0
-	}
-	n := 0
-	for i := range r.Values {
-		if i < len(r.Spaces) && r.Spaces[i] != nil {
-			n += gridSize(r.Spaces[i])
-		} else {
-			n++
-		}
-	}
-	return min(n, maxGrid)
-}
-
-// gridPoint is one point of a grid: the last parameter changes first.
-func gridPoint(space []cairn.Range, number int, v *values) bool {
-	if number >= gridSize(space) {
-		return false
-	}
-	index := make([]int, len(space))
-	for i := len(space) - 1; i >= 0; i-- {
-		n := optionsOf(&space[i])
-		index[i] = number % n
-		number /= n
-	}
-	for i := range space {
-		r, k := &space[i], index[i]
-		for j := range r.Values {
-			if j < len(r.Spaces) && r.Spaces[j] != nil {
-				n := gridSize(r.Spaces[j])
-				if k < n {
-					inner := newValues()
-					gridPoint(r.Spaces[j], k, inner)
-					v.set(r.Name, inner.json())
-					break
-				}
-				k -= n
-				continue
-			}
-			if k == 0 {
-				v.set(r.Name, r.Values[j])
-				break
-			}
-			k--
-		}
-	}
-	return true
 }
