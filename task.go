@@ -255,11 +255,12 @@ type JobTask struct {
 	// Tracking is its run in the tracking API; of one that took earlier outputs, that
 	// of the job they are of.
 	Tracking string `json:"tracking,omitempty"`
-	// Trial are the values of a trial of a sweep, Scores what it logged of the metric
-	// that the sweep looks at, Best marks the trial whose outputs the sweep has.
+	// Trial are the values of a trial of a sweep, Scores what is kept of the metric that the
+	// sweep looks at: the last is the newest point. Best marks the trial whose outputs the
+	// sweep has.
 	Trial  json.RawMessage `json:"trial,omitempty"`
 	Scores []Score         `json:"scores,omitempty"`
-	// Scored says that Scores were read after it had ended.
+	// Scored says that Scores were read after it had ended, or cannot be read.
 	Scored bool `json:"scored,omitempty"`
 	Best   bool `json:"best,omitempty"`
 }
@@ -279,10 +280,14 @@ type KeyPart struct {
 	Value string `json:"value"`
 }
 
-// Score is one point of the metric that a sweep looks at.
+// Score is a point of the metric that a sweep looks at, and where its trial stood then: how
+// many points it had logged, this one among them, the best of them and their sum.
 type Score struct {
-	Step  int64   `json:"step"`
-	Value float64 `json:"value"`
+	Step   int64   `json:"step"`
+	Value  float64 `json:"value"`
+	Points int     `json:"points"`
+	Best   float64 `json:"best"`
+	Sum    float64 `json:"sum"`
 }
 
 // TaskResult is what an earlier job of the same key left.

@@ -54,9 +54,9 @@ type Engine struct {
 
 // active is one run that is not completed.
 type active struct {
-	// sweeps of the plan by path, once looked for; scored is when their trials were read.
-	sweeps map[string]*cairn.Sweep
-	scored time.Time
+	// sweeps of the plan by path, once looked for; readings of the series of their trials.
+	sweeps   map[string]*cairn.Sweep
+	readings map[string]*reading
 
 	id       cairn.RunID
 	version  int64

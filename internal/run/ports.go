@@ -83,10 +83,11 @@ type Results interface {
 	Result(ctx context.Context, workspace string, key cairn.Digest) (*cairn.TaskResult, error)
 }
 
-// Scores reads what jobs logged of a metric.
+// Scores reads what jobs logged of a metric; *store.Store satisfies it.
 type Scores interface {
-	// Scores answers the points of a metric by tracking run, in the order of their steps.
-	Scores(ctx context.Context, tracking []string, metric string) (map[string][]cairn.Score, error)
+	// MetricHistory answers points of a metric of a tracking run by their time, step and
+	// value, no more than limit; those after one where that is given.
+	MetricHistory(ctx context.Context, run, metric string, after *cairn.Metric, limit int) ([]cairn.Metric, error)
 }
 
 // Resolver answers what a job needs beyond the plan; the server plugs it in.

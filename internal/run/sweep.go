@@ -1,19 +1,15 @@
 package run
 
 import (
-	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/sweep"
 )
-
-// scoresEvery is how often running trials are looked at.
-const scoresEvery = time.Second
 
 // sweepNode settles a node whose instances are trials: they are added as others end, for as
 // long as the search goes on. A row of the node's own stands for the whole.
@@ -54,6 +50,9 @@ func (d *decider) sweepNode(sc *scope, s *nodeState, path string, ready bool) {
 			stop = fmt.Sprintf("limits.timeout: %g seconds are over", w.Timeout)
 		}
 	}
+	if stop != "" && row.CancelAt.IsZero() {
+		d.do(Cancel{Path: path, Reason: stop}) // what cannot be read is not waited for any more
+	}
 	trials, rows, active := d.trials(path, x)
 	for stop == "" && len(x.Instances) < w.MaxTrials && active < d.trialLimit(w) {
 		values, more := sweep.Next(w, len(x.Instances), trials)
@@ -80,8 +79,9 @@ func (d *decider) sweepNode(sc *scope, s *nodeState, path string, ready bool) {
 			if rows[i].Status == cairn.StatusRunning {
 				d.wakeAt(d.f.Now.Add(scoresEvery))
 			}
-		} else if rows[i].Task != nil && !rows[i].Task.Scored {
+		} else if rows[i].Task != nil && !rows[i].Task.Scored && !d.cancelledSweep(stop) {
 			open = true // what it logged last is not read yet
+			d.wakeAt(d.f.Now.Add(scoresEvery))
 		}
 	}
 	if open || stop == "" && d.moreTrials(w, x, trials) {
@@ -89,6 +89,9 @@ func (d *decider) sweepNode(sc *scope, s *nodeState, path string, ready bool) {
 	}
 	d.endSweep(s, path, w, x, rows, stop)
 }
+
+// cancelledSweep reports whether a sweep ends without a best trial, whatever its trials logged.
+func (d *decider) cancelledSweep(stop string) bool { return stop != "" && d.f.Run.CancelBy != "" }
 
 // moreTrials reports whether the search goes on: a trial that ended makes room.
 func (d *decider) moreTrials(w *cairn.Sweep, x cairn.Expansion, trials []sweep.Trial) bool {
@@ -149,7 +152,7 @@ func (d *decider) endSweep(s *nodeState, path string, w *cairn.Sweep, x cairn.Ex
 		d.do(Finish{Path: path, Conclusion: c, Reason: clip(reason, maxReason), Outputs: outputs})
 		s.settle([]*cairn.Job{d.st.Jobs[path]})
 	}
-	best, score, succeeded, firstBad := -1, 0.0, 0, ""
+	best, score, succeeded, firstBad, unread := -1, 0.0, 0, "", ""
 	for i, row := range rows {
 		if row.Conclusion != cairn.Success {
 			if firstBad == "" && row.Conclusion.Bad() && row.Conclusion != cairn.Cancelled {
@@ -161,12 +164,15 @@ func (d *decider) endSweep(s *nodeState, path string, w *cairn.Sweep, x cairn.Ex
 		if row.Task == nil {
 			continue
 		}
-		if b, ok := sweep.Best(w.Goal, row.Task.Scores); ok && (best < 0 || w.Goal == "minimize" && b < score || w.Goal != "minimize" && b > score) {
+		if unread == "" && strings.HasPrefix(row.Reason, noScore) {
+			unread = "; " + row.Path + ": " + row.Reason
+		}
+		if b, ok := sweep.Best(row.Task.Scores); ok && (best < 0 || w.Goal == "minimize" && b < score || w.Goal != "minimize" && b > score) {
 			best, score = i, b
 		}
 	}
 	switch {
-	case d.f.Run.CancelBy != "" && stop != "":
+	case d.cancelledSweep(stop):
 		finish(cairn.Cancelled, stop, nil)
 	case best >= 0:
 		d.do(MarkBest{Path: rows[best].Path})
@@ -176,7 +182,7 @@ func (d *decider) endSweep(s *nodeState, path string, w *cairn.Sweep, x cairn.Ex
 		}
 		finish(cairn.Success, reason, rows[best].Outputs)
 	case succeeded > 0:
-		finish(cairn.Failure, fmt.Sprintf("%d trials succeeded, and none logged the metric %s", succeeded, w.Metric), nil)
+		finish(cairn.Failure, fmt.Sprintf("%d trials succeeded, and none logged the metric %s%s", succeeded, w.Metric, unread), nil)
 	case stop != "":
 		finish(cairn.Cancelled, stop, nil)
 	case firstBad != "":
@@ -184,80 +190,4 @@ func (d *decider) endSweep(s *nodeState, path string, w *cairn.Sweep, x cairn.Ex
 	default:
 		finish(cairn.Failure, fmt.Sprintf("none of %d trials succeeded", len(rows)), nil)
 	}
-}
-
-// maxScores bounds the points that a row keeps: a longer series is thinned out.
-const maxScores = 1000
-
-// pollScores reads what trials logged: of running ones now and then, of ended ones once.
-func (e *Engine) pollScores(ctx context.Context, a *active, now time.Time) {
-	if !a.hasSweeps() {
-		return
-	}
-	ids := map[string]map[string]string{} // metric -> tracking run -> path
-	for path, j := range a.state.Jobs {
-		w := a.sweeps[j.Node]
-		if w == nil || j.Call || j.Task == nil || j.Task.Scored {
-			continue
-		}
-		switch {
-		case j.Status == cairn.StatusCompleted && (j.Task.Tracking == "" || e.o.Scores == nil):
-			a.score(path, nil, true)
-			continue
-		case j.Status == cairn.StatusCompleted:
-		case j.Status != cairn.StatusRunning || j.Task.Tracking == "" || e.o.Scores == nil || now.Sub(a.scored) < scoresEvery/2:
-			continue
-		}
-		if ids[w.Metric] == nil {
-			ids[w.Metric] = map[string]string{}
-		}
-		ids[w.Metric][j.Task.Tracking] = path
-	}
-	for _, metric := range slices.Sorted(maps.Keys(ids)) {
-		got, err := e.o.Scores.Scores(ctx, slices.Sorted(maps.Keys(ids[metric])), metric)
-		if err != nil {
-			e.complain(ctx, "reading what trials logged", err, "run", a.id)
-			continue
-		}
-		a.scored = now
-		for tracking, path := range ids[metric] {
-			a.score(path, got[tracking], a.state.Jobs[path].Status == cairn.StatusCompleted)
-		}
-	}
-}
-
-// hasSweeps looks once for the sweeps of the plan.
-func (a *active) hasSweeps() bool {
-	if a.sweeps == nil {
-		a.sweeps = map[string]*cairn.Sweep{}
-		a.plan.Walk(func(path string, n *cairn.Node) {
-			if n.Sweep != nil {
-				a.sweeps[path] = n.Sweep
-			}
-		})
-	}
-	return len(a.sweeps) > 0
-}
-
-// score takes over what a trial logged, where that is news.
-func (a *active) score(path string, scores []cairn.Score, last bool) {
-	for len(scores) > maxScores {
-		thin := scores[:0:0]
-		for i := 0; i < len(scores); i += 2 {
-			thin = append(thin, scores[i])
-		}
-		scores = thin
-	}
-	old := a.state.Jobs[path].Task
-	if len(scores) <= len(old.Scores) && !last {
-		return
-	}
-	a.state.Edit(path, func(j *cairn.Job) {
-		t := *j.Task
-		if len(scores) > 0 {
-			t.Scores = scores
-		}
-		t.Scored = last
-		j.Task = &t
-	})
 }

@@ -35,7 +35,7 @@ func TestDataValues(t *testing.T) {
 type tracked struct {
 	resolver
 	mu     sync.Mutex
-	scores func(trial string) []cairn.Score
+	scores func(trial string) []float64
 	trials map[string]string // tracking run -> values
 }
 
@@ -47,20 +47,27 @@ func (r *tracked) Task(_ context.Context, _ *cairn.Run, j *cairn.Job, t *cairn.T
 	return map[string]string{"MLFLOW_RUN_ID": t.Tracking}, nil
 }
 
-func (r *tracked) Scores(_ context.Context, ids []string, metric string) (map[string][]cairn.Score, error) {
+func (r *tracked) MetricHistory(_ context.Context, id, metric string, after *cairn.Metric, limit int) ([]cairn.Metric, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	out := map[string][]cairn.Score{}
-	for _, id := range ids {
-		if metric == "accuracy" {
-			out[id] = r.scores(r.trials[id])
+	if metric != "accuracy" {
+		return nil, nil
+	}
+	return page(r.scores(r.trials[id]), after, limit), nil
+}
+
+// page are the points that follow one, as the store answers them.
+func page(values []float64, after *cairn.Metric, limit int) (out []cairn.Metric) {
+	for i, v := range values {
+		if at := int64(i + 1); (after == nil || at > after.Timestamp) && len(out) < limit {
+			out = append(out, cairn.Metric{Timestamp: at, Step: at, Value: v})
 		}
 	}
-	return out, nil
+	return out
 }
 
 // taskBench is a bench whose tasks may take earlier outputs.
-func taskBench(t testing.TB, script func(cairn.JobSpec) fake.Outcome, scores func(string) []cairn.Score) *bench {
+func taskBench(t testing.TB, script func(cairn.JobSpec) fake.Outcome, scores func(string) []float64) *bench {
 	t.Helper()
 	x := &bench{t: t, store: openStore(t, t.TempDir()), backend: fake.New(fake.Options{Script: script})}
 	r := &tracked{scores: scores, trials: map[string]string{}}
@@ -163,9 +170,9 @@ func sweepNode(trials, parallel int) cairn.Node {
 }
 
 // scoreOf makes the trial's own value its score.
-func scoreOf(trial string) []cairn.Score {
+func scoreOf(trial string) []float64 {
 	n, _ := strconv.ParseFloat(strings.TrimSuffix(strings.TrimPrefix(trial, `{"x":`), "}"), 64)
-	return []cairn.Score{{Step: 1, Value: n / 2}, {Step: 2, Value: n}}
+	return []float64{n / 2, n}
 }
 
 func TestSweep(t *testing.T) {
@@ -188,8 +195,8 @@ func TestSweep(t *testing.T) {
 			continue
 		}
 		trials++
-		if s := scoreOf(string(j.Task.Trial)); j.Conclusion == cairn.Success && s[1].Value > best {
-			best, bestPath = s[1].Value, j.Path
+		if s := scoreOf(string(j.Task.Trial)); j.Conclusion == cairn.Success && s[1] > best {
+			best, bestPath = s[1], j.Path
 		}
 		if !j.Task.Scored {
 			t.Errorf("%s was not scored", j.Path)
@@ -210,7 +217,7 @@ func TestSweep(t *testing.T) {
 
 func TestSweepWithoutMetric(t *testing.T) {
 	t.Parallel()
-	x := taskBench(t, nil, func(string) []cairn.Score { return nil })
+	x := taskBench(t, nil, func(string) []float64 { return nil })
 	got := x.ended(x.submit(planOf(sweepNode(3, 0)), submitted("none")).ID)
 	if row := jobOf(got, "search"); row.Conclusion != cairn.Failure || !strings.Contains(row.Reason, "none logged the metric accuracy") {
 		t.Errorf("%s: %s", row.Conclusion, row.Reason)
@@ -224,7 +231,7 @@ func TestSweepStopsEarly(t *testing.T) {
 			return fake.Outcome{}
 		}
 		return fake.Outcome{Hold: true} // until the policy ends it
-	}, func(trial string) []cairn.Score { return scoreOf(trial) })
+	}, scoreOf)
 	n := sweepNode(4, 4)
 	n.Sweep.Stop = &cairn.EarlyStop{Type: "bandit", Slack: 0.0001, Interval: 1}
 	n.Sweep.Space = []cairn.Range{{Name: "x", Type: "choice", Values: nil}}

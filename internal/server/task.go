@@ -239,38 +239,3 @@ func (t *taskResults) Result(ctx context.Context, workspace string, key cairn.Di
 	}
 	return r, nil
 }
-
-// taskScores are the points of metrics that tasks logged.
-type taskScores struct{ s *Server }
-
-// maxScores bounds the points of one run.
-const maxScores = 10_000
-
-// Scores reads the points of a metric of several tracking runs, in the order in which
-// they were logged.
-func (t *taskScores) Scores(ctx context.Context, runs []string, metric string) (map[string][]cairn.Score, error) {
-	out := map[string][]cairn.Score{}
-	for _, id := range runs {
-		points, err := t.s.store.MetricHistory(ctx, id, metric, nil, maxScores)
-		if err != nil {
-			return nil, err
-		}
-		var scores []cairn.Score
-		steps := map[int64]bool{}
-		for _, p := range points {
-			if p.NaN {
-				continue
-			}
-			scores, steps[p.Step] = append(scores, cairn.Score{Step: p.Step, Value: p.Value}), true
-		}
-		if len(steps) == 1 && len(scores) > 1 {
-			for i := range scores { // logged without steps: they are counted
-				scores[i].Step = int64(i)
-			}
-		}
-		if len(scores) > 0 {
-			out[id] = scores
-		}
-	}
-	return out, nil
-}

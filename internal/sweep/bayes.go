@@ -31,7 +31,7 @@ func learn(s *cairn.Sweep, tried []Trial) *guide {
 	}
 	var all []scored
 	for _, t := range tried {
-		if best, ok := Best(s.Goal, t.Scores); ok && t.Done && !t.Failed {
+		if best, ok := Best(t.Scores); ok && t.Done && !t.Failed {
 			all = append(all, scored{t.Values, best})
 		}
 	}

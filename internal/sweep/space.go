@@ -14,31 +14,11 @@ import (
 // Trial is what is known of one trial.
 type Trial struct {
 	Values json.RawMessage // what Next answered
-	Scores []cairn.Score   // in the order in which they were logged
+	Scores []cairn.Score   // what Log kept of its series
 	Done   bool
 	Failed bool // it ended without success: its scores say nothing
 	// Stopped says that it was ended before it was done: its scores are right as far as they go.
 	Stopped bool
-}
-
-// Best is the best score of a trial; ok is false where it has none.
-func Best(goal string, scores []cairn.Score) (best float64, ok bool) {
-	for _, s := range scores {
-		if math.IsNaN(s.Value) || math.IsInf(s.Value, 0) {
-			continue
-		}
-		if !ok || better(goal, s.Value, best) {
-			best, ok = s.Value, true
-		}
-	}
-	return best, ok
-}
-
-func better(goal string, a, b float64) bool {
-	if goal == "minimize" {
-		return a < b
-	}
-	return a > b
 }
 
 // Next are the values of the trial with that number, counted from 0, as a JSON object; ok

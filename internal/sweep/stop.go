@@ -11,7 +11,7 @@ import (
 
 // Stops says which of the running trials are to end, by their index, and why. Each point
 // that is logged counts as one interval; a policy looks at every multiple of p.Interval
-// from p.Delay on. A trial is held against the others as they stood after as many points;
+// from p.Delay on, as long as the series is not too long for that. A trial is held against the others as they stood after as many points;
 // those that ended count too, those that failed do not.
 func Stops(p *cairn.EarlyStop, goal string, trials []Trial) map[int]string {
 	if p == nil {
@@ -23,8 +23,7 @@ func Stops(p *cairn.EarlyStop, goal string, trials []Trial) map[int]string {
 		if t.Done {
 			continue
 		}
-		n := len(t.Scores) / max(p.Interval, 1) * max(p.Interval, 1)
-		if n > 0 && n >= p.Delay {
+		if n := looked(p, t.Scores); n > 0 {
 			due[n] = append(due[n], i)
 		}
 	}
@@ -53,15 +52,15 @@ func bandit(p *cairn.EarlyStop, goal string, trials []Trial, running []int, n in
 		if trials[k].Failed {
 			continue
 		}
-		if b, ok := Best(goal, trials[k].Scores[:min(n, len(trials[k].Scores))]); ok && (!found || better(goal, b, best)) {
-			best, found = b, true
+		if s, ok := upTo(trials[k].Scores, n); ok && (!found || better(goal, s.Best, best)) {
+			best, found = s.Best, true
 		}
 	}
 	limit := allowed(p, goal, best)
 	out := map[int]string{}
 	for _, i := range running {
-		if own, ok := Best(goal, trials[i].Scores[:n]); ok && better(goal, limit, own) {
-			out[i] = fmt.Sprintf("%s after %d points is worse than %s, which the best %s allows", number(own), n, number(limit), number(best))
+		if own, _ := upTo(trials[i].Scores, n); better(goal, limit, own.Best) {
+			out[i] = fmt.Sprintf("%s after %d points is worse than %s, which the best %s allows", number(own.Best), n, number(limit), number(best))
 		}
 	}
 	return out
@@ -89,10 +88,9 @@ func allowed(p *cairn.EarlyStop, goal string, best float64) float64 {
 func median(goal string, trials []Trial, running []int, n int) map[int]string {
 	var averages []float64
 	for k := range trials {
-		if trials[k].Failed || len(trials[k].Scores) < n {
-			continue
+		if s, _ := upTo(trials[k].Scores, n); s.Points == n && !trials[k].Failed {
+			averages = append(averages, average(goal, s))
 		}
-		averages = append(averages, average(goal, trials[k].Scores[:n]))
 	}
 	slices.Sort(averages)
 	m := averages[len(averages)/2]
@@ -101,26 +99,19 @@ func median(goal string, trials []Trial, running []int, n int) map[int]string {
 	}
 	out := map[int]string{}
 	for _, i := range running {
-		if own, ok := Best(goal, trials[i].Scores[:n]); ok && better(goal, m, own) {
-			out[i] = fmt.Sprintf("%s after %d points is worse than the median %s of %d trials", number(own), n, number(m), len(averages))
+		if own, _ := upTo(trials[i].Scores, n); better(goal, m, own.Best) {
+			out[i] = fmt.Sprintf("%s after %d points is worse than the median %s of %d trials", number(own.Best), n, number(m), len(averages))
 		}
 	}
 	return out
 }
 
-// average is the mean of some points. What rounding does to it never makes it better than
-// the best of them: trials that stand still would be ended by that.
-func average(goal string, scores []cairn.Score) float64 {
-	mean, best := 0.0, 0.0
-	for i, s := range scores {
-		n := float64(i + 1)
-		mean += s.Value/n - mean/n
-		if i == 0 || better(goal, s.Value, best) {
-			best = s.Value
-		}
-	}
-	if better(goal, mean, best) {
-		return best
+// average is that of the points up to one. What rounding does to it never makes it better
+// than the best of them: trials that stand still would be ended by that.
+func average(goal string, s cairn.Score) float64 {
+	mean := s.Sum / float64(s.Points)
+	if better(goal, mean, s.Best) {
+		return s.Best
 	}
 	return mean
 }
@@ -134,10 +125,8 @@ func truncation(p *cairn.EarlyStop, goal string, trials []Trial, running []int, 
 	}
 	var all []entry
 	for k := range trials {
-		if !trials[k].Failed && len(trials[k].Scores) >= n {
-			if b, ok := Best(goal, trials[k].Scores[:n]); ok {
-				all = append(all, entry{k, b})
-			}
+		if s, _ := upTo(trials[k].Scores, n); s.Points == n && !trials[k].Failed {
+			all = append(all, entry{k, s.Best})
 		}
 	}
 	slices.SortFunc(all, func(a, b entry) int {

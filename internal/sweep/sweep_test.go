@@ -130,7 +130,7 @@ func TestBayesian(t *testing.T) {
 				v, _ := sweep.Next(s, i, tried)
 				got := score(values(t, v))
 				best[algorithm] = math.Max(best[algorithm], got)
-				tried = append(tried, sweep.Trial{Values: v, Done: true, Scores: []cairn.Score{{Value: got}}})
+				tried = append(tried, sweep.Trial{Values: v, Done: true, Scores: scores(got)})
 			}
 		}
 		if best["bayesian"] >= best["random"] {
