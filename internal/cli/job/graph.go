@@ -165,8 +165,8 @@ func bestOf(v *vertex) string {
 		if j.Task == nil || len(j.Task.Scores) == 0 {
 			continue
 		}
-		// The last point logged is what counts, as for the choice of the outputs.
-		x := slices.MaxFunc(j.Task.Scores, func(a, b cairn.Score) int { return cmp.Compare(a.Step, b.Step) }).Value
+		// The best point logged is what counts, as for the choice of the outputs.
+		x := slices.MaxFunc(j.Task.Scores, func(a, b cairn.Score) int { return cmp.Compare(a.Points, b.Points) }).Best
 		switch {
 		case j.Task.Best:
 			return fmt.Sprintf("best %s %.4g (trial %s)", term.Clean(s.Metric), x, trialOf(j))

@@ -109,7 +109,8 @@ func aTape() *tape {
 	t.job(3, "fit/train", running, "", 1.3, -1, nil)
 	t.job(4, "fit/score", blocked, "", -1, -1, nil)
 	for i := range 4 {
-		score := []cairn.Score{{Step: 0, Value: 0.5}, {Step: 1, Value: 0.9 + float64(i%3)/100}}
+		last := 0.9 + float64(i%3)/100
+		score := []cairn.Score{{Step: 0, Value: 0.5, Points: 1, Best: 0.5}, {Step: 1, Value: last, Points: 2, Best: last}}
 		if i < 3 {
 			t.job(cairn.JobID(10+i), fmt.Sprintf("tune[%d]", i+1), done, cairn.Success, 1.4, 2.4, func(j *cairn.Job) { j.Task.Scores = score })
 		} else {
