@@ -95,6 +95,10 @@ fuzz: ## every fuzz target for FUZZTIME (10m)
 	  for f in $$(grep -ho '^func Fuzz[A-Za-z]*' $$d/*_test.go | cut -c6-); do \
 	    case $$f in FuzzOracle) continue ;; esac; echo "$$d $$f"; go test $$d -run '^$$' -fuzz "^$$f\$$" -fuzztime $(or $(FUZZTIME),10m) || exit 1; done; done
 
+.PHONY: test-az
+test-az: ## the az dialect beside azure-cli, jmespath.py and knack from PyPI
+	@CAIRN_TEST_AZ=1 go test -count=1 -timeout 20m -run Oracle -v ./internal/cli/az | grep -v '^=== '
+
 .PHONY: test-mlflow
 test-mlflow: ## the stock mlflow clients, 2.x and 3.x, against our tracking API
 	@CAIRN_TEST_MLFLOW=1 go test -count=1 -timeout 20m -run 'MLflow' ./internal/api/mlflow/...

@@ -411,3 +411,48 @@ func TestSocketIsTheOwners(t *testing.T) {
 		t.Error("the socket is not trusted")
 	}
 }
+
+// Somebody who shows a token of their own in a job keeps their rights, and makes what they
+// make for the job.
+func TestWithinJob(t *testing.T) {
+	t.Parallel()
+	s, m := service(t)
+	m.jobs[7] = cairn.Job{ID: 7, Run: 3, Attempt: 2, Epoch: 1, Status: cairn.StatusRunning}
+	job := s.Key().JobToken(7, 1)
+	_, own, err := s.CreateToken(as("ana", cairn.RoleAdmin), "wim", "x", time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got cairn.Principal
+	g := &Guard{Service: s, Fail: func(w http.ResponseWriter, _ *http.Request, err error) {
+		http.Error(w, err.Error(), http.StatusUnauthorized)
+	}}
+	h := g.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = Actor(r.Context()) }))
+	ask := func(token, within string) int {
+		t.Helper()
+		got = cairn.Principal{}
+		r := httptest.NewRequest(http.MethodGet, "http://127.0.0.1/", nil)
+		r.Header.Set("Authorization", "Bearer "+token)
+		if within != "" {
+			r.Header.Set(JobHeader, within)
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		return w.Code
+	}
+	if code := ask(own, job); code != http.StatusOK || got.Name != "wim" || got.Role != cairn.RoleWriter || got.Job != 7 || got.Run != 3 {
+		t.Errorf("%d %+v", code, got)
+	}
+	if code := ask(own, own); code != http.StatusOK || got.Name != "wim" || got.Job != 0 {
+		t.Errorf("a person's token beside another: %d %+v", code, got)
+	}
+	if code := ask(own, ""); code != http.StatusOK || got.Job != 0 {
+		t.Errorf("alone: %d %+v", code, got)
+	}
+	if code := ask(own, "cairn_nonsense"); code != http.StatusUnauthorized {
+		t.Errorf("nonsense: %d %+v", code, got)
+	}
+	if code := ask(job, own); code != http.StatusOK || got.Role != cairn.RoleJob {
+		t.Errorf("a job's own: %d %+v", code, got)
+	}
+}

@@ -65,7 +65,7 @@ func Check(ctx context.Context, n Need) error {
 		return nil
 	}
 	return cairn.Errorf(cairn.CodeForbidden, "%s is a %s; this needs a %s", p.Name, p.Role, n.Role).
-		WithHint("an admin can change that: cairn user set %s --role %s", p.Name, n.Role)
+		WithHint("an admin can change that: cairn user update %s --role %s", p.Name, n.Role)
 }
 
 func unauthenticated(format string, args ...any) *cairn.Error {

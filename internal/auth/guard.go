@@ -91,6 +91,10 @@ func (g *Guard) Wrap(next http.Handler) http.Handler {
 				g.Fail(w, r, err)
 				return
 			}
+			if p, err = g.within(ctx, p, r.Header.Get(JobHeader)); err != nil {
+				g.Fail(w, r, err)
+				return
+			}
 			ctx = With(ctx, p)
 		case t.socket, t.same:
 			ctx = With(ctx, g.Local)
@@ -100,6 +104,24 @@ func (g *Guard) Wrap(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
+}
+
+// JobHeader carries the token of the job in which somebody acts with a token of their own:
+// what they may do is theirs, what they make is the job's.
+const JobHeader = "X-Cairn-Job"
+
+// within puts a principal into the job whose token is shown beside its own.
+func (g *Guard) within(ctx context.Context, p cairn.Principal, token string) (cairn.Principal, error) {
+	if token == "" || p.Job != 0 {
+		return p, nil
+	}
+	j, err := g.Service.ByToken(ctx, token)
+	if err != nil || j.Job == 0 {
+		return p, err
+	}
+	p.Job, p.Run, p.Attempt, p.Epoch = j.Job, j.Run, j.Attempt, j.Epoch
+	p.Permissions, p.Untrusted = j.Permissions, j.Untrusted
+	return p, nil
 }
 
 type askedKey struct{}

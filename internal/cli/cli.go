@@ -37,6 +37,8 @@ type Options struct {
 	// one that runs (status, serve --stop, completion).
 	Connect func(context.Context) (*client.Client, error)
 	Peek    func(context.Context) (*client.Client, error)
+	// ConnectAs reaches the owner with a token of its own.
+	ConnectAs func(ctx context.Context, token string) (*client.Client, error)
 	// Serve owns the home until ctx ends or somebody asks it to leave.
 	Serve func(context.Context, ServeOptions) error
 	// Doctor looks at the machine where no owner can be reached.

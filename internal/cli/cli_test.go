@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/cli/az"
 	"github.com/cairn-ml/cairn/internal/cli/kit"
 	"github.com/cairn-ml/cairn/internal/cli/term"
 	"github.com/spf13/cobra"
@@ -82,6 +83,12 @@ func checkExample(t *testing.T, from *cobra.Command, line string) {
 	line, _, _ = strings.Cut(line, " >")
 	line, _, _ = strings.Cut(line, " |")
 	words := strings.Fields(line)[1:]
+	if words[0] == "az" {
+		if err := az.Check(words[1:]); err != nil {
+			t.Errorf("%s: example %q: %v", from.CommandPath(), line, err)
+		}
+		return
+	}
 	c, rest, err := from.Root().Find(words)
 	if err != nil {
 		t.Errorf("%s: example %q: %v", from.CommandPath(), line, err)

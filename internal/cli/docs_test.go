@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/cairn-ml/cairn/internal/cli/az"
 )
 
 // docFiles are the pages that people type from; the rest of docs/reference is generated.
@@ -47,6 +49,12 @@ func TestDocsCommands(t *testing.T) {
 
 // tryParse takes the words through the tree as the shell would, short of running.
 func tryParse(words []string) string {
+	if words[0] == "az" {
+		if err := az.Check(words[1:]); err != nil {
+			return err.Error()
+		}
+		return ""
+	}
 	c, rest, err := testRoot().Find(words)
 	if err != nil {
 		return err.Error()

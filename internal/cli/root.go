@@ -107,6 +107,7 @@ cairn trace model/digits:1`,
 		access.NewOIDC(k),
 	)
 	add(groupSystem,
+		newAz(k, o),
 		serve.New(k, o.Serve),
 		status.New(k, o.Away),
 		logs.New(k),

@@ -315,6 +315,18 @@ func (b *builder) command(v Value, dir, at string) *Command {
 	if x, ok := c.Resources.Field("instance_count"); ok {
 		c.Instances = b.binding(x, sub(sub(at, "resources"), "instance_count"))
 	}
+	if x, ok := c.Resources.Field("shm_size"); ok {
+		c.SharedMemory = b.binding(x, sub(sub(at, "resources"), "shm_size"))
+	}
+	if x, ok := c.Resources.Field("docker_args"); ok {
+		list := []Value{x}
+		if x.Kind == cairn.TemplateSeq {
+			list = x.Items
+		}
+		for i, item := range list {
+			c.DockerArgs = append(c.DockerArgs, b.binding(item, sub(sub(sub(at, "resources"), "docker_args"), strconv.Itoa(i))))
+		}
+	}
 	c.Services, _ = v.Field("services")
 	c.Identity, _ = v.Field("identity")
 	c.Queue, _ = v.Field("queue_settings")

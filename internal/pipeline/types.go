@@ -228,10 +228,13 @@ type Command struct {
 	Variables   []NamedText
 	Spread      *Spread
 	Instances   Binding // resources.instance_count
-	Resources   Value
-	Services    Value
-	Identity    Value
-	Queue       Value
+	// SharedMemory and DockerArgs are those of resources.
+	SharedMemory Binding
+	DockerArgs   []Binding
+	Resources    Value
+	Services     Value
+	Identity     Value
+	Queue        Value
 	// Deterministic is nil where nothing says it, which means true.
 	Deterministic *bool
 	// Includes are additional_includes of a component.

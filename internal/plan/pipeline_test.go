@@ -211,3 +211,39 @@ func BenchmarkPlanThousand(b *testing.B) {
 		}
 	}
 }
+
+// TestPlanContainerOptions: resources say how a container is made, bound or not; a node's
+// own go before those of its component.
+func TestPlanContainerOptions(t *testing.T) {
+	t.Parallel()
+	p, problems := planFile(t, mem(map[string]string{"p.yml": `type: pipeline
+inputs: {size: 3g}
+jobs:
+  plain: {type: command, command: "true", environment: azureml:e@latest, resources: {shm_size: 1g, docker_args: --ipc=host}}
+  listed: {type: command, command: "true", environment: azureml:e@latest, resources: {docker_args: [--ipc=host, --cpus=2]}}
+  of_component: {type: command, component: c.yml}
+  bound: {type: command, component: c.yml, resources: {shm_size: "${{parent.inputs.size}}"}}
+`, "c.yml": `type: command
+name: c
+command: "true"
+environment: azureml:e@latest
+resources: {shm_size: 2g, docker_args: "--ulimit nofile=1024"}
+`}), "p.yml", pipeline.Options{Kind: "job"})
+	if len(problems) > 0 {
+		t.Error(problems)
+	}
+	want := map[string]string{"plain": "--shm-size=1g --ipc=host", "listed": "--ipc=host --cpus=2",
+		"of_component": "--shm-size=2g --ulimit nofile=1024", "bound": "--shm-size=3g --ulimit nofile=1024"}
+	p.Walk(func(_ string, n *cairn.Node) {
+		if n.Task == nil {
+			return
+		}
+		if got := n.Task.ContainerOptions; got != want[n.ID] {
+			t.Errorf("%s: %q, want %q", n.ID, got, want[n.ID])
+		}
+		delete(want, n.ID)
+	})
+	if len(want) > 0 {
+		t.Errorf("not planned: %v", want)
+	}
+}

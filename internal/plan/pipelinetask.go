@@ -75,7 +75,7 @@ func (b *jobBuilder) task(j *pipeline.Job, c *pipeline.Component, local map[stri
 	if over.Instances.Given() {
 		instances = over.Instances
 	}
-	t.ContainerOptions = containerOptions(base.Resources, over.Resources)
+	t.ContainerOptions = b.containerOptions(base, over, j, sc)
 	t.Spread = b.spread(spread, instances, j, sc)
 	if len(base.Services.Pairs) > 0 || len(over.Services.Pairs) > 0 {
 		b.warn("plan.services", j.Pos, where(j, "services"), "start the program in the command, or beside the job", "%s: services are not started here", whereOr(j, "the job"))
@@ -162,28 +162,34 @@ func (b *jobBuilder) taskInputs(t *cairn.Task, j *pipeline.Job, c *pipeline.Comp
 	return set
 }
 
-// containerOptions are the options of `docker create` that resources ask for; what is said
-// last counts.
-func containerOptions(all ...pipeline.Value) string {
-	var shm, args string
-	for _, r := range all {
-		if v, ok := r.Field("shm_size"); ok && v.Text != "" {
-			shm = "--shm-size=" + v.Text
-		}
-		v, ok := r.Field("docker_args")
+// containerOptions are the options of `docker create` that resources ask for; what the node
+// says goes before what its component does.
+func (b *jobBuilder) containerOptions(base, over *pipeline.Command, j *pipeline.Job, sc *scope) string {
+	shm, args := base.SharedMemory, base.DockerArgs
+	if over.SharedMemory.Given() {
+		shm = over.SharedMemory
+	}
+	if len(over.DockerArgs) > 0 {
+		args = over.DockerArgs
+	}
+	var out []string
+	add := func(before string, v pipeline.Binding) {
+		t, set := b.bindingValue(v, sc)
 		switch {
-		case !ok:
-		case len(v.Items) > 0:
-			var words []string
-			for _, item := range v.Items {
-				words = append(words, item.Text)
-			}
-			args = strings.Join(words, " ")
-		case v.Text != "":
-			args = v.Text
+		case !set || t.Text == "":
+		case t.Kind == cairn.TemplateExpr:
+			b.warn("plan.resources", v.Pos, where(j, "resources"), "write the value itself", "%s: what another job computes has no effect in resources", whereOr(j, "the job"))
+		default:
+			out = append(out, before+t.Text)
 		}
 	}
-	return strings.TrimSpace(shm + " " + args)
+	if shm.Given() {
+		add("--shm-size=", shm)
+	}
+	for _, a := range args {
+		add("", a)
+	}
+	return strings.Join(out, " ")
 }
 
 // typeOf is the type of an input of which its node says nothing: that of what it is bound

@@ -63,6 +63,8 @@ type Config struct {
 	// (contents and packages to read), read (all), write (all); else what Cairn's own
 	// work needs.
 	Permissions string `yaml:"permissions"`
+	// Azure says whose jobs keep a real az.
+	Azure AzureConfig `yaml:"azure"`
 	// Untrusted are patterns of branches whose code gets no secrets and a token that
 	// only reads, beside that of forks.
 	Untrusted []string `yaml:"untrusted"`

@@ -60,15 +60,21 @@ func Main(ctx context.Context, p Process) int {
 	}
 	env := func(name string) string { return lookup(p.Env, name) }
 	var args []string
+	if len(p.Args) > 0 && filepath.Base(p.Args[0]) == "az" {
+		p.Args = append([]string{"cairn", "az"}, p.Args[1:]...) // a link of that name
+	}
 	if len(p.Args) > 1 {
 		args = p.Args[1:]
 	}
 	return cli.Main(ctx, cli.Options{
 		Args: args, Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr, Env: env, Version: Version(),
 		Connect: func(ctx context.Context) (*client.Client, error) { return connect(ctx, p.Env, true) },
-		Peek:    func(ctx context.Context) (*client.Client, error) { return connect(ctx, p.Env, false) },
-		Serve:   func(ctx context.Context, o cli.ServeOptions) error { return serve(ctx, p, o) },
-		Away:    func(ctx context.Context) []status.Away { return stagesAway(ctx, env) },
+		ConnectAs: func(ctx context.Context, token string) (*client.Client, error) {
+			return connectAs(ctx, p.Env, token, lookup(p.Env, "CAIRN_TOKEN"), true)
+		},
+		Peek:  func(ctx context.Context) (*client.Client, error) { return connect(ctx, p.Env, false) },
+		Serve: func(ctx context.Context, o cli.ServeOptions) error { return serve(ctx, p, o) },
+		Away:  func(ctx context.Context) []status.Away { return stagesAway(ctx, env) },
 		Doctor: func(ctx context.Context) []client.Check {
 			home, err := Home(env)
 			if err != nil {
@@ -101,7 +107,12 @@ func Version() string {
 // connect reaches the owner: under an address where the environment gives one
 // (in a job it always does), else on the socket of the home.
 func connect(ctx context.Context, env []string, start bool) (*client.Client, error) {
-	o := client.Options{URL: lookup(env, "CAIRN_URL"), Token: lookup(env, "CAIRN_TOKEN"), AutoStart: start, Env: env}
+	return connectAs(ctx, env, lookup(env, "CAIRN_TOKEN"), "", start)
+}
+
+// connectAs does so with a token of its own, in a job whose token is another.
+func connectAs(ctx context.Context, env []string, token, job string, start bool) (*client.Client, error) {
+	o := client.Options{URL: lookup(env, "CAIRN_URL"), Token: token, Job: job, AutoStart: start, Env: env}
 	if o.URL == "" {
 		home, err := Home(func(name string) string { return lookup(env, name) })
 		if err != nil {

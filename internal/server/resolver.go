@@ -57,6 +57,9 @@ func (r *resolver) JobEnv(_ context.Context, run *cairn.Run, job *cairn.Job) (ma
 		}
 	}
 	env["NO_PROXY"], env["no_proxy"] = direct, direct
+	if r.s.config.Azure.original(run.Repository) {
+		env["CAIRN_AZURE"] = azureOriginal
+	}
 	if job.Permissions.Allows("id-token", cairn.PermissionWrite) {
 		// The runner adds the token, which is a secret: ACTIONS_ID_TOKEN_REQUEST_TOKEN.
 		env["ACTIONS_ID_TOKEN_REQUEST_URL"] = r.s.url + api.Prefix + api.IDTokenPath

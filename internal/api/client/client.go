@@ -30,6 +30,9 @@ type Options struct {
 	// URL and Token reach an owner over TCP: CAIRN_URL and CAIRN_TOKEN in a job.
 	URL   string
 	Token string
+	// Job is the token of the job in which this is done with another token: what is made
+	// is the job's. "": nothing is said.
+	Job string
 	// AutoStart starts the owner of Home when none runs.
 	AutoStart bool
 	// Exec is the cairn binary to start; empty: this program's own.
@@ -233,6 +236,9 @@ func (c *Client) once(ctx context.Context, method, path string, o *callOptions) 
 	}
 	if c.o.Token != "" {
 		req.Header.Set("Authorization", "Bearer "+c.o.Token)
+		if c.o.Job != "" {
+			req.Header.Set("X-Cairn-Job", c.o.Job)
+		}
 	}
 	resp, err = c.http.Do(req)
 	if err != nil {

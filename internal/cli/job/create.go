@@ -62,10 +62,12 @@ func refused(ps []cairn.Problem, format string, args ...any) error {
 	return &cairn.Error{Code: cairn.CodeFailed, Message: fmt.Sprintf(format, args...), Problems: ps}
 }
 
-func create(ctx context.Context, k *kit.Kit, o *options, out *kit.JSON) error {
+// submit reads a job's file, sends what it names, and starts it. told are lines about what
+// was taken along.
+func submit(ctx context.Context, k *kit.Kit, o *options, warn bool) (cl *kit.Client, made *client.JobCreated, told []string, err error) {
 	folder, name, err := source.Open(k, o.file)
 	if err != nil {
-		return err
+		return nil, nil, nil, err
 	}
 	set := pipeline.Options{Kind: "job", Set: o.set}
 	if o.name != "" {
@@ -76,31 +78,37 @@ func create(ctx context.Context, k *kit.Kit, o *options, out *kit.JSON) error {
 	}
 	doc, ps := folder.Load(name, set)
 	if cairn.HasErrors(ps) || doc == nil {
-		return refused(ps, "%s cannot be run: %s", o.file, term.Count(int64(errorsIn(ps)), "mistake"))
+		return nil, nil, nil, refused(ps, "%s cannot be run: %s", o.file, term.Count(int64(errorsIn(ps)), "mistake"))
 	}
 	if doc.Job == nil {
-		return cairn.Errorf(cairn.CodeInvalid, "%s describes no job", o.file).WithHint("cairn job validate --file %s says what it is", term.ShellQuote(o.file))
+		return nil, nil, nil, cairn.Errorf(cairn.CodeInvalid, "%s describes no job", o.file).WithHint("cairn job validate --file %s says what it is", term.ShellQuote(o.file))
 	}
-	if !out.On() {
+	if warn {
 		kit.RenderProblems(k.Term.Err, k.Term.ErrStyle(), ps)
 	}
-	cl, err := k.Client(ctx)
-	if err != nil {
-		return err
+	if cl, err = k.Client(ctx); err != nil {
+		return nil, nil, nil, err
 	}
 	sent, err := folder.Send(ctx, doc, cl)
 	if err != nil {
-		return err
+		return nil, nil, nil, err
 	}
 	r := request(k, folder, name, o, sent)
 	// An interrupt must not leave a job behind whose name nobody knows.
-	made, err := cl.SubmitJob(context.WithoutCancel(ctx), r)
-	if err != nil {
-		return asRefused(folder, err)
+	if made, err = cl.SubmitJob(context.WithoutCancel(ctx), r); err != nil {
+		return nil, nil, nil, asRefused(folder, err)
 	}
 	folder.Problems(made.Warnings)
+	return cl, made, sent.Told, nil
+}
+
+func create(ctx context.Context, k *kit.Kit, o *options, out *kit.JSON) error {
+	cl, made, told, err := submit(ctx, k, o, !out.On())
+	if err != nil {
+		return err
+	}
 	if !out.On() {
-		greet(ctx, k, cl, made, sent.Told)
+		greet(ctx, k, cl, made, told)
 	}
 	if o.stream {
 		w := &streamer{k: k, cl: cl, name: made.Name, mine: true, quiet: out.On()}

@@ -76,6 +76,11 @@ func (k *Kit) Client(ctx context.Context) (*Client, error) {
 	return c, nil
 }
 
+// As is the same kit with another way to the owner.
+func (k *Kit) As(dial func(context.Context) (*Client, error)) *Kit {
+	return &Kit{Term: k.Term, Env: k.Env, Environ: k.Environ, Dir: k.Dir, Version: k.Version, Now: k.Now, Dial: dial, Peek: k.Peek}
+}
+
 // Path resolves a path the user typed against Dir.
 func (k *Kit) Path(p string) string {
 	if p == "~" || strings.HasPrefix(p, "~/") {

@@ -60,7 +60,7 @@ cairn schedule create -f nightly.yml --set trigger.expression="0 4 * * *"`,
 		if file == "" {
 			return cairn.Errorf(cairn.CodeInvalid, "--file is missing").WithHint("cairn schedule create --file FILE")
 		}
-		x, err := create(c.Context(), k, file, name, set)
+		x, err := Create(c.Context(), k, file, name, set)
 		if err != nil {
 			return err
 		}
@@ -73,7 +73,8 @@ cairn schedule create -f nightly.yml --set trigger.expression="0 4 * * *"`,
 	return cmd
 }
 
-func create(ctx context.Context, k *kit.Kit, file, name string, set []string) (*cairn.JobSchedule, error) {
+// Create keeps a schedule from its file; name, where it is given, goes before the file's.
+func Create(ctx context.Context, k *kit.Kit, file, name string, set []string) (*cairn.JobSchedule, error) {
 	folder, path, err := source.Open(k, file)
 	if err != nil {
 		return nil, err

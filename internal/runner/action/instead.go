@@ -20,7 +20,6 @@ func Instead(name string) string {
 		"actions-rs/cargo":                      "run cargo in a run step",
 		"docker/bake-action":                    "docker/build-push-action builds one target a step; or run docker buildx bake",
 		"docker/scout-action":                   "run docker scout in a run step",
-		"azure/login":                           cloud,
 		"aws-actions/configure-aws-credentials": cloud, "aws-actions/amazon-ecr-login": cloud, "google-github-actions/auth": cloud,
 		"google-github-actions/setup-gcloud": tool,
 		"actions/labeler":                    issues, "actions/stale": issues, "actions/first-interaction": issues, "actions/add-to-project": issues,

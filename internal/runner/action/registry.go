@@ -55,6 +55,8 @@ func definitions() []definition {
 		shown("actions/github-script", 9, githubScriptSurface(), func(d Deps, major int) runner.Action { return &githubScript{d, major} }),
 		shown("actions/setup-node", 7, setupNodeSurface(), func(d Deps, major int) runner.Action { return &setupNode{d, major} }),
 		shown("actions/setup-python", 7, setupPythonSurface(), func(d Deps, major int) runner.Action { return &setupPython{d, major} }),
+		shown("azure/CLI", 2, azureCLISurface(), func(_ Deps, major int) runner.Action { return &azureCLI{major} }),
+		shown("azure/login", 3, azureSurface(), func(_ Deps, major int) runner.Action { return &azureLogin{major} }),
 		shown("azure/docker-login", 2, azureLoginSurface(), func(Deps, int) runner.Action { return &login{azure: true} }),
 		shown("docker/build-push-action", 7, buildPushSurface(), func(d Deps, major int) runner.Action { return &buildPush{d, major} }),
 		shown("docker/login-action", 4, loginSurface(), func(Deps, int) runner.Action { return &login{} }),

@@ -129,7 +129,7 @@ func TestFind(t *testing.T) {
 	}
 	for uses, hint := range map[string]string{
 		"actions/checkout@v99": "actions/checkout@v7", "actions/checkot@v4": "did you mean actions/checkout?", "actions/setup-go@v5": "go", "docker/bake-action@v5": "docker/build-push-action",
-		"azure/login@v2": "", "someone/something@v1": "",
+		"aws-actions/amazon-ecr-login@v2": "secrets", "someone/something@v1": "",
 	} {
 		_, _, err := find(uses)
 		if cairn.CodeOf(err) != cairn.CodeUnsupported || !strings.Contains(cairn.AsError(err).Hint, hint) {

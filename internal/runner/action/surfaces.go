@@ -67,6 +67,15 @@ func azureLoginSurface() *surface {
 	return &surface{inputs: since(1, "username", "password", "login-server=https://index.docker.io/v1/")}
 }
 
+func azureSurface() *surface {
+	return &surface{inputs: since(1, "creds", "client-id", "tenant-id", "subscription-id", "enable-AzPSSession=false", "environment=azurecloud",
+		"allow-no-subscriptions=false", "audience=api://AzureADTokenExchange", "auth-type=SERVICE_PRINCIPAL")}
+}
+
+func azureCLISurface() *surface {
+	return &surface{inputs: since(1, "inlineScript", "azcliversion=agentazcliversion")}
+}
+
 func buildPushSurface() *surface {
 	return &surface{
 		inputs: join(

@@ -91,6 +91,7 @@ func (s *Session) startJob(ctx context.Context, e *Engine, spec *runner.Containe
 	}
 	m.maps.mount(c)
 	c.bind(s.o.Exe, externals+"/bin/cairn", true)
+	c.bind(s.o.Exe, externals+"/bin/az", true)
 	if node := lendable(s.o.Node); node != "" {
 		c.bind(node, externals+"/bin/node", true)
 	}

@@ -61,8 +61,10 @@ func makeMachine(l layout, spec *cairn.JobSpec, h handover, environ []string, ma
 		}
 	}
 	if exe, err := os.Executable(); err == nil {
-		if err := os.Symlink(exe, filepath.Join(l.file("bin"), "cairn")); err != nil {
-			return nil, err
+		for _, name := range []string{"cairn", "az"} { // which of them it is called by decides the dialect
+			if err := os.Symlink(exe, filepath.Join(l.file("bin"), name)); err != nil {
+				return nil, err
+			}
 		}
 	}
 	if !spec.AllowSudo {
