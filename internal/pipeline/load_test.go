@@ -1,8 +1,10 @@
 package pipeline_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/cairn-ml/cairn"
@@ -60,5 +62,27 @@ func BenchmarkLoad(b *testing.B) {
 		if doc, problems := pipeline.Load(osFiles("../../examples/handwriting"), "pipelines/train.yaml", pipeline.Options{}); doc == nil || cairn.HasErrors(problems) {
 			b.Fatal(problems)
 		}
+	}
+}
+
+// BenchmarkLoadNodes reads a pipeline of so many nodes: it has to grow no faster than they.
+func BenchmarkLoadNodes(b *testing.B) {
+	for _, n := range []int{500, 1000, 2000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			var src strings.Builder
+			src.WriteString("type: pipeline\njobs:\n")
+			for i := range n {
+				fmt.Fprintf(&src, "  n%d:\n    type: command\n    command: echo ${{inputs.x}} >${{outputs.o}}/x\n    environment: {image: \"python:3.11\"}\n    outputs: {o: {type: uri_folder}}\n    inputs:\n      x: %d\n", i, i)
+				if i > 0 {
+					fmt.Fprintf(&src, "      from: ${{parent.jobs.n%d.outputs.o}}\n", i-1)
+				}
+			}
+			files := pipeline.MapFiles{Files: map[string][]byte{"p.yml": []byte(src.String())}}
+			for b.Loop() {
+				if doc, ps := pipeline.Load(files, "p.yml", pipeline.Options{Kind: "job"}); doc == nil || cairn.HasErrors(ps) {
+					b.Fatal(ps)
+				}
+			}
+		})
 	}
 }

@@ -286,36 +286,37 @@ func (b *builder) checkLoop(n *Job, s *pipelineScope) {
 	}
 }
 
-// checkCycles finds nodes that wait for each other.
+// checkCycles finds nodes that wait for each other: one cycle for each knot of them.
 func (b *builder) checkCycles(p *Pipeline, after map[string][]string) {
-	const fresh, open, done = 0, 1, 2
-	state := map[string]int{}
+	const open, done = 1, 2 // 0: not looked at
+	state, told := map[string]int{}, map[string]bool{}
 	var path []string
-	var visit func(key string) bool
-	visit = func(key string) bool {
+	var visit func(key string)
+	visit = func(key string) {
 		switch state[key] {
 		case done:
-			return true
+			return
 		case open:
-			i := slices.Index(path, key)
+			cycle := path[slices.Index(path, key):]
+			if slices.ContainsFunc(cycle, func(k string) bool { return told[k] }) {
+				return
+			}
+			for _, k := range cycle {
+				told[k] = true
+			}
 			n := p.Jobs[slices.IndexFunc(p.Jobs, func(j Job) bool { return j.Key == key })]
-			b.fail(n.Pos, n.JSONPath, Value{}, "pipeline.cycle", "", "nodes wait for each other: %s", strings.Join(append(slices.Clone(path[i:]), key), " → "))
-			return false
+			b.fail(n.Pos, n.JSONPath, Value{}, "pipeline.cycle", "", "nodes wait for each other: %s", strings.Join(append(slices.Clone(cycle), key), " → "))
+			return
 		}
 		state[key] = open
 		path = append(path, key)
 		for _, next := range after[key] {
-			if !visit(next) {
-				return false
-			}
+			visit(next)
 		}
 		path = path[:len(path)-1]
 		state[key] = done
-		return true
 	}
 	for i := range p.Jobs {
-		if state[p.Jobs[i].Key] == fresh && !visit(p.Jobs[i].Key) {
-			return
-		}
+		visit(p.Jobs[i].Key)
 	}
 }

@@ -247,3 +247,27 @@ resources: {shm_size: 2g, docker_args: "--ulimit nofile=1024"}
 		t.Errorf("not planned: %v", want)
 	}
 }
+
+// TestPlanParallelRefused: what a parallel node says has to be there and to be numbers.
+func TestPlanParallelRefused(t *testing.T) {
+	t.Parallel()
+	_, problems := planFile(t, mem(map[string]string{"s/score.py": "", "p.yml": `type: pipeline
+jobs:
+  score:
+    type: parallel
+    inputs: {d: {type: uri_folder, path: s}}
+    input_data: ${{inputs.nothing}}
+    mini_batch_size: ten
+    retry_settings: {max_retries: -1}
+    task: {type: run_function, code: s, entry_script: score.py, environment: {image: "python:3.11"}}
+`}), "p.yml", pipeline.Options{})
+	var got []string
+	for _, p := range problems {
+		got = append(got, p.Message)
+	}
+	for _, want := range []string{`there is no input "nothing"`, `"ten" is neither a number nor a size`, "max_retries: -1 is less than nothing"} {
+		if !strings.Contains(strings.Join(got, "\n"), want) {
+			t.Errorf("%q lacks %q", got, want)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -406,6 +407,9 @@ func (b *jobBuilder) spread(s *pipeline.Spread, instances pipeline.Binding, j *p
 	return out
 }
 
+// batchSize is a number of files, or a size of tables.
+var batchSize = regexp.MustCompile(`^\s*\d+\s*(?:[kKmMgG]?[bB])?\s*$`)
+
 // batches is the part of a parallel component.
 func (b *jobBuilder) batches(t *cairn.Task, p *pipeline.Parallel, j *pipeline.Job, c *pipeline.Component, set map[string]bool) {
 	t.Kind = cairn.TaskParallel
@@ -447,14 +451,32 @@ func (b *jobBuilder) batches(t *cairn.Task, p *pipeline.Parallel, j *pipeline.Jo
 		Retries: number(2, "retry_settings", "max_retries"), Timeout: float64(number(60, "retry_settings", "timeout")),
 		MaxErrors: number(-1, "error_threshold"), MaxFailures: number(-1, "mini_batch_error_threshold"), LogLevel: "INFO",
 	}
+	sized := p.MiniBatchSize.Pos
 	if v, ok := get("mini_batch_size"); ok {
-		x.Size = v.Text
+		x.Size, sized = v.Text, v.Pos
+	}
+	if !batchSize.MatchString(x.Size) {
+		b.fail("plan.number", sized, where(j, "mini_batch_size"), "files: 10; tables: 10kb", "%s: mini_batch_size: %q is neither a number nor a size", whereOr(j, "the job"), clipText(x.Size))
+	}
+	for _, at := range []struct {
+		name string
+		n    int
+	}{{"retry_settings.max_retries", x.Retries}, {"retry_settings.timeout", int(x.Timeout)}, {"max_concurrency_per_instance", x.Workers}} {
+		if at.n < 0 {
+			b.fail("plan.number", p.Pos, where(j, at.name), "", "%s: %s: %d is less than nothing", whereOr(j, "the job"), at.name, at.n)
+		}
 	}
 	if v, ok := get("logging_level"); ok {
 		x.LogLevel = strings.ToUpper(v.Text)
 	}
 	if r := p.InputData.Single(); r != nil && len(r.Path) == 2 && r.Path[0] == "inputs" {
-		x.Input = r.Path[1]
+		if x.Input = r.Path[1]; !slices.ContainsFunc(t.Inputs, func(in cairn.TaskInput) bool { return in.Name == x.Input }) {
+			var names []string
+			for _, in := range t.Inputs {
+				names = append(names, in.Name)
+			}
+			b.fail("plan.parallel", p.InputData.Pos, where(j, "input_data"), "there are "+strings.Join(names, ", "), "%s: input_data: there is no input %q", whereOr(j, "the job"), clipText(x.Input))
+		}
 	} else {
 		b.fail("plan.parallel", p.Pos, where(j, "input_data"), "${{inputs.NAME}}", "%s: input_data names no input", whereOr(j, "the job"))
 	}

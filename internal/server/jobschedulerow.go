@@ -78,6 +78,11 @@ func scheduleRow(f *pipeline.Schedule) (cairn.JobSchedule, error) {
 		x.Tags[t.Name] = t.Value.Value.Text
 	}
 	t := &f.Trigger
+	if ps := trigger.CheckJob(t); len(ps) == 1 {
+		return x, (&cairn.Error{Code: cairn.CodeInvalid, Message: ps[0].Message, Hint: ps[0].Hint}).At(ps[0].Position)
+	} else if len(ps) > 1 {
+		return x, &cairn.Error{Code: cairn.CodeInvalid, Message: "the trigger cannot be kept", Problems: ps}
+	}
 	loc, err := trigger.AnyZone(t.TimeZone.Value)
 	if err != nil {
 		return x, cairn.AsError(err).At(t.TimeZone.Pos)

@@ -8,6 +8,7 @@ import (
 	"github.com/cairn-ml/cairn/internal/cli/kit"
 	"github.com/cairn-ml/cairn/internal/cli/term"
 	"github.com/cairn-ml/cairn/internal/pipeline"
+	"github.com/cairn-ml/cairn/internal/trigger"
 )
 
 // Result is what is found of one file, in the shape of the original's client, and with
@@ -94,6 +95,9 @@ func check(ctx context.Context, k *kit.Kit, file string, o pipeline.Options, bey
 	doc, ps := f.Load(name, o)
 	if doc != nil {
 		r.Kind = string(doc.Kind)
+	}
+	if doc != nil && doc.Schedule != nil && doc.Schedule.Trigger.Type != "" {
+		ps = append(ps, f.Problems(trigger.CheckJob(&doc.Schedule.Trigger))...)
 	}
 	if doc != nil && beyond != nil && !cairn.HasErrors(ps) {
 		more, err := beyond(ctx, f, name, doc)
