@@ -28,7 +28,7 @@ while the server runs; what was due meanwhile is made up for once.`,
 cairn schedule list
 cairn schedule trigger nightly
 cairn schedule disable nightly`,
-	}, newCreate(k), newValidate(k), newList(k), newShow(k), newUpdate(k), newSwitch(k, true), newSwitch(k, false), newTrigger(k), newDelete(k))
+	}, newCreate(k), newValidate(k), newList(k), newShow(k), newDownload(k), newUpdate(k), newSwitch(k, true), newSwitch(k, false), newTrigger(k), newDelete(k))
 }
 
 func newCreate(k *kit.Kit) *cobra.Command {
@@ -282,11 +282,12 @@ func change(ctx context.Context, k *kit.Kit, name string, u client.ScheduleUpdat
 }
 
 func newSwitch(k *kit.Kit, on bool) *cobra.Command {
-	verb, short := "enable", "Let a schedule start jobs again, from now on"
+	// Other things are archived and restored: the words mean the same here.
+	verb, alias, short := "enable", "restore", "Let a schedule start jobs again, from now on"
 	if !on {
-		verb, short = "disable", "Keep a schedule from starting jobs"
+		verb, alias, short = "disable", "archive", "Keep a schedule from starting jobs"
 	}
-	cmd := &cobra.Command{Use: verb + " NAME", Short: short, Example: "cairn schedule " + verb + " nightly", Args: kit.Args(1, 1, "NAME")}
+	cmd := &cobra.Command{Use: verb + " NAME", Aliases: []string{alias}, Short: short, Example: "cairn schedule " + verb + " nightly", Args: kit.Args(1, 1, "NAME")}
 	out := k.JSONFlags(cmd, cairn.JobSchedule{})
 	cmd.RunE = func(c *cobra.Command, args []string) error {
 		off := !on
