@@ -3,6 +3,7 @@ package az
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -46,6 +47,10 @@ func verbs(kind cairn.AssetKind) []command {
 		if kind == cairn.AssetModel {
 			create = append(create, arg{flags: []string{"--stage"}, dest: "stage", help: "Stage of the model."})
 		}
+	case cairn.AssetEnvironment:
+		create = append(create, arg{flags: []string{"--image"}, dest: "image", help: "The image, where there is no file."},
+			arg{flags: []string{"--conda-file", "-c"}, dest: "conda_file", help: "A conda file that goes above the image."},
+			arg{flags: []string{"--build-context", "-b"}, dest: "build_context", help: "A folder with a Dockerfile: a file has to say it here."})
 	default:
 		create = append(create, arg{flags: []string{"--skip-validation"}, dest: "skip_validation", kind: bare, help: "Says nothing here: files are always checked."})
 	}
@@ -80,8 +85,15 @@ func verbs(kind cairn.AssetKind) []command {
 func createAsset(ctx context.Context, c *call, kind cairn.AssetKind) (any, error) {
 	r := asset.Request{Kind: kind, File: c.get("file"), Set: c.list("set"), Name: c.get("name"), Version: c.get("version"), Description: c.get("description"),
 		Path: c.get("path"), Type: c.get("type"), Tags: pairs(c.list("tags"))}
+	if kind == cairn.AssetEnvironment && r.File == "" {
+		dir, err := c.environmentFile(&r)
+		defer os.RemoveAll(dir)
+		if err != nil {
+			return nil, err
+		}
+	}
 	if r.File == "" && (r.Name == "" || r.Path == "") {
-		return nil, cairn.Errorf(cairn.CodeInvalid, "either --file, or --name and --path, are needed").WithHint("az ml %s create --file FILE", kind)
+		return nil, cairn.Errorf(cairn.CodeInvalid, "either --file, or --name and --%s, are needed", map[bool]string{true: "image", false: "path"}[kind == cairn.AssetEnvironment]).WithHint("az ml %s create --file FILE", kind)
 	}
 	if r.File != "" && r.Path != "" {
 		r.Set = append(r.Set, "path="+r.Path)
@@ -309,4 +321,37 @@ func number(s, name string) (int, error) {
 		return 0, misuse("argument %s: invalid int value: '%s'", name, s)
 	}
 	return n, nil
+}
+
+// maxConda bounds a conda file that --conda-file names.
+const maxConda = 1 << 20
+
+// environmentFile writes what flags say of an environment as its file, in a folder of its
+// own, which is returned to be removed.
+func (c *call) environmentFile(r *asset.Request) (dir string, err error) {
+	switch {
+	case c.given["build_context"]:
+		return "", cairn.Errorf(cairn.CodeUnsupported, "--build-context is not taken here").WithHint("write build: {path: %s} into a file: az ml environment create --file FILE", c.get("build_context"))
+	case r.Name == "" || c.get("image") == "":
+		return "", nil
+	}
+	if dir, err = os.MkdirTemp("", "cairn-az-"); err != nil {
+		return "", cairn.Errorf(cairn.CodeFailed, "no folder for the environment: %w", err)
+	}
+	text := fmt.Sprintf("image: %s\n", strconv.Quote(c.get("image")))
+	if f := c.get("conda_file"); f != "" {
+		b, err := c.k.ReadFile(f, maxConda)
+		if err != nil {
+			return dir, err
+		}
+		if err := os.WriteFile(filepath.Join(dir, "conda.yml"), b, 0o644); err != nil {
+			return dir, cairn.Errorf(cairn.CodeFailed, "the conda file cannot be copied: %w", err)
+		}
+		text += "conda_file: conda.yml\n"
+	}
+	r.File = filepath.Join(dir, "environment.yml")
+	if err := os.WriteFile(r.File, []byte(text), 0o644); err != nil {
+		return dir, cairn.Errorf(cairn.CodeFailed, "the environment cannot be written: %w", err)
+	}
+	return dir, nil
 }
