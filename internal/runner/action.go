@@ -82,7 +82,7 @@ type ImageHooks interface {
 	JobContainer(spec *cairn.JobSpec) *ContainerSpec
 	// JobImage makes the image of that container, where it is not there yet, and names
 	// it. What it writes to the context's Log is a step of its own.
-	JobImage(ctx context.Context, c *StepContext, engine ContainerRunner) (image string, err error)
+	JobImage(ctx context.Context, c *StepContext, engine ImageEngine) (image string, err error)
 }
 
 // Dirs are the folders of a job, as its steps see them.

@@ -14,6 +14,11 @@ type ContainerRunner interface {
 	// BuildImage builds an image from a folder and names it by what it is built from:
 	// the next job with the same folder has it at once.
 	BuildImage(ctx context.Context, b BuildContainer) (image string, err error)
+}
+
+// ImageEngine is where images for whole jobs are made.
+type ImageEngine interface {
+	ContainerRunner
 	// FetchImage makes sure that the engine has an image, as it has it where it has it,
 	// and returns its id.
 	FetchImage(ctx context.Context, image string, log io.Writer) (id string, err error)
@@ -56,7 +61,7 @@ type BuildContainer struct {
 // Containers runs the containers of one job. It reaches an engine when it is first
 // asked to, and not before.
 type Containers interface {
-	ContainerRunner
+	ImageEngine
 	// Start starts the services of a job and the container that its steps run in.
 	// What goes wrong later leaves nothing behind that Stop does not remove.
 	Start(ctx context.Context, j JobContainers, log io.Writer) (*StartedContainers, error)

@@ -399,13 +399,3 @@ func (m *machine) RunContainer(ctx context.Context, p runner.ContainerProcess) (
 func (m *machine) BuildImage(ctx context.Context, b runner.BuildContainer) (string, error) {
 	return m.s.BuildImage(ctx, b)
 }
-
-// FetchImage makes sure that the engine has an image, and returns its id.
-func (m *machine) FetchImage(ctx context.Context, image string, log io.Writer) (string, error) {
-	return m.s.FetchImage(ctx, image, log)
-}
-
-// HasImage reports whether the engine has an image.
-func (m *machine) HasImage(ctx context.Context, image string) (bool, error) {
-	return m.s.HasImage(ctx, image)
-}

@@ -68,7 +68,7 @@ type probePython struct {
 // Image makes the image that jobs of an environment run in, and names it: the image
 // itself, or with the packages of the conda file above it, or one that is built from a
 // Dockerfile. It is made once for each content.
-func (h *Host) Image(ctx context.Context, c *runner.StepContext, env cairn.TaskEnvironment, engine runner.ContainerRunner) (string, error) {
+func (h *Host) Image(ctx context.Context, c *runner.StepContext, env cairn.TaskEnvironment, engine runner.ImageEngine) (string, error) {
 	switch {
 	case env.Build != nil:
 		dir := filepath.Join(c.Dirs.Temp, "_task", "context")
@@ -104,7 +104,7 @@ type madeImage struct {
 }
 
 // condaImage puts what a conda file asks for on an image.
-func (h *Host) condaImage(ctx context.Context, c *runner.StepContext, env cairn.TaskEnvironment, engine runner.ContainerRunner) (string, error) {
+func (h *Host) condaImage(ctx context.Context, c *runner.StepContext, env cairn.TaskEnvironment, engine runner.ImageEngine) (string, error) {
 	conda, err := ParseConda(env.Conda)
 	if err != nil {
 		return "", err
@@ -159,7 +159,7 @@ func (h *Host) condaImage(ctx context.Context, c *runner.StepContext, env cairn.
 	return image, nil
 }
 
-func (h *Host) buildCondaImage(ctx context.Context, c *runner.StepContext, env cairn.TaskEnvironment, conda *Conda, engine runner.ContainerRunner) (string, error) {
+func (h *Host) buildCondaImage(ctx context.Context, c *runner.StepContext, env cairn.TaskEnvironment, conda *Conda, engine runner.ImageEngine) (string, error) {
 	// By its id: the engine may know what Cairn's registry holds by another name.
 	id, err := engine.FetchImage(ctx, env.Image, c.Log)
 	if err != nil {
@@ -193,7 +193,7 @@ func (h *Host) buildCondaImage(ctx context.Context, c *runner.StepContext, env c
 const maxProbe = 64 << 10
 
 // askImage starts an image once, to see what is in it.
-func askImage(ctx context.Context, image, id string, engine runner.ContainerRunner, log io.Writer) (*probe, error) {
+func askImage(ctx context.Context, image, id string, engine runner.ImageEngine, log io.Writer) (*probe, error) {
 	var out, errs bytes.Buffer
 	code, err := engine.RunContainer(ctx, runner.ContainerProcess{
 		Image: id, Kept: true, Entrypoint: "/bin/sh", Args: []string{"-c", probeScript}, Stdout: &bounded{&out, maxProbe}, Stderr: &bounded{&errs, maxProbe}, Log: log,

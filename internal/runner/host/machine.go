@@ -75,6 +75,11 @@ func makeMachine(l layout, spec *cairn.JobSpec, h handover, environ []string, ma
 	return m, linkConfig(at, h.UserHome)
 }
 
+var (
+	_ runner.Machine         = (*machine)(nil)
+	_ runner.ContainerRunner = (*machine)(nil) // else actions that are images run nowhere
+)
+
 func (m *machine) Dirs() runner.Dirs          { return m.dirs }
 func (m *machine) Environ() map[string]string { return m.env }
 

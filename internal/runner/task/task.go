@@ -30,7 +30,7 @@ type Environments interface {
 	// Prepare leaves variables and folders of programs in c.
 	Prepare(ctx context.Context, c *runner.StepContext, env cairn.TaskEnvironment) error
 	// Image makes the image of an environment that tasks run in a container of.
-	Image(ctx context.Context, c *runner.StepContext, env cairn.TaskEnvironment, engine runner.ContainerRunner) (string, error)
+	Image(ctx context.Context, c *runner.StepContext, env cairn.TaskEnvironment, engine runner.ImageEngine) (string, error)
 }
 
 // Deps are what the actions stand on.
@@ -96,7 +96,7 @@ func (r *Registry) JobContainer(spec *cairn.JobSpec) *runner.ContainerSpec {
 }
 
 // JobImage makes that image.
-func (r *Registry) JobImage(ctx context.Context, c *runner.StepContext, engine runner.ContainerRunner) (string, error) {
+func (r *Registry) JobImage(ctx context.Context, c *runner.StepContext, engine runner.ImageEngine) (string, error) {
 	if r.deps.Environments == nil {
 		return "", cairn.Errorf(cairn.CodeUnsupported, "environments are not prepared here")
 	}
