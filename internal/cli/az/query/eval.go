@@ -1,15 +1,48 @@
 package query
 
+import "strings"
+
 // expr is an expression as the argument of a function.
 type expr struct{ n *node }
 
 // Search evaluates the expression over a value.
 func (e *Expression) Search(v any) (any, error) {
 	out, err := visit(e.root, v)
-	if _, ok := out.(expr); ok && err == nil {
-		return nil, wrong("Object of type _Expression is not JSON serializable")
+	if err == nil && e.exprefs && escaped(out, map[any]bool{}) {
+		return nil, notJSON()
 	}
 	return out, err
+}
+
+// notJSON is the error for an &expression where a value has to be.
+func notJSON() error { return wrong("Object of type _Expression is not JSON serializable") }
+
+// escaped reports whether there is an &expression in a value. What was seen is not looked
+// at again: a value may hold the same list many times over.
+func escaped(v any, seen map[any]bool) bool {
+	if id := Identity(v); id != nil {
+		if seen[id] {
+			return false
+		}
+		seen[id] = true
+	}
+	switch x := v.(type) {
+	case expr:
+		return true
+	case []any:
+		for _, e := range x {
+			if escaped(e, seen) {
+				return true
+			}
+		}
+	case *Object:
+		for _, k := range x.keys {
+			if escaped(x.values[k], seen) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // falsy is what counts as false.
@@ -31,7 +64,7 @@ func falsy(v any) bool {
 
 func visit(n *node, v any) (any, error) {
 	switch n.kind {
-	case identityNode, currentNode:
+	case identityNode:
 		return v, nil
 	case literalNode:
 		return n.value, nil
@@ -74,7 +107,7 @@ func visit(n *node, v any) (any, error) {
 		if err != nil || !ok {
 			return nil, err
 		}
-		out := []any{}
+		out := newList()
 		for _, x := range list {
 			if inner, ok := x.([]any); ok {
 				out = append(out, inner...)
@@ -132,7 +165,7 @@ func project(n *node, v any) (any, error) {
 	default:
 		return nil, nil
 	}
-	out := []any{}
+	out := newList()
 	for _, x := range list {
 		if n.kind == filterNode {
 			keep, err := visit(n.children[2], x)
@@ -158,7 +191,7 @@ func selected(n *node, v any) (any, error) {
 	if v == nil {
 		return nil, nil
 	}
-	list, hash := []any{}, NewObject()
+	list, hash := newList(), NewObject()
 	hash.Hash = true
 	for i, c := range n.children {
 		x, err := visit(c, v)
@@ -194,23 +227,14 @@ func compare(n *node, v any) (any, error) {
 	y, ys := b.(string)
 	switch {
 	case isNumber(a) && isNumber(b):
-		c := 0
-		if f, g := float(a), float(b); f < g {
-			c = -1
-		} else if f > g {
-			c = 1
+		if nan(a) || nan(b) {
+			return false, nil
 		}
-		return ordered(n.op, c), nil
+		return ordered(n.op, compareNumbers(a, b)), nil
 	case xs && ys:
-		c := 0
-		if x < y {
-			c = -1
-		} else if x > y {
-			c = 1
-		}
-		return ordered(n.op, c), nil
+		return ordered(n.op, strings.Compare(x, y)), nil
 	case (xs || isNumber(a)) && (ys || isNumber(b)):
-		return nil, wrong("a text and a number are compared")
+		return nil, notSupported(map[kind]string{lt: "<", lte: "<=", gt: ">", gte: ">="}[n.op], a, b)
 	}
 	return nil, nil
 }
@@ -262,7 +286,7 @@ func slice(list []any, parts [3]*int64) (any, error) {
 	if step < 0 {
 		from, to = bound(parts[0], high), bound(parts[1], low)
 	}
-	out := []any{}
+	out := newList()
 	for i := from; step > 0 && i < to || step < 0 && i > to; {
 		out = append(out, list[i])
 		if step > n || step < -n {

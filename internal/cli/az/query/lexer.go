@@ -4,14 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
-
-// Error is what is wrong with an expression.
-type Error struct{ Message string }
-
-func (e *Error) Error() string { return e.Message }
-
-func wrong(format string, args ...any) error { return &Error{fmt.Sprintf(format, args...)} }
 
 type kind int
 
@@ -82,16 +76,38 @@ func (k kind) power() int {
 type token struct {
 	kind  kind
 	text  string
-	value any // of literals and numbers
+	value any // of literals, numbers and quoted names
 	at    int // bytes from the beginning
 }
 
 // maxExpression bounds an expression.
 const maxExpression = 64 << 10
 
+// simple reads the signs that begin nothing longer.
 func simple(c byte) (kind, bool) {
-	k, ok := map[byte]kind{'.': dot, '*': star, ']': rbracket, ',': comma, ':': colon, '@': current, '(': lparen, ')': rparen, '{': lbrace, '}': rbrace}[c]
-	return k, ok
+	switch c {
+	case '.':
+		return dot, true
+	case '*':
+		return star, true
+	case ']':
+		return rbracket, true
+	case ',':
+		return comma, true
+	case ':':
+		return colon, true
+	case '@':
+		return current, true
+	case '(':
+		return lparen, true
+	case ')':
+		return rparen, true
+	case '{':
+		return lbrace, true
+	case '}':
+		return rbrace, true
+	}
+	return eof, false
 }
 
 func letter(c byte) bool { return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_' }
@@ -146,15 +162,20 @@ func lex(s string) ([]token, error) {
 			for i < len(s) && digit(s[i]) {
 				i++
 			}
-			n, err := strconv.ParseInt(s[from:i], 10, 64)
-			if err != nil {
-				return nil, wrong("Bad jmespath expression: Unknown token '%s'", s[from:i])
+			if s[from:i] == "-" {
+				return nil, badToken(s, from, "Unknown token '-'")
 			}
+			// What does not fit becomes the largest, which is as far outside of any list.
+			n, _ := strconv.ParseInt(s[from:i], 10, 64)
 			add(numberToken, from, i, n)
 		default:
 			k, n := pair(c, next)
+			if n == 0 && c == '=' {
+				return nil, badToken(s, i, "Unknown token '='")
+			}
 			if n == 0 {
-				return nil, wrong("Bad jmespath expression: Unknown token '%c':\n%s\n%s^", []rune(s[i:])[0], s, strings.Repeat(" ", i))
+				r, _ := utf8.DecodeRuneInString(s[i:])
+				return nil, badToken(s, i, fmt.Sprintf("Unknown token %c", r))
 			}
 			i += n
 			add(k, from, i, nil)
@@ -200,7 +221,7 @@ func quotedToken(s string, at int) (t token, n int, err error) {
 		}
 	}
 	if i >= len(s) {
-		return t, 0, wrong("Bad jmespath expression: Unclosed %c delimiter:\n%s\n%s^", q, s, strings.Repeat(" ", at))
+		return t, 0, badToken(s, at, fmt.Sprintf("Unclosed %c delimiter", q))
 	}
 	body, n := s[at+1:i], i+1-at
 	switch q {
@@ -208,22 +229,41 @@ func quotedToken(s string, at int) (t token, n int, err error) {
 		return token{literal, s[at : i+1], strings.ReplaceAll(body, `\'`, `'`), at}, n, nil
 	case '"':
 		v, err := FromJSON([]byte(s[at : i+1]))
-		if err != nil {
-			return t, 0, wrong("Bad jmespath expression: %v", err)
-		}
 		text, ok := v.(string)
-		if !ok {
-			return t, 0, wrong("Bad jmespath expression: %s is no name", s[at:i+1])
+		if err != nil || !ok {
+			return t, 0, badToken(s, at, badName(body))
 		}
-		return token{quoted, text, nil, at}, n, nil
+		return token{quoted, s[at : i+1], text, at}, n, nil
 	}
 	body = strings.ReplaceAll(body, "\\`", "`")
 	v, err := FromJSON([]byte(body))
 	if err != nil {
 		// Text without quotes is taken, as it was once.
-		if v, err = FromJSON([]byte(`"` + strings.TrimLeft(body, " \t\n\r\f\v") + `"`)); err != nil {
-			return t, 0, wrong("Bad jmespath expression: Bad token %s", s[at:i+1])
+		if v, err = FromJSON([]byte(`"` + strings.TrimLeftFunc(body, isSpace) + `"`)); err != nil {
+			return t, 0, badToken(s, at, "Bad token "+body)
 		}
 	}
 	return token{literal, s[at : i+1], v, at}, n, nil
+}
+
+// badName says as Python's json does what is wrong between the quotes of a name.
+func badName(body string) string {
+	for i := 0; i < len(body); i++ {
+		switch {
+		case body[i] < 0x20:
+			return "Invalid control character at"
+		case body[i] != '\\':
+		case i+1 < len(body) && body[i+1] == 'u':
+			i += 2
+			if len(body) < i+4 || strings.Trim(body[i:i+4], "0123456789abcdefABCDEF") != "" {
+				return `Invalid \uXXXX escape`
+			}
+			i += 3
+		case i+1 >= len(body) || !strings.ContainsRune(`"\/bfnrt`, rune(body[i+1])):
+			return `Invalid \escape`
+		default:
+			i++
+		}
+	}
+	return "Invalid name"
 }

@@ -1,12 +1,13 @@
 package query
 
+import "fmt"
+
 type nodeKind int
 
 const (
 	identityNode nodeKind = iota
 	fieldNode
 	literalNode
-	currentNode
 	exprefNode
 	callNode
 	subNode
@@ -35,10 +36,14 @@ type node struct {
 	keys     []string // of a hash
 	slice    [3]*int64
 	op       kind
+	function *function // of a call; nil: there is none of that name
 }
 
 // Expression is one that was compiled. It may be used by several at once.
-type Expression struct{ root *node }
+type Expression struct {
+	root    *node
+	exprefs bool // whether there is an &expression in it
+}
 
 // Compile reads an expression.
 func Compile(text string) (*Expression, error) {
@@ -52,9 +57,10 @@ func Compile(text string) (*Expression, error) {
 		return nil, err
 	}
 	if p.kind() != eof {
-		return nil, p.unexpected()
+		t := p.tokens[p.i]
+		return nil, p.wrongAt(t, "Unexpected token: "+t.shown())
 	}
-	return &Expression{root}, nil
+	return &Expression{root, p.exprefs}, nil
 }
 
 type parser struct {
@@ -62,6 +68,8 @@ type parser struct {
 	i      int
 	depth  int
 	text   string
+	// exprefs says that an &expression was read.
+	exprefs bool
 }
 
 func (p *parser) kind() kind  { return p.tokens[p.i].kind }
@@ -72,19 +80,9 @@ func (p *parser) next() token {
 	return t
 }
 
-// unexpected is the error for what stands here.
-func (p *parser) unexpected() error { return p.wrongAt(p.tokens[p.i]) }
-
-func (p *parser) wrongAt(t token) error {
-	if t.kind == eof {
-		return wrong("Invalid jmespath expression: Incomplete expression:\n\"%s\"", p.text)
-	}
-	return wrong("Invalid jmespath expression: Parse error at column %d, token \"%s\", for expression:\n\"%s\"", t.at, t.text, p.text)
-}
-
 func (p *parser) match(k kind) error {
 	if p.kind() != k {
-		return p.unexpected()
+		return p.expecting(k.String())
 	}
 	p.next()
 	return nil
@@ -102,7 +100,8 @@ func (p *parser) expression(power int) (*node, error) {
 	return left, err
 }
 
-var identity = &node{kind: identityNode}
+// itself is the value that an expression is applied to.
+func itself() *node { return &node{kind: identityNode} }
 
 // first reads what an expression begins with.
 func (p *parser) first(t token) (*node, error) {
@@ -113,17 +112,17 @@ func (p *parser) first(t token) (*node, error) {
 		return &node{kind: fieldNode, name: t.text}, nil
 	case quoted:
 		if p.kind() == lparen {
-			return nil, wrong("Quoted identifier not allowed for function names.")
+			return nil, p.wrongFrom(p.tokens[p.i], 0, "Quoted identifier not allowed for function names.")
 		}
-		return &node{kind: fieldNode, name: t.text}, nil
+		return &node{kind: fieldNode, name: t.value.(string)}, nil
 	case star:
-		right, err := identity, error(nil)
+		right, err := itself(), error(nil)
 		if p.kind() != rbracket {
 			right, err = p.projected(star.power())
 		}
-		return &node{kind: valuesNode, children: []*node{identity, right}}, err
+		return &node{kind: valuesNode, children: []*node{itself(), right}}, err
 	case filter:
-		return p.after(identity, t)
+		return p.after(itself(), t)
 	case lbrace:
 		return p.hash()
 	case lparen:
@@ -133,7 +132,7 @@ func (p *parser) first(t token) (*node, error) {
 		}
 		return n, p.match(rparen)
 	case flatten:
-		return p.after(identity, t)
+		return p.after(itself(), t)
 	case not:
 		n, err := p.expression(not.power())
 		return &node{kind: notNode, children: []*node{n}}, err
@@ -144,21 +143,24 @@ func (p *parser) first(t token) (*node, error) {
 			if err != nil {
 				return nil, err
 			}
-			return p.sliced(identity, right)
+			return p.sliced(itself(), right)
 		case p.kind() == star && p.ahead() == rbracket:
 			p.next()
 			p.next()
 			right, err := p.projected(star.power())
-			return &node{kind: projectionNode, children: []*node{identity, right}}, err
+			return &node{kind: projectionNode, children: []*node{itself(), right}}, err
 		}
 		return p.list()
 	case expref:
+		p.exprefs = true
 		n, err := p.expression(expref.power())
 		return &node{kind: exprefNode, children: []*node{n}}, err
 	case current:
-		return &node{kind: currentNode}, nil
+		return itself(), nil
+	case eof:
+		return nil, p.incomplete()
 	}
-	return nil, p.wrongAt(t)
+	return nil, p.wrongAt(t, "invalid token")
 }
 
 // after reads what stands behind a part of an expression.
@@ -185,7 +187,7 @@ func (p *parser) after(left *node, t token) (*node, error) {
 	case eq, ne, lt, lte, gt, gte:
 		return two(compareNode, t.kind.power())
 	case lparen:
-		return p.call(left, t)
+		return p.call(left)
 	case filter:
 		condition, err := p.expression(0)
 		if err != nil {
@@ -194,7 +196,7 @@ func (p *parser) after(left *node, t token) (*node, error) {
 		if err := p.match(rbracket); err != nil {
 			return nil, err
 		}
-		right := identity
+		right := itself()
 		if p.kind() != flatten {
 			if right, err = p.projected(filter.power()); err != nil {
 				return nil, err
@@ -225,14 +227,15 @@ func (p *parser) after(left *node, t token) (*node, error) {
 		right, err := p.projected(star.power())
 		return &node{kind: projectionNode, children: []*node{left, right}}, err
 	}
-	return nil, p.wrongAt(t)
+	return nil, p.wrongAt(t, "invalid token")
 }
 
-func (p *parser) call(left *node, t token) (*node, error) {
+func (p *parser) call(left *node) (*node, error) {
 	if left.kind != fieldNode {
-		return nil, wrong("Invalid function name '%s'", p.tokens[max(p.i-2, 0)].text)
+		t := p.tokens[p.i-2]
+		return nil, p.wrongAt(t, fmt.Sprintf("Invalid function name '%s'", t.shown()))
 	}
-	n := &node{kind: callNode, name: left.name}
+	n := &node{kind: callNode, name: left.name, function: lookup(left.name)}
 	for p.kind() != rparen {
 		a, err := p.expression(0)
 		if err != nil {
@@ -255,14 +258,14 @@ func (p *parser) index() (*node, error) {
 			switch p.kind() {
 			case colon:
 				if at++; at == 3 {
-					return nil, p.unexpected()
+					return nil, p.syntax()
 				}
 				p.next()
 			case numberToken:
 				v := p.next().value.(int64)
 				n.slice[at] = &v
 			default:
-				return nil, p.unexpected()
+				return nil, p.syntax()
 			}
 		}
 		return n, p.match(rbracket)
@@ -287,14 +290,14 @@ const projectionStop = 10
 func (p *parser) projected(power int) (*node, error) {
 	switch k := p.kind(); {
 	case k.power() < projectionStop:
-		return identity, nil
+		return itself(), nil
 	case k == lbracket || k == filter:
 		return p.expression(power)
 	case k == dot:
 		p.next()
 		return p.dotted(power)
 	}
-	return nil, p.unexpected()
+	return nil, p.syntax()
 }
 
 // dotted reads what may stand behind a dot.
@@ -309,7 +312,8 @@ func (p *parser) dotted(power int) (*node, error) {
 		p.next()
 		return p.hash()
 	}
-	return nil, p.unexpected()
+	t := p.tokens[p.i]
+	return nil, p.wrongAt(t, "Expecting: ['quoted_identifier', 'unquoted_identifier', 'lbracket', 'lbrace'], got: "+t.kind.String())
 }
 
 func (p *parser) list() (*node, error) {
@@ -334,9 +338,13 @@ func (p *parser) hash() (*node, error) {
 	n := &node{kind: hashNode}
 	for {
 		if k := p.kind(); k != quoted && k != unquoted {
-			return nil, p.unexpected()
+			return nil, p.expecting("['quoted_identifier', 'unquoted_identifier']")
 		}
-		key := p.next().text
+		t := p.next()
+		key := t.text
+		if t.kind == quoted {
+			key = t.value.(string)
+		}
 		if err := p.match(colon); err != nil {
 			return nil, err
 		}

@@ -60,7 +60,42 @@ func Repr(v any) string {
 		}
 		return q + escapes(x, q) + q
 	}
+	if _, ok := v.(expr); ok {
+		return "<jmespath.visitor._Expression object>"
+	}
 	return Text(v)
+}
+
+// str is str() of any value.
+func str(v any) string {
+	if s, ok := v.(string); ok {
+		return s
+	}
+	return Repr(v)
+}
+
+// pyType is the name of a value's type in Python.
+func pyType(v any) string {
+	switch x := v.(type) {
+	case nil:
+		return "NoneType"
+	case bool:
+		return "bool"
+	case string:
+		return "str"
+	case float64:
+		return "float"
+	case []any:
+		return "list"
+	case *Object:
+		if x.Hash {
+			return "OrderedDict"
+		}
+		return "dict"
+	case expr:
+		return "_Expression"
+	}
+	return "int"
 }
 
 // escapes writes a text as it stands between Python's quotes.

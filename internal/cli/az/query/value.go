@@ -6,8 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"strconv"
-	"strings"
+	"slices"
 )
 
 // Object is a JSON object that keeps the order of its keys.
@@ -53,7 +52,7 @@ func (o *Object) MarshalJSON() ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		v, err := json.Marshal(o.values[k])
+		v, err := o.member(k)
 		if err != nil {
 			return nil, err
 		}
@@ -65,8 +64,70 @@ func (o *Object) MarshalJSON() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// FromAny turns what encoding/json can write into a value.
+// member writes the value of a key; a float stays one.
+func (o *Object) member(k string) ([]byte, error) {
+	if f, ok := o.values[k].(float64); ok && !math.IsInf(f, 0) && !math.IsNaN(f) {
+		return []byte(FloatText(f)), nil
+	}
+	return json.Marshal(o.values[k])
+}
+
+// newList is an empty list that Identity tells from other empty lists.
+func newList() []any { return make([]any, 0, 1) }
+
+// Identity tells lists and objects that are one and the same from those that are merely
+// equal: it is the same for the former alone, and nil for what is neither.
+func Identity(v any) any {
+	switch x := v.(type) {
+	case *Object:
+		return x
+	case []any:
+		if cap(x) > 0 {
+			return struct {
+				first *any
+				n     int
+			}{&x[:1][0], len(x)}
+		}
+	}
+	return nil
+}
+
+// FromAny turns what encoding/json can write into a value. What is a value already stays
+// what it is, so that 1.0 does not become 1 on the way.
 func FromAny(v any) (any, error) {
+	switch x := v.(type) {
+	case nil, bool, string, int64, float64:
+		return v, nil
+	case json.Number:
+		if !json.Valid([]byte(x)) {
+			return nil, fmt.Errorf("%q is no number", string(x))
+		}
+		return number(string(x)), nil
+	case []any:
+		out := newList()
+		for _, e := range x {
+			e, err := FromAny(e)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, e)
+		}
+		return out, nil
+	case *Object:
+		if x == nil {
+			return nil, nil
+		}
+		out := NewObject()
+		out.Hash = x.Hash
+		for _, k := range x.keys {
+			e, err := FromAny(x.values[k])
+			if err != nil {
+				return nil, err
+			}
+			out.Set(k, e)
+		}
+		return out, nil
+	}
 	b, err := json.Marshal(v)
 	if err != nil {
 		return nil, err
@@ -107,7 +168,7 @@ func read(d *json.Decoder, depth int) (any, error) {
 		return number(string(t)), nil
 	case json.Delim:
 		if t == '[' {
-			list := []any{}
+			list := newList()
 			for d.More() {
 				v, err := read(d, depth+1)
 				if err != nil {
@@ -136,62 +197,6 @@ func read(d *json.Decoder, depth int) (any, error) {
 	return t, nil // nil, bool, string
 }
 
-// number reads a number as Python does: whole ones stay whole.
-func number(s string) any {
-	if !strings.ContainsAny(s, ".eE") {
-		if n, err := strconv.ParseInt(s, 10, 64); err == nil {
-			return n
-		}
-		return json.Number(s)
-	}
-	f, _ := strconv.ParseFloat(s, 64) // too large is infinite, as there
-	return f
-}
-
-// FloatText writes a float as Python's repr does.
-func FloatText(f float64) string {
-	switch {
-	case math.IsNaN(f):
-		return "nan"
-	case math.IsInf(f, 1):
-		return "inf"
-	case math.IsInf(f, -1):
-		return "-inf"
-	}
-	s := strconv.FormatFloat(f, 'e', -1, 64)
-	_, exp, _ := strings.Cut(s, "e")
-	if e, err := strconv.Atoi(exp); err == nil && (e < -4 || e >= 16) {
-		return s
-	}
-	if s = strconv.FormatFloat(f, 'f', -1, 64); !strings.Contains(s, ".") {
-		s += ".0"
-	}
-	return s
-}
-
-// isNumber reports whether a value is a number.
-func isNumber(v any) bool {
-	switch v.(type) {
-	case int64, float64, json.Number:
-		return true
-	}
-	return false
-}
-
-// float is a number for arithmetic and comparison.
-func float(v any) float64 {
-	switch n := v.(type) {
-	case int64:
-		return float64(n)
-	case float64:
-		return n
-	case json.Number:
-		f, _ := n.Float64() // too large is infinite
-		return f
-	}
-	return math.NaN()
-}
-
 // equal compares two values as Python's == does.
 func equal(a, b any) bool {
 	switch x := a.(type) {
@@ -208,7 +213,7 @@ func equal(a, b any) bool {
 		return true
 	case *Object:
 		y, ok := b.(*Object)
-		if !ok || x.Len() != y.Len() {
+		if !ok || x.Len() != y.Len() || x.Hash && y.Hash && !slices.Equal(x.keys, y.keys) {
 			return false
 		}
 		for _, k := range x.keys {
@@ -218,28 +223,12 @@ func equal(a, b any) bool {
 			}
 		}
 		return true
-	case bool:
-		if isNumber(b) {
-			return truth(x) == float(b)
-		}
+	case expr:
+		return false
 	}
-	if y, ok := b.(bool); ok && isNumber(a) {
-		return truth(y) == float(a)
-	}
-	if isNumber(a) && isNumber(b) {
-		if x, ok := a.(int64); ok {
-			if y, ok := b.(int64); ok {
-				return x == y
-			}
-		}
-		return float(a) == float(b)
+	if n, ok := arithmetic(a); ok {
+		m, ok := arithmetic(b)
+		return ok && !nan(n) && !nan(m) && compareNumbers(n, m) == 0
 	}
 	return a == b
-}
-
-func truth(b bool) float64 {
-	if b {
-		return 1
-	}
-	return 0
 }
