@@ -75,7 +75,7 @@ func follow(ctx context.Context, c *call, cl *kit.Client, name string, r cairn.R
 	err := job.Follow(ctx, c.k, cl, name, r, mine)
 	fmt.Fprintf(w, "\nExecution Summary\n=================\nRunId: %s\nWeb View: %s\n\n", name, page)
 	var ended kit.Exit
-	if err == nil || !errors.As(err, &ended) {
+	if err == nil || !errors.As(err, &ended) || ended == kit.ExitInterrupted {
 		return err
 	}
 	v, verr := cl.SubmittedJob(context.WithoutCancel(ctx), name)

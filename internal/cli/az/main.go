@@ -46,6 +46,10 @@ func Main(ctx context.Context, k *kit.Kit, args []string, dial Dial) int {
 // report writes an error as the original does, with Cairn's hint behind it.
 func report(k *kit.Kit, err error, code int) int {
 	w := k.Term.Err
+	var exit kit.Exit
+	if errors.As(err, &exit) {
+		return int(exit) // everything is said
+	}
 	var bad *usageError
 	if errors.As(err, &bad) {
 		fmt.Fprintf(w, "ERROR: %s\n", bad.message)
@@ -189,6 +193,9 @@ func notHere(path, word string) string {
 
 // realAz is another az further down PATH.
 func realAz(k *kit.Kit) string {
+	if k.Env(handed) != "" {
+		return "" // what stands on PATH leads back here
+	}
 	own, err := os.Executable()
 	if err != nil {
 		return ""
@@ -229,11 +236,14 @@ func handOn(k *kit.Kit, program string, args []string) (int, error) {
 	return start(k, program, args)
 }
 
+// handed is set for a real az: one that is a wrapper of this one must not come around.
+const handed = "CAIRN_AZ_HANDED"
+
 // start runs a program in the place of this one.
 func start(k *kit.Kit, program string, args []string) (int, error) {
 	cmd := exec.Command(program, args...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = k.Term.In, k.Term.Out, k.Term.Err
-	cmd.Env, cmd.Dir = k.Environ, k.Dir
+	cmd.Env, cmd.Dir = append(slices.Clone(k.Environ), handed+"=1"), k.Dir
 	err := cmd.Run()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
