@@ -1,14 +1,15 @@
 // Package output writes answers as knack and azure-cli do: json, jsonc, yaml, yamlc, table,
 // tsv and none. Source: knack 0.12, output.py; tabulate's format "simple"; PyYAML's
-// safe_dump.
+// safe_dump; pygments' TerminalFormatter. PyYAML's emitter is written again, since what
+// other ones quote and where they fold lines differs.
+//
+// It differs in colours alone: those of yamlc are not given to spaces, and a no-break space
+// does not lead them astray.
 package output
 
 import (
 	"bytes"
-	"encoding/json"
-	"fmt"
 	"io"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,8 +34,9 @@ func Write(w io.Writer, format string, v any, o Options) error {
 	var b bytes.Buffer
 	switch format {
 	case "json", "jsonc":
-		writeJSON(&b, v, "", o.Color && format == "jsonc")
-		b.WriteByte('\n')
+		p := painter{b: &b, on: o.Color && format == "jsonc"}
+		writeJSON(p, v, "\n")
+		p.space("\n")
 	case "yaml", "yamlc":
 		writeYAML(&b, v, o.Color && format == "yamlc")
 	case "table":
@@ -54,116 +56,6 @@ func sortedKeys(o *query.Object) []string {
 	keys := slices.Clone(o.Keys())
 	slices.Sort(keys)
 	return keys
-}
-
-// The colours of pygments' default for a terminal.
-const (
-	blue  = "\x1b[94m"
-	brown = "\x1b[33m"
-	green = "\x1b[34m"
-	plain = "\x1b[39;49;00m"
-)
-
-func paint(on bool, color, s string) string {
-	if !on {
-		return s
-	}
-	return color + s + plain
-}
-
-func writeJSON(b *bytes.Buffer, v any, indent string, color bool) {
-	switch x := v.(type) {
-	case []any:
-		if len(x) == 0 {
-			b.WriteString("[]")
-			return
-		}
-		b.WriteString("[\n")
-		for i, e := range x {
-			b.WriteString(indent + "  ")
-			writeJSON(b, e, indent+"  ", color)
-			if i < len(x)-1 {
-				b.WriteByte(',')
-			}
-			b.WriteByte('\n')
-		}
-		b.WriteString(indent + "]")
-	case *query.Object:
-		if x.Len() == 0 {
-			b.WriteString("{}")
-			return
-		}
-		b.WriteString("{\n")
-		keys := sortedKeys(x)
-		for i, k := range keys {
-			b.WriteString(indent + "  " + paint(color, blue, quote(k)) + ": ")
-			e, _ := x.Get(k)
-			writeJSON(b, e, indent+"  ", color)
-			if i < len(keys)-1 {
-				b.WriteByte(',')
-			}
-			b.WriteByte('\n')
-		}
-		b.WriteString(indent + "}")
-	case string:
-		b.WriteString(paint(color, brown, quote(x)))
-	default:
-		b.WriteString(paint(color, green, scalar(v)))
-	}
-}
-
-// scalar is a value that is neither text nor made of others, as JSON.
-func scalar(v any) string {
-	switch x := v.(type) {
-	case nil:
-		return "null"
-	case bool:
-		return strconv.FormatBool(x)
-	case int64:
-		return strconv.FormatInt(x, 10)
-	case json.Number:
-		return string(x)
-	case float64:
-		switch {
-		case math.IsNaN(x):
-			return "NaN"
-		case math.IsInf(x, 1):
-			return "Infinity"
-		case math.IsInf(x, -1):
-			return "-Infinity"
-		}
-		return query.FloatText(x)
-	}
-	return fmt.Sprint(v)
-}
-
-// quote writes a text as JSON, with escapes for what has to have them alone.
-func quote(s string) string {
-	var b strings.Builder
-	b.WriteByte('"')
-	for _, r := range s {
-		switch {
-		case r == '"' || r == '\\':
-			b.WriteByte('\\')
-			b.WriteRune(r)
-		case r == '\n':
-			b.WriteString(`\n`)
-		case r == '\r':
-			b.WriteString(`\r`)
-		case r == '\t':
-			b.WriteString(`\t`)
-		case r == '\b':
-			b.WriteString(`\b`)
-		case r == '\f':
-			b.WriteString(`\f`)
-		case r < 0x20:
-			fmt.Fprintf(&b, `\u%04x`, r)
-		default:
-			b.WriteRune(r)
-		}
-	}
-	b.WriteByte('"')
-	return b.String()
 }
 
 func writeTSV(b *bytes.Buffer, v any) {

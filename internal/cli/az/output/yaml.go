@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"math"
-	"regexp"
 	"strings"
 	"unicode/utf8"
 
@@ -22,23 +21,65 @@ type emitter struct {
 	// nothing but indicators stands on the line.
 	whitespace, indention bool
 	plain                 plainTexts
+	anchors               map[any]string // of what is written more than once
+	written               map[any]bool
+	painted               string // the colour that is on
 }
 
 const (
 	bestIndent = 2
 	bestWidth  = 80
-	maxKey     = 128 // of a key that stands before a colon
+	maxKey     = 123 // of a key that stands before a colon: 128, less the tag !!str
 )
 
 func writeYAML(b *bytes.Buffer, v any, color bool) {
-	e := &emitter{b: b, color: color, indent: -1, whitespace: true, indention: true, plain: newPlainTexts()}
+	e := &emitter{b: b, color: color, indent: -1, whitespace: true, indention: true, plain: newPlainTexts(), anchors: anchors(v), written: map[any]bool{}}
 	open := e.node(v, context{root: true})
 	if e.column > 0 {
 		e.line()
 	}
 	if open {
-		b.WriteString("...\n")
+		e.paint(lineCyan)
+		b.WriteString("...")
+		e.paint("")
+		b.WriteByte('\n')
 	}
+}
+
+// anchors names the lists and objects that are met more than once, in the order in which
+// they are met again. Where a query made an object, the original writes a copy of all, in
+// which nothing is the same as something else.
+func anchors(v any) map[any]string {
+	seen, names, copied := map[any]bool{}, map[any]string{}, false
+	var walk func(v any)
+	walk = func(v any) {
+		id := query.Identity(v)
+		if id != nil && seen[id] {
+			if names[id] == "" {
+				names[id] = fmt.Sprintf("id%03d", len(names)+1)
+			}
+			return
+		}
+		if id != nil {
+			seen[id] = true
+		}
+		switch x := v.(type) {
+		case []any:
+			for _, e := range x {
+				walk(e)
+			}
+		case *query.Object:
+			copied = copied || x.Hash
+			for _, k := range sortedKeys(x) {
+				e, _ := x.Get(k)
+				walk(e)
+			}
+		}
+	}
+	if walk(v); copied {
+		return nil
+	}
+	return names
 }
 
 // context is where a node stands.
@@ -46,6 +87,14 @@ type context struct{ root, mapping, key bool }
 
 // node writes a value, and reports whether the document stays open behind it.
 func (e *emitter) node(v any, c context) bool {
+	if id := query.Identity(v); e.anchors[id] != "" {
+		if e.written[id] {
+			e.colored(red, func() { e.indicator("*"+e.anchors[id], true, false) })
+			return false
+		}
+		e.written[id] = true
+		e.indicator("&"+e.anchors[id], true, false)
+	}
 	switch x := v.(type) {
 	case *query.Object:
 		if x.Len() == 0 {
@@ -118,7 +167,33 @@ func (e *emitter) put(s string) {
 
 func (e *emitter) line() {
 	e.whitespace, e.indention, e.column = true, true, 0
+	color := e.painted
+	e.paint("")
 	e.b.WriteByte('\n')
+	e.paint(color)
+}
+
+// paint turns a colour on, or off with "".
+func (e *emitter) paint(color string) {
+	if !e.color || color == e.painted {
+		return
+	}
+	if e.painted != "" {
+		e.b.WriteString(plain)
+	}
+	e.b.WriteString(color)
+	e.painted = color
+}
+
+// colored writes in a colour; the space before it has none.
+func (e *emitter) colored(color string, do func()) {
+	if e.color && !e.whitespace && color != "" {
+		e.put(" ")
+		e.whitespace = true
+	}
+	e.paint(color)
+	do()
+	e.paint("")
 }
 
 func (e *emitter) indicator(s string, needSpace, indention bool) {
@@ -167,39 +242,31 @@ func (e *emitter) text(s string, c context) bool {
 	case a.plain && e.plain.text(s) && !(c.key && a.multiline):
 		return e.write(s, c)
 	case a.single && !(c.key && a.multiline):
-		e.scalar(c, func() { e.single(s, !c.key) })
+		e.scalar(yellow, func() { e.single(s, !c.key) })
 	default:
-		e.scalar(c, func() { e.double(s, !c.key) })
+		e.scalar(yellow, func() { e.double(s, !c.key) })
 	}
 	return false
 }
 
 // write writes a plain scalar.
 func (e *emitter) write(s string, c context) bool {
-	e.scalar(c, func() { e.unquoted(s, !c.key) })
+	color := ""
+	if c.key && !strings.ContainsAny(s, "#,?[]{}\"'") { // else it is no key for pygments
+		color = brightBlue
+	}
+	e.scalar(color, func() { e.unquoted(s, !c.key) })
 	return c.root
 }
 
-func (e *emitter) scalar(c context, do func()) {
+func (e *emitter) scalar(color string, do func()) {
 	e.indents = append(e.indents, e.indent)
 	if e.indent < 0 {
 		e.indent = bestIndent
 	} else {
 		e.indent += bestIndent
 	}
-	if e.color {
-		color := green
-		if c.key {
-			color = blue
-		}
-		if !e.whitespace {
-			e.put(" ")
-			e.whitespace = true
-		}
-		e.b.WriteString(color)
-		defer e.b.WriteString(plain)
-	}
-	do()
+	e.colored(color, do)
 	e.back()
 }
 
@@ -290,7 +357,7 @@ func (e *emitter) double(s string, split bool) {
 		if !last {
 			ch = r[end]
 		}
-		if last || escaped(ch) {
+		if last || isEscaped(ch) {
 			if start < end {
 				e.put(string(r[start:end]))
 				start = end
@@ -316,83 +383,3 @@ func (e *emitter) double(s string, split bool) {
 	}
 	e.indicator(`"`, false, false)
 }
-
-func escaped(r rune) bool {
-	return strings.ContainsRune("\"\\\u0085\u2028\u2029\ufeff", r) || !(r >= 0x20 && r <= 0x7e || r >= 0xa0 && r <= 0xd7ff || r >= 0xe000 && r <= 0xfffd)
-}
-
-func escape(r rune) string {
-	if s, ok := map[rune]string{0: "0", 7: "a", 8: "b", 9: "t", 10: "n", 11: "v", 12: "f", 13: "r", 0x1b: "e", '"': `"`, '\\': `\`, 0x85: "N", 0xa0: "_", 0x2028: "L", 0x2029: "P"}[r]; ok {
-		return `\` + s
-	}
-	switch {
-	case r <= 0xff:
-		return fmt.Sprintf(`\x%02X`, r)
-	case r <= 0xffff:
-		return fmt.Sprintf(`\u%04X`, r)
-	}
-	return fmt.Sprintf(`\U%08X`, r)
-}
-
-// analysis says in which styles a text may be written.
-type analysis struct{ plain, single, multiline bool }
-
-func analyze(s string) analysis {
-	if s == "" {
-		return analysis{plain: true, single: true}
-	}
-	const spaces = "\x00 \t\r\n\u0085\u2028\u2029"
-	r := []rune(s)
-	var breaks, special, atEnds, breakSpace, spaceBreak bool
-	indicators := strings.HasPrefix(s, "---") || strings.HasPrefix(s, "...")
-	before, wasSpace, wasBreak := true, false, false
-	for i, ch := range r {
-		followed := i+1 >= len(r) || strings.ContainsRune(spaces, r[i+1])
-		if i == 0 {
-			indicators = indicators || strings.ContainsRune("#,[]{}&*!|>'\"%@`", ch) || (ch == '?' || ch == ':' || ch == '-') && followed
-		} else {
-			indicators = indicators || ch == ':' && followed || ch == '#' && before
-		}
-		breaks = breaks || isBreak(ch)
-		if ch != '\n' && (ch < 0x20 || ch > 0x7e) {
-			ok := ch == 0x85 || ch >= 0xa0 && ch <= 0xd7ff || ch >= 0xe000 && ch <= 0xfffd || ch >= 0x10000 && ch < 0x10ffff
-			special = special || !ok || ch == 0xfeff
-		}
-		edge := i == 0 || i == len(r)-1
-		switch {
-		case ch == ' ':
-			atEnds = atEnds || edge
-			breakSpace = breakSpace || wasBreak
-			wasSpace, wasBreak = true, false
-		case isBreak(ch):
-			atEnds = atEnds || edge
-			spaceBreak = spaceBreak || wasSpace
-			wasSpace, wasBreak = false, true
-		default:
-			wasSpace, wasBreak = false, false
-		}
-		before = strings.ContainsRune(spaces, ch)
-	}
-	return analysis{
-		plain:     !indicators && !breaks && !special && !atEnds && !breakSpace && !spaceBreak,
-		single:    !special && !breakSpace && !spaceBreak,
-		multiline: breaks,
-	}
-}
-
-// plainTexts tells texts that stay texts without quotes from what YAML 1.1 reads as
-// something else.
-type plainTexts struct{ other *regexp.Regexp }
-
-func newPlainTexts() plainTexts {
-	return plainTexts{regexp.MustCompile(`^(?:` + strings.Join([]string{
-		`yes|Yes|YES|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF`,
-		`[-+]?(?:[0-9][0-9_]*)\.[0-9_]*(?:[eE][-+][0-9]+)?|\.[0-9][0-9_]*(?:[eE][-+][0-9]+)?|[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+\.[0-9_]*|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)`,
-		`[-+]?0b[0-1_]+|[-+]?0[0-7_]+|[-+]?(?:0|[1-9][0-9_]*)|[-+]?0x[0-9a-fA-F_]+|[-+]?[1-9][0-9_]*(?::[0-5]?[0-9])+`,
-		`<<|=|!|&|\*|~|null|Null|NULL|`,
-		`[0-9]{4}-[0-9]{2}-[0-9]{2}`,
-		`[0-9]{4}-[0-9][0-9]?-[0-9][0-9]?(?:[Tt]|[ \t]+)[0-9][0-9]?:[0-9][0-9]:[0-9][0-9](?:\.[0-9]*)?(?:[ \t]*(?:Z|[-+][0-9][0-9]?(?::[0-9][0-9])?))?`,
-	}, "|") + `)$`)}
-}
-
-func (p plainTexts) text(s string) bool { return !p.other.MatchString(s) }

@@ -239,7 +239,7 @@ func quotedToken(s string, at int) (t token, n int, err error) {
 	v, err := FromJSON([]byte(body))
 	if err != nil {
 		// Text without quotes is taken, as it was once.
-		if v, err = FromJSON([]byte(`"` + strings.TrimLeftFunc(body, isSpace) + `"`)); err != nil {
+		if v, err = FromJSON([]byte(`"` + strings.TrimLeftFunc(body, IsSpace) + `"`)); err != nil {
 			return t, 0, badToken(s, at, "Bad token "+body)
 		}
 	}

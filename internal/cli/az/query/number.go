@@ -176,8 +176,8 @@ func rounded(v any, round func(float64) float64) (any, error) {
 	return shrunk(n), nil
 }
 
-// isSpace reports what Python's str.strip takes away.
-func isSpace(r rune) bool { return unicode.IsSpace(r) || r >= 0x1c && r <= 0x1f }
+// IsSpace reports what Python's str.strip takes away.
+func IsSpace(r rune) bool { return unicode.IsSpace(r) || r >= 0x1c && r <= 0x1f }
 
 // toNumber reads a text as Python's int, else float, do; digits of other scripts are no
 // digits here.
@@ -192,7 +192,7 @@ func toNumber(v any) (any, error) {
 		}
 		return nil, nil
 	}
-	s = strings.TrimFunc(s, isSpace)
+	s = strings.TrimFunc(s, IsSpace)
 	for i := range len(s) {
 		if s[i] == '_' && (i == 0 || i == len(s)-1 || !digit(s[i-1]) || !digit(s[i+1])) {
 			return nil, nil
