@@ -97,7 +97,7 @@ fuzz: ## every fuzz target for FUZZTIME (10m)
 
 .PHONY: test-az
 test-az: ## the az dialect beside azure-cli, jmespath.py and knack from PyPI
-	@CAIRN_TEST_AZ=1 go test -count=1 -timeout 20m -run Oracle -v ./internal/cli/az | grep -v '^=== '
+	@CAIRN_TEST_AZ=1 go test -count=1 -timeout 20m -run Oracle -v ./internal/cli/az/...
 
 .PHONY: test-mlflow
 test-mlflow: ## the stock mlflow clients, 2.x and 3.x, against our tracking API
