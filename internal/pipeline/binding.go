@@ -10,9 +10,6 @@ import (
 // maxParts bounds the pieces of one text.
 const maxParts = 10_000
 
-// ParseBinding takes a text apart; problem says what is wrong with it.
-func ParseBinding(s string) (parts []Part, problem string) { return parseParts(s, cairn.Position{}) }
-
 // parseParts takes a text with ${{ }} and $[[ ]] apart. problem says what is wrong with
 // it; the text is then one part.
 func parseParts(s string, pos cairn.Position) (parts []Part, problem string) {
@@ -145,20 +142,4 @@ func (b *builder) binding(v Value, at string) Binding {
 		b.fail(v.Pos, at, v, "pipeline.binding", "", "%s: %s", at, problem)
 	}
 	return out
-}
-
-// text is a binding as one text: for places that only look at it.
-func partsText(parts []Part) string {
-	var s strings.Builder
-	for _, p := range parts {
-		switch {
-		case p.Ref != nil:
-			s.WriteString(p.Ref.String())
-		case p.Optional != nil:
-			s.WriteString("$[[" + partsText(p.Optional) + "]]")
-		default:
-			s.WriteString(p.Text)
-		}
-	}
-	return s.String()
 }

@@ -17,14 +17,11 @@ func (c *checker) named(v Value, f *field, p place) {
 			c.fail(v.Pos, p, v, "pipeline.name", "for example "+asName(v.Text), "%s: %s is no name of a component: small letters, digits and _, and a letter first", c.name(p), shown(v))
 		}
 	case "NodeNameStr":
-		if !nodeName.MatchString(v.Text) || pythonWord(v.Text) {
+		if !nodeName.MatchString(v.Text) {
 			c.fail(v.Pos, p, v, "pipeline.name", "for example "+asName(v.Text), "%s: %s is no name of a node: small letters, digits and _, and no digit first", c.name(p), shown(v))
 		}
 	}
 }
-
-// pythonWord is about names that Python keeps for itself: isidentifier lets them pass.
-func pythonWord(string) bool { return false }
 
 // asName makes a name out of a text, for hints.
 func asName(s string) string {

@@ -1,9 +1,11 @@
 """Writes schema.txt: what the azure-ai-ml package (MIT licence) says of its files' keys.
 
-    python dump_schema.py > schema.txt        # with azure-ai-ml installed; make azure-schema
+In this folder, with the version of the package that make test-azureml compares with:
+
+    $(../../scripts/python-with.sh azureml azure-ai-ml==1.35.2) dump_schema.py >schema.txt
 
 Hooks of the package (pre_load, post_load, validates) are not in it: they are written out
-in Go, in rules*.go.
+in Go, in hooks.go and rules*.go.
 """
 import importlib
 import json
@@ -89,8 +91,8 @@ def base(field):
             out[flag] = True
     if field.data_key:
         out["key"] = field.data_key
-    if field.load_default is not m.missing and not callable(field.load_default):
-        out["def"] = json.loads(json.dumps(field.load_default, default=str))
+    if isinstance(field.load_default, (bool, int, float, str, list, dict)):  # objects have no text that stays the same
+        out["def"] = field.load_default
     for v in field.validators:
         if isinstance(v, m.validate.Regexp):
             out["re"] = v.regex.pattern

@@ -46,15 +46,3 @@ func (m MapFiles) Stat(name string) (dir bool, err error) {
 	}
 	return false, &fs.PathError{Op: "stat", Path: name, Err: fs.ErrNotExist}
 }
-
-// SubFiles are the files below a folder of others.
-type SubFiles struct {
-	Of  Files
-	Dir string
-}
-
-// ReadFile reads a file below the folder.
-func (s SubFiles) ReadFile(name string) ([]byte, error) { return s.Of.ReadFile(path.Join(s.Dir, name)) }
-
-// Stat looks for a path below the folder.
-func (s SubFiles) Stat(name string) (bool, error) { return s.Of.Stat(path.Join(s.Dir, name)) }

@@ -3,6 +3,8 @@ package pipeline
 import (
 	"regexp"
 	"strings"
+
+	"github.com/cairn-ml/cairn"
 )
 
 // The forms of references; see azure-ml's long and short ids.
@@ -15,6 +17,37 @@ var (
 	refRun       = regexp.MustCompile(`^runs:/+([^/]+)(?:/(.*))?$`)
 	refWeb       = regexp.MustCompile(`(?i)^(https?|wasbs?|abfss?|adl|git\+https?|git\+ssh|git\+git|s3|gs|dbfs|hdfs|ftp)://`)
 )
+
+// RefKind is what a reference leads to.
+type RefKind string
+
+// The kinds of references.
+const (
+	RefLocal     RefKind = "local"     // a path beside the file: Path
+	RefAsset     RefKind = "asset"     // azureml:n:v, azureml:n@label, ARM ids, registries
+	RefDatastore RefKind = "datastore" // azureml://datastores/DS/paths/P
+	RefJob       RefKind = "job"       // azureml://jobs/J/outputs/O/paths/P
+	RefRun       RefKind = "run"       // runs:/RUN/path
+	RefURL       RefKind = "url"       // http(s), wasbs, abfss, adl, git+https
+)
+
+// Reference is something outside of the file, as it is named there.
+type Reference struct {
+	Kind RefKind
+	Text string // as written: the key under which it is resolved
+	Pos  cairn.Position
+	// JSONPath is where it stands: "jobs.train.environment".
+	JSONPath string
+	// What it has to be: code, data, model, environment, component, conda, build,
+	// compute, datastore, entry.
+	Use string
+	// Path is the cleaned path of RefLocal, relative to the root of Files.
+	Path string
+	// Asset: what the reference says, taken apart. Registry "" is the workspace.
+	Registry, Name, Version, Label string
+	// Datastore, job and run: what is named and the path below it.
+	Of, Output, Below string
+}
 
 // ParseReference takes a reference apart; ok is false for a local path. use is what it
 // has to be: code, data, model, environment, component, compute, datastore, job.

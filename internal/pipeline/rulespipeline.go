@@ -8,7 +8,7 @@ import (
 	"github.com/cairn-ml/cairn"
 )
 
-// scopeOf is what bindings of a pipeline's nodes may name.
+// pipelineScope is what bindings of a pipeline's nodes may name.
 type pipelineScope struct {
 	inputs, outputs []string
 	unset           map[string]bool
