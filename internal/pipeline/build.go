@@ -23,6 +23,12 @@ func (b *builder) fail(pos cairn.Position, at string, v Value, code, hint, forma
 	b.l.report(cairn.Problem{Position: pos, Severity: cairn.SeverityError, Code: code, Message: fmt.Sprintf(format, args...), Hint: hint, Path: at, Value: found(v)})
 }
 
+// failLate is fail with a hint that is made when it is shown.
+func (b *builder) failLate(pos cairn.Position, at string, v Value, code string, hint func() string, format string, args ...any) {
+	b.l.problems = append(b.l.problems, told{cairn.Problem{Position: pos, Severity: cairn.SeverityError, Code: code,
+		Message: fmt.Sprintf(format, args...), Path: at, Value: found(v)}, hint})
+}
+
 func (b *builder) warn(pos cairn.Position, at string, code, hint, format string, args ...any) {
 	b.l.report(cairn.Problem{Position: pos, Severity: cairn.SeverityWarning, Code: code, Message: fmt.Sprintf(format, args...), Hint: hint, Path: at})
 }

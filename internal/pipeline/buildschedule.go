@@ -44,7 +44,7 @@ func (b *builder) schedule(v Value, dir string) *Schedule {
 	name := join(dir, strings.TrimPrefix(job.Text, "file:"))
 	c := &checker{l: b.l}
 	root, ok := b.l.read(name, job, c, place{"create_job", dir})
-	b.l.problems = append(b.l.problems, c.problems...)
+	b.l.report(c.problems...)
 	if !ok {
 		return s
 	}

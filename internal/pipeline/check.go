@@ -34,7 +34,7 @@ func (p place) key(k string) place {
 func (p place) index(i int) place { return place{p.path + "." + strconv.Itoa(i), p.dir} }
 
 func (c *checker) fail(at cairn.Position, p place, v Value, code, hint, format string, args ...any) {
-	if len(c.problems) >= maxProblem {
+	if c.full() {
 		return
 	}
 	c.problems = append(c.problems, cairn.Problem{
@@ -42,6 +42,9 @@ func (c *checker) fail(at cairn.Position, p place, v Value, code, hint, format s
 		Path: p.path, Value: found(v),
 	})
 }
+
+// full reports whether nothing more is told.
+func (c *checker) full() bool { return len(c.problems) >= maxProblem }
 
 // found is a value for messages: bounded.
 func found(v Value) any {
@@ -182,8 +185,8 @@ func (c *checker) enum(v Value, f *field, p place) Value {
 		}
 	}
 	hint := ""
-	if near := cairn.Nearest(v.Text, names); near != "" && v.Kind == cairn.TemplateString {
-		hint = "did you mean " + near + "?"
+	if v.Kind == cairn.TemplateString && !c.full() {
+		hint = didYouMean(v.Text, names)
 	}
 	c.fail(v.Pos, p, v, "pipeline.value", hint, "%s: %s; it has to be %s", c.name(p), shown(v), oneOf(names))
 	return v

@@ -112,11 +112,7 @@ func (c *checker) bounds(v Value, f *field, p place) Value {
 		}
 	}
 	if len(f.OneOf) > 0 && !slices.Contains(f.OneOf, v.Text) {
-		hint := ""
-		if near := cairn.Nearest(v.Text, f.OneOf); near != "" {
-			hint = "did you mean " + near + "?"
-		}
-		c.fail(v.Pos, p, v, "pipeline.value", hint, "%s: %s; it has to be %s", c.name(p), shown(v), oneOf(f.OneOf))
+		c.fail(v.Pos, p, v, "pipeline.value", didYouMean(v.Text, f.OneOf), "%s: %s; it has to be %s", c.name(p), shown(v), oneOf(f.OneOf))
 	}
 	if len(f.Range) >= 2 {
 		n := v.Num

@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"encoding/json"
-	"maps"
 	"slices"
 	"strings"
 
@@ -94,13 +93,9 @@ func (c *checker) shape(v Value, s *shape, unknown string, p place) Value {
 			out.Pairs = append(out.Pairs, Pair{pair.Key, c.field(val, f, at)})
 		}
 	}
-	for _, key := range slices.Sorted(maps.Keys(s.Fields)) {
-		f := s.Fields[key]
-		if !f.Required || s.optional(key) {
-			continue
-		}
+	for _, key := range s.required {
 		if _, there := v.Field(key); !there {
-			c.fail(v.Pos, p.key(key), Value{}, "pipeline.required", "", "%s is missing: it has to be %s", c.name(p.key(key)), c.want(f))
+			c.fail(v.Pos, p.key(key), Value{}, "pipeline.required", "", "%s is missing: it has to be %s", c.name(p.key(key)), c.want(s.Fields[key]))
 		}
 	}
 	c.after(v, s, p)
@@ -127,31 +122,19 @@ func (c *checker) before(v Value, s *shape, p place) {
 }
 
 func (c *checker) unknownKey(pair Pair, s *shape, unknown string, p place) {
-	var known []string
-	for _, k := range slices.Sorted(maps.Keys(s.Fields)) {
-		if f := s.Fields[k]; !f.ReadOnly && f.T != "ro" {
-			known = append(known, k)
-		}
-	}
-	hint := ""
-	if near := cairn.Nearest(pair.Key.Value, known); near != "" {
-		hint = "did you mean " + near + "?"
-	}
-	if unknown == "include" {
-		if len(c.problems) >= maxProblem || pair.Key.Value == "is_control" {
-			return
-		}
-		c.problems = append(c.problems, cairn.Problem{Position: pair.Key.Pos, Severity: cairn.SeverityWarning, Code: "pipeline.unknown-key",
-			Message: c.name(p) + ": the key " + quote(pair.Key.Value) + " is not known and has no effect", Hint: hint, Path: p.key(pair.Key.Value).path})
+	if c.full() || unknown == "exclude" || unknown == "include" && pair.Key.Value == "is_control" {
 		return
 	}
-	if unknown == "exclude" {
+	at, hint := p.key(pair.Key.Value), didYouMean(pair.Key.Value, s.known)
+	if unknown == "include" {
+		c.problems = append(c.problems, cairn.Problem{Position: pair.Key.Pos, Severity: cairn.SeverityWarning, Code: "pipeline.unknown-key",
+			Message: c.name(p) + ": the key " + quote(pair.Key.Value) + " is not known and has no effect", Hint: hint, Path: at.path})
 		return
 	}
 	if hint == "" {
-		hint = "known here: " + strings.Join(known[:min(len(known), 30)], ", ")
+		hint = "known here: " + theyAre(s.known)
 	}
-	c.fail(pair.Key.Pos, p.key(pair.Key.Value), pair.Value, "pipeline.unknown-key", hint, "%s: the key %s is not known", c.name(p), quote(pair.Key.Value))
+	c.fail(pair.Key.Pos, at, pair.Value, "pipeline.unknown-key", hint, "%s: the key %s is not known", c.name(p), quote(pair.Key.Value))
 }
 
 func quote(s string) string { return "\"" + clip(s) + "\"" }

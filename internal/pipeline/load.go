@@ -28,7 +28,7 @@ func Load(files Files, name string, o Options) (*Document, []cairn.Problem) {
 type loader struct {
 	files    Files
 	schemas  *schemas
-	problems []cairn.Problem
+	problems []told
 	sources  []Source
 	lines    map[string][]string
 	parsed   map[string]Value // by path: as read
@@ -45,56 +45,6 @@ func newLoader(files Files) (*loader, error) {
 	}
 	return &loader{files: files, schemas: s, lines: map[string][]string{}, parsed: map[string]Value{}, checked: map[string]Value{}, comps: map[string]*Component{}, failed: map[string][]cairn.Problem{}}, nil
 }
-
-// finish puts the problems into order and gives them their lines.
-func (l *loader) finish() []cairn.Problem {
-	type key struct {
-		pos  cairn.Position
-		text string
-	}
-	seen := map[key]bool{}
-	var out []cairn.Problem
-	for _, p := range l.problems {
-		k := key{p.Position, p.Message}
-		if seen[k] {
-			continue
-		}
-		seen[k] = true
-		if lines := l.lines[p.File]; p.Line > 0 && p.Line <= len(lines) && p.Snippet == "" {
-			p.Snippet = clipLine(strings.TrimSuffix(lines[p.Line-1], "\r"))
-		}
-		out = append(out, p)
-	}
-	first := ""
-	if len(l.sources) > 0 {
-		first = l.sources[0].Path
-	}
-	slices.SortStableFunc(out, func(a, b cairn.Problem) int {
-		if a.File != b.File {
-			if a.File == first {
-				return -1
-			}
-			if b.File == first {
-				return 1
-			}
-			return cmp.Compare(a.File, b.File)
-		}
-		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
-	})
-	if len(out) > maxProblem {
-		out = out[:maxProblem]
-	}
-	return out
-}
-
-func clipLine(s string) string {
-	if len(s) > 300 {
-		return strings.ToValidUTF8(s[:300], "") + "…"
-	}
-	return s
-}
-
-func (l *loader) report(p cairn.Problem) { l.problems = append(l.problems, p) }
 
 func dirOf(name string) string { return path.Dir(name) }
 
@@ -243,7 +193,7 @@ func componentKind(ref string, v Value) string {
 func (l *loader) document(name string, o Options, depth int) *Document {
 	c := &checker{l: l}
 	root, ok := l.read(name, Value{Kind: cairn.TemplateString, Text: name, Pos: cairn.Position{File: name}}, c, place{"", dirOf(name)})
-	l.problems = append(l.problems, c.problems...)
+	l.report(c.problems...)
 	if !ok {
 		return nil
 	}
@@ -273,7 +223,7 @@ func (l *loader) documentOf(doc *Document, root Value, o Options, depth int) *Do
 	}
 	doc.Value = c.shape(root, s, unknown, place{"", dirOf(doc.Path)})
 	l.open = l.open[:len(l.open)-1]
-	l.problems = append(l.problems, c.problems...)
+	l.report(c.problems...)
 	for _, src := range l.sources {
 		if src.Path == doc.Path {
 			doc.Source = src.Bytes
@@ -308,8 +258,6 @@ func unknownKind(root Value, asked Kind) cairn.Problem {
 	}
 	p.Position = t.Pos
 	p.Message = fmt.Sprintf("type: %s; it has to be %s", shown(t), oneOf(names))
-	if near := cairn.Nearest(t.Text, names); near != "" {
-		p.Hint = "did you mean " + near + "?"
-	}
+	p.Hint = didYouMean(t.Text, names)
 	return p
 }

@@ -26,9 +26,6 @@ func (d osFiles) Stat(name string) (bool, error) {
 func TestExample(t *testing.T) {
 	t.Parallel()
 	root := osFiles("../../examples/handwriting")
-	if err := os.MkdirAll(filepath.Join(t.TempDir(), "x"), 0o755); err != nil {
-		t.Fatal(err)
-	}
 	for _, f := range []struct {
 		path string
 		kind pipeline.Kind
@@ -47,13 +44,6 @@ func TestExample(t *testing.T) {
 			t.Errorf("%s is a %s, want %s", f.path, doc.Kind, f.kind)
 		}
 	}
-	doc, _ := pipeline.Load(root, "pipelines/train.yaml", pipeline.Options{})
-	for _, r := range doc.References {
-		t.Logf("%s %s %s %s %s@%s", r.Kind, r.Use, r.JSONPath, r.Path, r.Name, r.Version+r.Label)
-	}
-	for _, j := range doc.Job.Pipeline.Jobs {
-		t.Logf("%s %s %v %+v", j.Key, j.Type, j.Component != nil, j.Outputs)
-	}
 }
 
 // BenchmarkLoad reads and checks a pipeline with the components that it names.
@@ -65,24 +55,30 @@ func BenchmarkLoad(b *testing.B) {
 	}
 }
 
-// BenchmarkLoadNodes reads a pipeline of so many nodes: it has to grow no faster than they.
+// BenchmarkLoadNodes reads a pipeline of so many nodes: it has to grow no faster than they,
+// also where each of them has mistakes.
 func BenchmarkLoadNodes(b *testing.B) {
-	for _, n := range []int{500, 1000, 2000} {
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			var src strings.Builder
-			src.WriteString("type: pipeline\njobs:\n")
-			for i := range n {
-				fmt.Fprintf(&src, "  n%d:\n    type: command\n    command: echo ${{inputs.x}} >${{outputs.o}}/x\n    environment: {image: \"python:3.11\"}\n    outputs: {o: {type: uri_folder}}\n    inputs:\n      x: %d\n", i, i)
-				if i > 0 {
-					fmt.Fprintf(&src, "      from: ${{parent.jobs.n%d.outputs.o}}\n", i-1)
+	for _, kind := range []struct {
+		name, from string
+		wrong      bool
+	}{{"right", "${{parent.jobs.n%d.outputs.o}}", false}, {"wrong", "${{parent.jobs.m%d.outputs.o}}", true}} {
+		for _, n := range []int{500, 1000, 2000} {
+			b.Run(fmt.Sprintf("%s/%d", kind.name, n), func(b *testing.B) {
+				var src strings.Builder
+				src.WriteString("type: pipeline\njobs:\n")
+				for i := range n {
+					fmt.Fprintf(&src, "  n%d:\n    type: command\n    command: echo ${{inputs.x}} >${{outputs.o}}/x\n    environment: {image: \"python:3.11\"}\n    outputs: {o: {type: uri_folder}}\n    inputs:\n      x: %d\n", i, i)
+					if i > 0 {
+						fmt.Fprintf(&src, "      from: "+kind.from+"\n", i-1)
+					}
 				}
-			}
-			files := pipeline.MapFiles{Files: map[string][]byte{"p.yml": []byte(src.String())}}
-			for b.Loop() {
-				if doc, ps := pipeline.Load(files, "p.yml", pipeline.Options{Kind: "job"}); doc == nil || cairn.HasErrors(ps) {
-					b.Fatal(ps)
+				files := pipeline.MapFiles{Files: map[string][]byte{"p.yml": []byte(src.String())}}
+				for b.Loop() {
+					if doc, ps := pipeline.Load(files, "p.yml", pipeline.Options{Kind: "job"}); doc == nil || cairn.HasErrors(ps) != kind.wrong {
+						b.Fatal(ps)
+					}
 				}
-			}
-		})
+			})
+		}
 	}
 }

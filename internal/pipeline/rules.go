@@ -168,10 +168,6 @@ func (b *builder) checkLiteral(p PortDecl, v Value, at string) {
 		b.fail(v.Pos, at, v, "pipeline.range", "", "%s: %s is out of range: %s", at, clip(v.Raw), rangeText(number(p.Min), p.Min.Given(), number(p.Max), p.Max.Given()))
 	}
 	if len(p.Enum) > 0 && !slices.Contains(p.Enum, v.Text) {
-		hint := ""
-		if near := cairn.Nearest(v.Text, p.Enum); near != "" {
-			hint = "did you mean " + near + "?"
-		}
-		b.fail(v.Pos, at, v, "pipeline.value", hint, "%s: %s; it has to be %s", at, shown(v), oneOf(p.Enum))
+		b.fail(v.Pos, at, v, "pipeline.value", didYouMean(v.Text, p.Enum), "%s: %s; it has to be %s", at, shown(v), oneOf(p.Enum))
 	}
 }

@@ -118,23 +118,27 @@ func (b *builder) commandRefs(cmd Binding, at string, inputs []string, optional 
 			}
 			return
 		}
-		if slices.Contains(have, r.Path[1]) {
+		if holds(have, r.Path[1]) {
 			return
 		}
-		// A part of a group's name stands for the group.
-		for _, h := range have {
-			if strings.HasPrefix(r.Path[1], h+".") {
-				return
+		b.failLate(r.Pos, at, Value{Kind: cairn.TemplateString, Text: r.String()}, "pipeline.binding", func() string {
+			if len(have) == 0 {
+				return "there is none"
 			}
-		}
-		hint := "there is none"
-		if len(have) > 0 {
-			hint = "there are " + strings.Join(have, ", ")
-		}
-		if near := cairn.Nearest(r.Path[1], have); near != "" {
-			hint = "did you mean ${{" + r.Path[0] + "." + near + "}}? " + hint
-		}
-		b.fail(r.Pos, at, Value{}, "pipeline.binding", hint, "%s: %s: there is no %s of that name", at, r, strings.TrimSuffix(r.Path[0], "s"))
+			if near := cairn.Nearest(r.Path[1], have); near != "" {
+				return "did you mean ${{" + r.Path[0] + "." + near + "}}? there are " + theyAre(have)
+			}
+			return "there are " + theyAre(have)
+		}, "%s: %s: there is no %s of that name", at, r, strings.TrimSuffix(r.Path[0], "s"))
+	})
+}
+
+// holds reports whether a name is among those of ports. A part of a group's name stands for
+// the group.
+func holds(ports []string, name string) bool {
+	return slices.ContainsFunc(ports, func(p string) bool {
+		rest, ok := strings.CutPrefix(name, p)
+		return ok && (rest == "" || rest[0] == '.')
 	})
 }
 

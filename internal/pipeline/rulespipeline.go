@@ -28,26 +28,25 @@ func (b *builder) checkPipeline(p *Pipeline, at string, inputs []string, unset m
 		n := &p.Jobs[i]
 		after[n.Key] = b.checkNode(n, s)
 	}
-	b.checkCycles(p, after)
+	b.checkCycles(s, after)
 	for _, t := range []struct {
 		key  string
 		name Text
 	}{{"on_init", p.Settings.OnInit}, {"on_finalize", p.Settings.OnFinalize}} {
 		if t.name.Set && s.nodes[t.name.Value] == nil {
-			b.missing(t.name.Pos, sub(sub(at, "settings"), t.key), "node", t.name.Value, s.names)
+			b.missing(t.name.Pos, sub(sub(at, "settings"), t.key), "the pipeline", "node", t.name.Value, s.names)
 		}
 	}
 }
 
-func (b *builder) missing(pos cairn.Position, at, what, name string, have []string) {
-	hint := ""
-	if len(have) > 0 {
-		hint = "there are " + strings.Join(have[:min(len(have), 20)], ", ")
-	}
-	if near := cairn.Nearest(name, have); near != "" {
-		hint = "did you mean " + near + "? " + hint
-	}
-	b.fail(pos, at, Value{Kind: cairn.TemplateString, Text: name}, "pipeline.binding", hint, "%s: there is no %s %q", at, what, clip(name))
+// missing says that owner has nothing of that name; have is what it has.
+func (b *builder) missing(pos cairn.Position, at, owner, what, name string, have []string) {
+	b.failLate(pos, at, Value{Kind: cairn.TemplateString, Text: name}, "pipeline.binding", func() string {
+		if len(have) == 0 {
+			return "it has none"
+		}
+		return strings.TrimPrefix(didYouMean(name, have)+" it has "+theyAre(have), " ")
+	}, "%s: %s has no %s %q", at, owner, what, clip(name))
 }
 
 // checkNode holds a node against its pipeline and its component; it answers the nodes
@@ -66,7 +65,7 @@ func (b *builder) checkNode(n *Job, s *pipelineScope) []string {
 	}
 	for _, out := range n.Outputs {
 		if out.Bound != "" && !slices.Contains(s.outputs, out.Bound) {
-			b.missing(out.Pos, sub(sub(n.JSONPath, "outputs"), out.Name), "output of the pipeline", out.Bound, s.outputs)
+			b.missing(out.Pos, sub(sub(n.JSONPath, "outputs"), out.Name), "the pipeline", "output", out.Bound, s.outputs)
 		}
 	}
 	switch {
@@ -76,7 +75,7 @@ func (b *builder) checkNode(n *Job, s *pipelineScope) []string {
 		b.checkLoop(n, s)
 	case n.For != nil:
 		if s.nodes[n.For.Body] == nil {
-			b.missing(n.Pos, sub(n.JSONPath, "body"), "node", n.For.Body, s.names)
+			b.missing(n.Pos, sub(n.JSONPath, "body"), "the pipeline", "node", n.For.Body, s.names)
 		}
 		look(n.For.Items, sub(n.JSONPath, "items"))
 	}
@@ -127,13 +126,13 @@ func (b *builder) checkRef(r *BindingRef, at string, s *pipelineScope, n *Job) s
 	}
 	switch r.Path[1] {
 	case "inputs":
-		if !slices.Contains(s.inputs, r.Path[2]) && !slices.ContainsFunc(s.inputs, func(i string) bool { return strings.HasPrefix(r.Path[2], i+".") }) {
-			b.missing(r.Pos, at, "input of the pipeline", r.Path[2], s.inputs)
+		if !holds(s.inputs, r.Path[2]) {
+			b.missing(r.Pos, at, "the pipeline", "input", r.Path[2], s.inputs)
 		}
 	case "jobs":
 		node := s.nodes[r.Path[2]]
 		if node == nil {
-			b.missing(r.Pos, at, "node", r.Path[2], s.names)
+			b.missing(r.Pos, at, "the pipeline", "node", r.Path[2], s.names)
 			return ""
 		}
 		if len(r.Path) < 5 || r.Path[3] != "outputs" {
@@ -141,7 +140,7 @@ func (b *builder) checkRef(r *BindingRef, at string, s *pipelineScope, n *Job) s
 			return ""
 		}
 		if have, known := outputsOf(node); known && !slices.Contains(have, r.Path[4]) {
-			b.missing(r.Pos, at, "output of node "+r.Path[2], r.Path[4], have)
+			b.missing(r.Pos, at, "node "+r.Path[2], "output", r.Path[4], have)
 		}
 		if node.Key == n.Key {
 			b.fail(r.Pos, at, Value{Kind: cairn.TemplateString, Text: r.String()}, "pipeline.cycle", "", "%s: the node waits for itself", at)
@@ -178,7 +177,7 @@ func (b *builder) checkUse(n *Job, c *Component, at string) {
 				given[in.Name] = true
 				continue
 			}
-			b.missing(in.Pos, here, "input of the component", in.Name, have)
+			b.missing(in.Pos, here, "the component", "input", in.Name, have)
 			continue
 		}
 		if in.Value.Given() || in.Data != nil {
@@ -209,7 +208,7 @@ func (b *builder) checkUse(n *Job, c *Component, at string) {
 	outs := portNames(c.Outputs)
 	for _, out := range n.Outputs {
 		if !slices.Contains(outs, out.Name) && out.Name != "artifacts" && out.Name != "default" {
-			b.missing(out.Pos, sub(sub(at, "outputs"), out.Name), "output of the component", out.Name, outs)
+			b.missing(out.Pos, sub(sub(at, "outputs"), out.Name), "the component", "output", out.Name, outs)
 		}
 	}
 }
@@ -245,7 +244,7 @@ func (b *builder) checkIf(n *Job, s *pipelineScope) []string {
 	}{{"true_block", n.IfElse.True}, {"false_block", n.IfElse.False}} {
 		for _, name := range block.nodes {
 			if s.nodes[name] == nil {
-				b.missing(n.Pos, sub(n.JSONPath, block.key), "node", name, s.names)
+				b.missing(n.Pos, sub(n.JSONPath, block.key), "the pipeline", "node", name, s.names)
 			}
 		}
 	}
@@ -260,16 +259,16 @@ func (b *builder) checkIf(n *Job, s *pipelineScope) []string {
 func (b *builder) checkLoop(n *Job, s *pipelineScope) {
 	body := s.nodes[n.DoWhile.Body]
 	if body == nil {
-		b.missing(n.Pos, sub(n.JSONPath, "body"), "node", n.DoWhile.Body, s.names)
+		b.missing(n.Pos, sub(n.JSONPath, "body"), "the pipeline", "node", n.DoWhile.Body, s.names)
 		return
 	}
 	outs, known := outputsOf(body)
 	if known && n.DoWhile.Condition != "" && !slices.Contains(outs, n.DoWhile.Condition) {
-		b.missing(n.Pos, sub(n.JSONPath, "condition"), "output of node "+body.Key, n.DoWhile.Condition, outs)
+		b.missing(n.Pos, sub(n.JSONPath, "condition"), "node "+body.Key, "output", n.DoWhile.Condition, outs)
 	}
 	for _, m := range n.DoWhile.Mapping {
 		if known && !slices.Contains(outs, m.Output) {
-			b.missing(n.Pos, sub(n.JSONPath, "mapping"), "output of node "+body.Key, m.Output, outs)
+			b.missing(n.Pos, sub(n.JSONPath, "mapping"), "node "+body.Key, "output", m.Output, outs)
 		}
 		if body.Component == nil || body.Component.Component == nil {
 			continue
@@ -277,46 +276,11 @@ func (b *builder) checkLoop(n *Job, s *pipelineScope) {
 		ins := portNames(body.Component.Component.Inputs)
 		for _, in := range m.Inputs {
 			if !slices.Contains(ins, in) {
-				b.missing(n.Pos, sub(n.JSONPath, "mapping"), "input of node "+body.Key, in, ins)
+				b.missing(n.Pos, sub(n.JSONPath, "mapping"), "node "+body.Key, "input", in, ins)
 			}
 		}
 	}
 	if x := n.Limits.MaxIterations; x.Given() && x.Value.Kind == cairn.TemplateNumber && (x.Value.Num < 1 || x.Value.Num > 1000) {
 		b.fail(x.Pos, sub(n.JSONPath, "limits.max_iteration_count"), x.Value, "pipeline.range", "", "%s: %s is out of range: 1 to 1000", sub(n.JSONPath, "limits.max_iteration_count"), x.Value.Raw)
-	}
-}
-
-// checkCycles finds nodes that wait for each other: one cycle for each knot of them.
-func (b *builder) checkCycles(p *Pipeline, after map[string][]string) {
-	const open, done = 1, 2 // 0: not looked at
-	state, told := map[string]int{}, map[string]bool{}
-	var path []string
-	var visit func(key string)
-	visit = func(key string) {
-		switch state[key] {
-		case done:
-			return
-		case open:
-			cycle := path[slices.Index(path, key):]
-			if slices.ContainsFunc(cycle, func(k string) bool { return told[k] }) {
-				return
-			}
-			for _, k := range cycle {
-				told[k] = true
-			}
-			n := p.Jobs[slices.IndexFunc(p.Jobs, func(j Job) bool { return j.Key == key })]
-			b.fail(n.Pos, n.JSONPath, Value{}, "pipeline.cycle", "", "nodes wait for each other: %s", strings.Join(append(slices.Clone(cycle), key), " → "))
-			return
-		}
-		state[key] = open
-		path = append(path, key)
-		for _, next := range after[key] {
-			visit(next)
-		}
-		path = path[:len(path)-1]
-		state[key] = done
-	}
-	for i := range p.Jobs {
-		visit(p.Jobs[i].Key)
 	}
 }

@@ -3,7 +3,9 @@ package pipeline
 import (
 	_ "embed"
 	"encoding/json"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -47,6 +49,21 @@ type shape struct {
 	Unknown string            `json:"unknown"`
 	Fields  map[string]*field `json:"fields"`
 	Bases   []string          `json:"mro"`
+	// known are the keys that a file may have, required those that it has to: in order.
+	known, required []string
+}
+
+// sort fills in known and required.
+func (s *shape) sort() {
+	for _, key := range slices.Sorted(maps.Keys(s.Fields)) {
+		f := s.Fields[key]
+		if !f.ReadOnly && f.T != "ro" {
+			s.known = append(s.known, key)
+		}
+		if f.Required && !s.optional(key) {
+			s.required = append(s.required, key)
+		}
+	}
 }
 
 // is reports whether the shape is of a class, or of one that it is derived from.
@@ -104,6 +121,7 @@ func (s *schemas) of(name string) *shape {
 		return nil
 	}
 	extend(x)
+	x.sort()
 	s.read[name] = x
 	return x
 }
@@ -136,7 +154,7 @@ const eventTrigger = "EventTrigger"
 
 func eventTriggerShape() *shape {
 	text := func() *field { return &field{T: "String"} }
-	return &shape{Name: eventTrigger, Unknown: "raise", Fields: map[string]*field{
+	s := &shape{Name: eventTrigger, Unknown: "raise", Fields: map[string]*field{
 		"type":       {T: "enum", Required: true, Vals: []any{"event"}, Case: "lower"},
 		"event":      {T: "enum", Required: true, Vals: []any{"data-registered", "model-registered", "model-tagged", "run-completed"}, Case: "lower"},
 		"name":       text(),
@@ -144,4 +162,6 @@ func eventTriggerShape() *shape {
 		"end_time":   {T: "union", Of: []*field{{T: "DateTime"}, {T: "DateTimeStr"}}},
 		"time_zone":  text(),
 	}}
+	s.sort()
+	return s
 }

@@ -22,8 +22,8 @@ func (c *checker) union(v Value, f *field, p place) Value {
 	}
 	var tried []attempt
 	for _, branch := range f.Of {
-		if v.Kind == cairn.TemplateMap && branch.T == "nested" && !c.meant(v, branch) {
-			continue // it is of another type, and would say just that
+		if !c.fits(v, branch) || v.Kind == cairn.TemplateMap && branch.T == "nested" && !c.meant(v, branch) {
+			continue // it would say just that
 		}
 		var out Value
 		problems := c.try(func() { out = c.field(v, branch, p) })
@@ -35,11 +35,7 @@ func (c *checker) union(v Value, f *field, p place) Value {
 	}
 	if f.By != "" && v.Kind == cairn.TemplateMap {
 		if t, ok := v.Field(f.By); ok && t.Kind == cairn.TemplateString && !slices.ContainsFunc(f.Types, func(s string) bool { return sameType(s, t.Text) }) {
-			hint := ""
-			if near := cairn.Nearest(t.Text, f.Types); near != "" {
-				hint = "did you mean " + near + "?"
-			}
-			c.fail(t.Pos, p.key(f.By), t, "pipeline.value", hint, "%s: %s; it has to be %s", c.name(p.key(f.By)), shown(t), oneOf(f.Types))
+			c.fail(t.Pos, p.key(f.By), t, "pipeline.value", didYouMean(t.Text, f.Types), "%s: %s; it has to be %s", c.name(p.key(f.By)), shown(t), oneOf(f.Types))
 			return v
 		}
 	}
@@ -65,6 +61,22 @@ func (c *checker) union(v Value, f *field, p place) Value {
 	}
 	c.problems = append(c.problems, tried[best].problems...)
 	return v
+}
+
+// fits reports whether a branch may take values of that sort. Trying it would show the same,
+// with a sentence that nobody reads: a hundred of them for each node of a pipeline.
+func (c *checker) fits(v Value, f *field) bool {
+	switch f.T {
+	case "union", "Raw", "ro", "const", "enum":
+		return true
+	case "dict":
+		return v.Kind == cairn.TemplateMap
+	case "list":
+		return v.Kind == cairn.TemplateSeq
+	case "nested":
+		return v.Kind == cairn.TemplateMap || v.Kind == cairn.TemplateString && strings.HasPrefix(v.Text, "file:")
+	}
+	return v.Kind != cairn.TemplateMap && v.Kind != cairn.TemplateSeq
 }
 
 // typesOf are the types that the branches of a union take.

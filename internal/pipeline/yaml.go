@@ -210,6 +210,9 @@ func (r *yamlReader) scalar(n *yaml.Node) (Value, error) {
 // plainScalar reads a scalar without quotes.
 func plainScalar(v Value) Value {
 	s := v.Raw
+	if s != "" && strings.IndexByte("yYnNtTfFoO~.+-0123456789", s[0]) < 0 {
+		return v // the patterns below are slow, and most texts begin otherwise
+	}
 	switch {
 	case yamlNull.MatchString(s):
 		v.Kind, v.Text = cairn.TemplateNull, ""
