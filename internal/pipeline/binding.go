@@ -3,6 +3,7 @@ package pipeline
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/cairn-ml/cairn"
 )
@@ -141,5 +142,51 @@ func (b *builder) binding(v Value, at string) Binding {
 	if problem != "" {
 		b.fail(v.Pos, at, v, "pipeline.binding", "", "%s: %s", at, problem)
 	}
+	s := newBindingPlaces(b.l.lines[v.Pos.File], v)
+	out.Refs(func(r *BindingRef, _ bool) { r.Pos = s.next(r) })
 	return out
+}
+
+// bindingPlaces finds where the references of a text stand in the file: YAML tells only where
+// the text begins, and a command may have a hundred lines.
+type bindingPlaces struct {
+	lines        []string // those that follow
+	rest         string   // of the line at hand
+	line, column int      // where rest begins, in characters
+	left         int      // bytes that may still be looked at: a file may be one line of megabytes
+}
+
+func newBindingPlaces(lines []string, text Value) *bindingPlaces {
+	s := &bindingPlaces{line: text.Pos.Line, column: text.Pos.Column, left: 16<<10 + 2*len(text.Text)}
+	if s.line < 1 || s.line > len(lines) || len(lines[s.line-1]) > s.left {
+		return s
+	}
+	s.rest, s.lines = lines[s.line-1], lines[s.line:]
+	for range s.column - 1 {
+		_, size := utf8.DecodeRuneInString(s.rest)
+		s.rest = s.rest[size:]
+	}
+	return s
+}
+
+// next is the place of the next ${{; that of the text, where something else stands there.
+func (s *bindingPlaces) next(r *BindingRef) cairn.Position {
+	i := strings.Index(s.rest, "${{")
+	for ; i < 0 && len(s.lines) > 0 && s.left > 0; i = strings.Index(s.rest, "${{") {
+		s.rest, s.lines = s.lines[0], s.lines[1:]
+		s.line, s.column, s.left = s.line+1, 1, s.left-len(s.rest)
+	}
+	if i < 0 {
+		return r.Pos
+	}
+	inner, rest, closed := strings.Cut(s.rest[i+len("${{"):], "}}")
+	if !closed || strings.TrimSpace(inner) != strings.Join(r.Path, ".") {
+		s.rest, s.lines = "", nil // what follows is not known either
+		return r.Pos
+	}
+	pos := r.Pos
+	pos.Line, pos.Column = s.line, s.column+utf8.RuneCountInString(s.rest[:i])
+	pos.EndColumn = pos.Column + utf8.RuneCountInString(inner) + len("${{}}")
+	s.rest, s.column = rest, pos.EndColumn
+	return pos
 }

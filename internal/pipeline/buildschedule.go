@@ -15,6 +15,7 @@ func (b *builder) schedule(v Value, dir string) *Schedule {
 	}
 	t, _ := v.Field("trigger")
 	s.Trigger = trigger(t)
+	b.checkTimes(t)
 	create, ok := v.Field("create_job")
 	if !ok || !create.Given() {
 		return s
@@ -117,6 +118,35 @@ func trigger(v Value) Trigger {
 		}
 	}
 	return t
+}
+
+// checkTimes holds the numbers of a recurrence against the clock and the calendar.
+func (b *builder) checkTimes(t Value) {
+	within := func(v Value, at string, lo, hi float64, hasHi bool) {
+		list := []Value{v}
+		if v.Kind == cairn.TemplateSeq {
+			list = v.Items
+		}
+		for i, x := range list {
+			here := at
+			if v.Kind == cairn.TemplateSeq {
+				here = sub(at, strconv.Itoa(i))
+			}
+			if n := number(x); x.Given() && (n < lo || hasHi && n > hi) {
+				b.fail(x.Pos, here, x, "pipeline.range", "", "%s: %s is out of range: %s", here, clip(x.Raw), rangeText(lo, true, hi, hasHi))
+			}
+		}
+	}
+	interval, _ := t.Field("interval")
+	within(interval, "trigger.interval", 1, 0, false)
+	s, _ := t.Field("schedule")
+	for _, x := range []struct {
+		key    string
+		lo, hi float64
+	}{{"hours", 0, 23}, {"minutes", 0, 59}, {"month_days", 1, 31}} {
+		v, _ := s.Field(x.key)
+		within(v, "trigger.schedule."+x.key, x.lo, x.hi, true)
+	}
 }
 
 // number is the value of a number, also of one that is written as text.

@@ -90,11 +90,31 @@ func shown(v Value) string {
 		return "nothing is given"
 	case cairn.TemplateString:
 		if v.Time {
-			return fmt.Sprintf("%s is a date in YAML", clip(v.Raw))
+			return isWhat(v)
 		}
 		return fmt.Sprintf("%q", clip(v.Text))
 	}
-	return fmt.Sprintf("%s is a %s", clip(v.Raw), kindWord(v))
+	return isWhat(v)
+}
+
+// isWhat says what YAML makes of a text without quotes.
+func isWhat(v Value) string {
+	switch v.Kind {
+	case cairn.TemplateNull:
+		return clip(v.Raw) + " means nothing in YAML"
+	case cairn.TemplateBool:
+		if means := strings.ToLower(v.Text); means != v.Raw {
+			return clip(v.Raw) + " means " + means + " in YAML"
+		}
+	}
+	return fmt.Sprintf("%s is a %s in YAML", clip(v.Raw), kindWord(v))
+}
+
+// oddKeys are the keys of a map that are no text.
+func (c *checker) oddKeys(v Value, p place) {
+	for _, k := range v.OddKeys {
+		c.fail(k.Pos, p.key(k.Raw), k, "pipeline.key", "put it in quotes", "%s: the key %s; it has to be text", c.name(p), isWhat(k))
+	}
 }
 
 // field checks one value and returns it as it is meant: names of an enumeration in
@@ -140,9 +160,7 @@ func (c *checker) dict(v Value, f *field, p place) Value {
 		c.wrong(v, p, "a map")
 		return v
 	}
-	for _, k := range v.OddKeys {
-		c.fail(k.Pos, p.key(k.Raw), k, "pipeline.key", "put it in quotes", "%s: the key %s is a %s; it has to be text", c.name(p), clip(k.Raw), kindWord(k))
-	}
+	c.oddKeys(v, p)
 	out := v
 	out.Pairs = slices.Clone(v.Pairs)
 	for i, pair := range out.Pairs {

@@ -42,10 +42,18 @@ func asName(s string) string {
 
 func (c *checker) arm(v Value, f *field, p place) {
 	hint := ""
-	if v.Kind == cairn.TemplateString && v.Text != "" && !strings.ContainsAny(v.Text, " /\\") {
-		hint = "write azureml:" + clip(v.Text)
+	if v.Kind == cairn.TemplateString {
+		hint = referenceHint(v.Text)
 	}
 	c.fail(v.Pos, p, v, "pipeline.reference", hint, "%s: %s is no reference; it has to be %s", c.name(p), shown(v), c.want(f))
+}
+
+// referenceHint is for a name that was meant to be a reference.
+func referenceHint(name string) string {
+	if name == "" || strings.ContainsAny(name, " /\\") {
+		return ""
+	}
+	return "write azureml:" + clip(name)
 }
 
 // versioned checks azureml:NAME:VERSION and its kin, as the original takes them apart.

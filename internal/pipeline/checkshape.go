@@ -56,10 +56,10 @@ func (c *checker) shape(v Value, s *shape, unknown string, p place) Value {
 	out := v
 	out.Pairs = nil
 	out.Shape = s.Name
-	c.before(v, s, p)
-	for _, k := range v.OddKeys {
-		c.fail(k.Pos, p.key(k.Raw), k, "pipeline.key", "put it in quotes", "%s: the key %s is a %s; it has to be text", c.name(p), clip(k.Raw), kindWord(k))
+	if !c.before(v, s, p) {
+		return out
 	}
+	c.oddKeys(v, p)
 	anonymous := s.is("AnonymousAssetSchema")
 	for _, pair := range v.Pairs {
 		key := pair.Key.Value
@@ -102,14 +102,15 @@ func (c *checker) shape(v Value, s *shape, unknown string, p place) Value {
 	return out
 }
 
-// before is what the original's hooks look at before the keys.
-func (c *checker) before(v Value, s *shape, p place) {
+// before is what the original's hooks look at before the keys. Where it is something else
+// altogether, the keys are not looked at.
+func (c *checker) before(v Value, s *shape, p place) bool {
 	if s.is("_BaseEnvironmentSchema") || s.Name == "EnvironmentSchema" {
 		for _, key := range []string{"channels", "dependencies"} {
 			if x, ok := v.Field(key); ok {
 				c.fail(x.Pos, p.key(key), x, "pipeline.conda", "write an environment file with image: and conda_file: ./this-file.yml",
-					"%s: this is a conda file: it has no %s of an environment", c.name(p), key)
-				return
+					"%s: this is a conda file; an environment has no %s", c.name(p), key)
+				return false
 			}
 		}
 	}
@@ -119,6 +120,7 @@ func (c *checker) before(v Value, s *shape, p place) {
 			c.fail(component.Pos, p.key("component"), component, "pipeline.exclusive", "", "jobs and component are both given; a pipeline has one of them")
 		}
 	}
+	return true
 }
 
 func (c *checker) unknownKey(pair Pair, s *shape, unknown string, p place) {

@@ -50,7 +50,11 @@ func (s *shape) optional(key string) bool {
 // after is what the original's hooks look at behind the keys.
 func (c *checker) after(v Value, s *shape, p place) {
 	missing := func(key string) {
-		c.fail(v.Pos, p.key(key), Value{}, "pipeline.required", "", "%s is missing", c.name(p.key(key)))
+		want := ""
+		if f := s.Fields[key]; f != nil {
+			want = ": it has to be " + c.want(f)
+		}
+		c.fail(v.Pos, p.key(key), Value{}, "pipeline.required", "", "%s is missing%s", c.name(p.key(key)), want)
 	}
 	for _, key := range needed[s.Name] {
 		if x, _ := v.Field(key); !x.Given() {

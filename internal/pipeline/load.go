@@ -63,7 +63,7 @@ func (l *loader) bytes(name string) ([]byte, error) {
 		return nil, fmt.Errorf("it has more than %d bytes", MaxFile)
 	}
 	l.sources = append(l.sources, Source{name, b})
-	l.lines[name] = strings.Split(string(b), "\n")
+	l.lines[name] = strings.Split(strings.TrimPrefix(string(b), byteOrderMark), "\n")
 	return b, nil
 }
 
@@ -78,9 +78,16 @@ func (l *loader) read(name string, from Value, c *checker, p place) (Value, bool
 	}
 	b, err := l.bytes(name)
 	if err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			c.fail(from.Pos, p, from, "pipeline.path", "", "%s: there is no file %q beside this one (looked for %s)", c.name(p), clip(from.Text), name)
-		} else {
+		switch {
+		case p.path == "":
+			c.fail(from.Pos, p, from, "pipeline.path", "", "the file cannot be read: %v", err)
+		case errors.Is(err, fs.ErrNotExist):
+			hint := ""
+			if strings.HasSuffix(p.path, "component") && path.Ext(from.Text) != ".yml" && path.Ext(from.Text) != ".yaml" {
+				hint = referenceHint(from.Text)
+			}
+			c.fail(from.Pos, p, from, "pipeline.path", hint, "%s: there is no file %q beside this one (looked for %s)", c.name(p), clip(from.Text), name)
+		default:
 			c.fail(from.Pos, p, from, "pipeline.path", "", "%s: %s cannot be read: %v", c.name(p), name, err)
 		}
 		return Value{}, false
@@ -114,14 +121,18 @@ func (c *checker) componentFile(v Value, f *field, p place) {
 		return
 	}
 	if out.Kind != cairn.TemplateMap {
-		c.wrong(out, place{name, dirOf(name)}, "a map")
+		c.wrong(out, place{"", dirOf(name)}, "a map")
 		return
 	}
 	kind := componentKind(f.T, out)
 	s := l.schemas.kind(kind)
-	if want := fileRefKind(f.T); s == nil || want != "" && want != kind {
-		t, _ := out.Field("type")
-		c.fail(v.Pos, p, v, "pipeline.component", "", "%s: %s is a component of type %q, which does not fit here", c.name(p), name, clip(t.Text))
+	if s == nil {
+		c.problems = append(c.problems, unknownKind(out, "component"))
+		return
+	}
+	if want := fileRefKind(f.T); want != "" && want != kind {
+		c.fail(v.Pos, p, v, "pipeline.component", "", "%s: %s is a component of type %s; it has to be of type %s", c.name(p), name,
+			strings.TrimPrefix(kind, "component/"), strings.TrimPrefix(want, "component/"))
 		return
 	}
 	if _, done := l.checked[name+"#"+s.Name]; done {
@@ -192,7 +203,7 @@ func componentKind(ref string, v Value) string {
 // document reads, changes as asked, checks and takes over one file.
 func (l *loader) document(name string, o Options, depth int) *Document {
 	c := &checker{l: l}
-	root, ok := l.read(name, Value{Kind: cairn.TemplateString, Text: name, Pos: cairn.Position{File: name}}, c, place{"", dirOf(name)})
+	root, ok := l.read(name, Value{Kind: cairn.TemplateString, Text: name, Pos: cairn.Position{File: name, Line: 1, Column: 1}}, c, place{"", dirOf(name)})
 	l.report(c.problems...)
 	if !ok {
 		return nil
@@ -235,29 +246,4 @@ func (l *loader) documentOf(doc *Document, root Value, o Options, depth int) *Do
 	}
 	doc.Sources = slices.Clone(l.sources)
 	return doc
-}
-
-func unknownKind(root Value, asked Kind) cairn.Problem {
-	t, ok := root.Field("type")
-	p := cairn.Problem{Position: root.Pos, Severity: cairn.SeverityError, Code: "pipeline.kind", Path: "type", Value: found(t)}
-	names := []string{"command", "pipeline", "sweep", "parallel", "uri_file", "uri_folder", "mltable", "custom_model", "mlflow_model", "triton_model",
-		"amlcompute", "computeinstance", "kubernetes", "virtualmachine", "azure_blob", "azure_file"}
-	switch asked {
-	case "job":
-		names = []string{"command", "pipeline", "sweep", "spark", "automl", "import", "data_transfer"}
-	case "component":
-		names = []string{"command", "pipeline", "parallel", "spark", "import", "data_transfer", "automl"}
-	case KindCompute:
-		names = []string{"amlcompute", "computeinstance", "kubernetes", "virtualmachine", "synapsespark"}
-	case KindDatastore:
-		names = []string{"azure_blob", "azure_file", "azure_data_lake_gen1", "azure_data_lake_gen2", "one_lake"}
-	}
-	if !ok {
-		p.Message = "type is missing: it has to be " + oneOf(names)
-		return p
-	}
-	p.Position = t.Pos
-	p.Message = fmt.Sprintf("type: %s; it has to be %s", shown(t), oneOf(names))
-	p.Hint = didYouMean(t.Text, names)
-	return p
 }

@@ -73,6 +73,9 @@ var differences = []difference{
 			return strings.Contains(p.Path, "inputs.") || strings.Contains(p.Path, "max_iteration_count")
 		})
 	}, most: 5},
+	{reason: "hours, minutes and days that no clock and no calendar has are found before a schedule is kept", is: func(f *finding) bool {
+		return code("range")(f) && f.q.Kind == "schedule" && f.says("trigger.")
+	}, most: 1},
 	{reason: "an input that a component needs is found missing before anything is sent", is: func(f *finding) bool {
 		return code("required", "binding", "optional", "name")(f) && f.says("the component needs")
 	}, most: 3},

@@ -100,13 +100,22 @@ func (b *builder) checkBounds(p PortDecl, at string) {
 		key string
 		v   Value
 	}{{"min", p.Min}, {"max", p.Max}} {
-		if x.v.Kind != cairn.TemplateString {
-			continue
-		}
-		if _, err := strconv.ParseFloat(strings.TrimSpace(x.v.Text), 64); err != nil {
+		if _, ok := bound(x.v); x.v.Given() && !ok {
 			b.fail(x.v.Pos, sub(at, x.key), x.v, "pipeline.value", "", "%s: %s; it has to be a number", sub(at, x.key), shown(x.v))
 		}
 	}
+}
+
+// bound is a bound that is given and is a number.
+func bound(v Value) (n float64, ok bool) {
+	switch v.Kind {
+	case cairn.TemplateNumber:
+		return v.Num, true
+	case cairn.TemplateString:
+		n, err := strconv.ParseFloat(strings.TrimSpace(v.Text), 64)
+		return n, err == nil
+	}
+	return 0, false
 }
 
 // checkDefault holds the default of an input against its type, range and choices.
@@ -164,8 +173,10 @@ func (b *builder) checkLiteral(p PortDecl, v Value, at string) {
 	default:
 		return
 	}
-	if isNumber && (p.Min.Given() && n < number(p.Min) || p.Max.Given() && n > number(p.Max)) {
-		b.fail(v.Pos, at, v, "pipeline.range", "", "%s: %s is out of range: %s", at, clip(v.Raw), rangeText(number(p.Min), p.Min.Given(), number(p.Max), p.Max.Given()))
+	lo, hasLo := bound(p.Min)
+	hi, hasHi := bound(p.Max)
+	if isNumber && (hasLo && n < lo || hasHi && n > hi) {
+		b.fail(v.Pos, at, v, "pipeline.range", "", "%s: %s is out of range: %s", at, clip(v.Raw), rangeText(lo, hasLo, hi, hasHi))
 	}
 	if len(p.Enum) > 0 && !slices.Contains(p.Enum, v.Text) {
 		b.fail(v.Pos, at, v, "pipeline.value", didYouMean(v.Text, p.Enum), "%s: %s; it has to be %s", at, shown(v), oneOf(p.Enum))

@@ -129,7 +129,7 @@ func (b *builder) commandRefs(cmd Binding, at string, inputs []string, optional 
 				return "did you mean ${{" + r.Path[0] + "." + near + "}}? there are " + theyAre(have)
 			}
 			return "there are " + theyAre(have)
-		}, "%s: %s: there is no %s of that name", at, r, strings.TrimSuffix(r.Path[0], "s"))
+		}, "%s: %s: there is no %s of that name", at, r, map[string]string{"inputs": "input", "outputs": "output", "search_space": "parameter"}[r.Path[0]])
 	})
 }
 

@@ -26,7 +26,12 @@ func (b *builder) checkPipeline(p *Pipeline, at string, inputs []string, unset m
 	after := map[string][]string{}
 	for i := range p.Jobs {
 		n := &p.Jobs[i]
-		after[n.Key] = b.checkNode(n, s)
+		after[n.Key] = append(after[n.Key], b.checkNode(n, s)...)
+		for _, name := range governed(n) {
+			if s.nodes[name] != nil && name != n.Key {
+				after[name] = append(after[name], n.Key)
+			}
+		}
 	}
 	b.checkCycles(s, after)
 	for _, t := range []struct {
@@ -39,13 +44,30 @@ func (b *builder) checkPipeline(p *Pipeline, at string, inputs []string, unset m
 	}
 }
 
+// governed are nodes that begin when a node has decided: they wait for it.
+func governed(n *Job) []string {
+	switch {
+	case n.IfElse != nil:
+		return slices.Concat(n.IfElse.True, n.IfElse.False)
+	case n.For != nil:
+		return []string{n.For.Body}
+	}
+	return nil
+}
+
 // missing says that owner has nothing of that name; have is what it has.
 func (b *builder) missing(pos cairn.Position, at, owner, what, name string, have []string) {
 	b.failLate(pos, at, Value{Kind: cairn.TemplateString, Text: name}, "pipeline.binding", func() string {
-		if len(have) == 0 {
+		switch near := didYouMean(name, have); {
+		case len(have) == 0:
 			return "it has none"
+		case near == "":
+			return "it has " + theyAre(have)
+		case len(have) == 1:
+			return near
+		default:
+			return near + " it has " + theyAre(have)
 		}
-		return strings.TrimPrefix(didYouMean(name, have)+" it has "+theyAre(have), " ")
 	}, "%s: %s has no %s %q", at, owner, what, clip(name))
 }
 
@@ -243,8 +265,11 @@ func (b *builder) checkIf(n *Job, s *pipelineScope) []string {
 		nodes []string
 	}{{"true_block", n.IfElse.True}, {"false_block", n.IfElse.False}} {
 		for _, name := range block.nodes {
-			if s.nodes[name] == nil {
-				b.missing(n.Pos, sub(n.JSONPath, block.key), "the pipeline", "node", name, s.names)
+			switch here := sub(n.JSONPath, block.key); {
+			case s.nodes[name] == nil:
+				b.missing(n.Pos, here, "the pipeline", "node", name, s.names)
+			case name == n.Key:
+				b.fail(n.Pos, here, Value{}, "pipeline.cycle", "", "%s: the node waits for itself", here)
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -39,10 +40,14 @@ func (c *checker) union(v Value, f *field, p place) Value {
 			return v
 		}
 	}
-	if t, ok := v.Field("type"); ok && v.Kind == cairn.TemplateMap && t.Kind == cairn.TemplateString {
-		names := c.typesOf(f)
-		if len(names) > 0 && !slices.ContainsFunc(names, func(x any) bool { text, ok := x.(string); return ok && sameType(text, t.Text) }) {
-			c.enum(t, &field{T: "enum", Vals: names, Case: "lower"}, p.key("type"))
+	for _, key := range []string{"type", "task"} {
+		said, ok := v.Field(key)
+		if !ok || v.Kind != cairn.TemplateMap || said.Kind != cairn.TemplateString {
+			continue
+		}
+		names := c.valuesOf(f, key, v)
+		if len(names) > 0 && !slices.ContainsFunc(names, func(x any) bool { text, ok := x.(string); return ok && sameType(text, said.Text) }) {
+			c.enum(said, &field{T: "enum", Vals: names, Case: "lower"}, p.key(key))
 			return v
 		}
 	}
@@ -56,7 +61,7 @@ func (c *checker) union(v Value, f *field, p place) Value {
 		}
 	}
 	if best < 0 {
-		c.wrong(v, p, c.want(f))
+		c.fail(v.Pos, p, v, "pipeline.type", c.hintOf(v, f), "%s: %s; it has to be %s", c.name(p), shown(v), c.want(f))
 		return v
 	}
 	c.problems = append(c.problems, tried[best].problems...)
@@ -79,19 +84,47 @@ func (c *checker) fits(v Value, f *field) bool {
 	return v.Kind != cairn.TemplateMap && v.Kind != cairn.TemplateSeq
 }
 
-// typesOf are the types that the branches of a union take.
-func (c *checker) typesOf(f *field) []any {
+// hintOf is what may be meant by a text that no branch takes: a name that is near, or a
+// reference.
+func (c *checker) hintOf(v Value, f *field) string {
+	if v.Kind != cairn.TemplateString || c.full() {
+		return ""
+	}
+	if near := didYouMean(v.Text, namesOf(f)); near != "" {
+		return near
+	}
+	if slices.ContainsFunc(f.Of, func(o *field) bool { return o.T == "ArmStr" || o.T == "ArmVersionedStr" }) {
+		return referenceHint(v.Text)
+	}
+	return ""
+}
+
+// namesOf are the names of all enumerations of a union.
+func namesOf(f *field) []string {
+	var out []string
+	for _, branch := range f.Of {
+		for _, x := range branch.Vals {
+			out = append(out, fmt.Sprint(x))
+		}
+		out = append(out, namesOf(branch)...)
+	}
+	return out
+}
+
+// valuesOf are the values of a key by which branches of a union are told apart: of type, or
+// of task among those of the same type.
+func (c *checker) valuesOf(f *field, key string, v Value) []any {
 	var out []any
 	for _, branch := range f.Of {
 		if branch.T == "union" {
-			out = append(out, c.typesOf(branch)...)
+			out = append(out, c.valuesOf(branch, key, v)...)
 			continue
 		}
-		if branch.T != "nested" {
+		if branch.T != "nested" || key != "type" && !c.meant(v, branch) {
 			continue
 		}
-		if s := c.l.schemas.of(branch.Schema); s != nil && s.Fields["type"] != nil && s.Fields["type"].T == "enum" {
-			for _, v := range s.Fields["type"].Vals {
+		if s := c.l.schemas.of(branch.Schema); s != nil && s.Fields[key] != nil && s.Fields[key].T == "enum" {
+			for _, v := range s.Fields[key].Vals {
 				if !slices.Contains(out, v) {
 					out = append(out, v)
 				}
@@ -157,6 +190,10 @@ func (c *checker) better(v Value, a, b *field, pa, pb []cairn.Problem) bool {
 			return false
 		}
 	}
+	// That a component is of another type says nothing of what is wrong with it.
+	if ma, mb := misfit(pa), misfit(pb); ma != mb {
+		return mb
+	}
 	return errorsIn(pa) < errorsIn(pb)
 }
 
@@ -166,6 +203,11 @@ func (c *checker) hasKey(f *field, key string) bool {
 	}
 	s := c.l.schemas.of(f.Schema)
 	return s != nil && s.Fields[key] != nil
+}
+
+// misfit reports whether a component was held to be one of another type.
+func misfit(ps []cairn.Problem) bool {
+	return slices.ContainsFunc(ps, func(p cairn.Problem) bool { return p.Code == "pipeline.component" })
 }
 
 func errorsIn(ps []cairn.Problem) int {

@@ -1,15 +1,14 @@
 package pipeline
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"regexp"
 	"strconv"
 	"strings"
-
-	"bytes"
+	"unicode/utf8"
 
 	"github.com/cairn-ml/cairn"
 	"go.yaml.in/yaml/v3"
@@ -33,8 +32,17 @@ type yamlReader struct {
 	report func(p cairn.Problem)
 }
 
-// errTooLarge ends the reading of a file that would fill the memory.
-var errTooLarge = errors.New("the file holds too many values, or is nested too deeply")
+// fault ends the reading of a file.
+type fault struct {
+	line, column int
+	text, hint   string
+}
+
+func (f *fault) Error() string { return f.text }
+
+func faultAt(n *yaml.Node, format string, args ...any) *fault {
+	return &fault{n.Line, n.Column, fmt.Sprintf(format, args...), ""}
+}
 
 // parseYAML reads one document. ok is false where there is nothing to go on with.
 func parseYAML(file string, src []byte, report func(p cairn.Problem)) (v Value, ok bool) {
@@ -43,9 +51,9 @@ func parseYAML(file string, src []byte, report func(p cairn.Problem)) (v Value, 
 			Message: fmt.Sprintf(format, args...), Hint: hint})
 		return Value{}, false
 	}
-	src = bytes.TrimPrefix(src, []byte("\xef\xbb\xbf"))
-	if i := bytes.IndexByte(src, 0); i >= 0 {
-		return fail(1+bytes.Count(src[:i], []byte("\n")), 1, "pipeline.yaml", "", "the file is no text: it holds a NUL byte")
+	src = bytes.TrimPrefix(src, []byte(byteOrderMark))
+	if f := noText(src); f != nil {
+		return fail(f.line, f.column, "pipeline.yaml", f.hint, "%s", f.text)
 	}
 	d := yaml.NewDecoder(bytes.NewReader(src))
 	var root yaml.Node
@@ -54,7 +62,7 @@ func parseYAML(file string, src []byte, report func(p cairn.Problem)) (v Value, 
 			return fail(1, 1, "pipeline.empty", "", "the file is empty")
 		}
 		line, text := yamlError(err)
-		return fail(line, 1, "pipeline.yaml", "", "%s", text)
+		return fail(line, 1, "pipeline.yaml", indentHint(src, line), "%s", text)
 	}
 	var more yaml.Node
 	switch err := d.Decode(&more); {
@@ -69,13 +77,50 @@ func parseYAML(file string, src []byte, report func(p cairn.Problem)) (v Value, 
 		return fail(1, 1, "pipeline.empty", "", "the file is empty")
 	}
 	v, err := r.value(root.Content[0], 0)
-	if err != nil {
-		return fail(1, 1, "pipeline.yaml", "", "%s", err.Error())
+	if f, ok := errors.AsType[*fault](err); ok {
+		return fail(f.line, f.column, "pipeline.yaml", "", "%s", f.text)
 	}
 	if v.Kind == cairn.TemplateNull {
 		return fail(1, 1, "pipeline.empty", "", "the file is empty")
 	}
 	return v, true
+}
+
+const byteOrderMark = "\xef\xbb\xbf"
+
+const utf8Hint = "save it as text in UTF-8"
+
+// noText finds the first byte that no text in UTF-8 has, or that YAML does not allow.
+func noText(src []byte) *fault {
+	if bytes.HasPrefix(src, []byte("\xff\xfe")) || bytes.HasPrefix(src, []byte("\xfe\xff")) {
+		return &fault{1, 1, "the file is UTF-16; it has to be UTF-8", utf8Hint}
+	}
+	line, column := 1, 1
+	for len(src) > 0 {
+		r, size := utf8.DecodeRune(src)
+		switch {
+		case r == utf8.RuneError && size == 1:
+			return &fault{line, column, fmt.Sprintf("the file is not UTF-8: here is the byte 0x%02x", src[0]), utf8Hint}
+		case r == '\n':
+			line, column = line+1, 0
+		case r == 0:
+			return &fault{line, column, "the file is no text: here is a NUL byte", utf8Hint}
+		case r < ' ' && r != '\t' && r != '\r', r >= 0x7f && r < 0xa0 && r != 0x85, r == 0xfffe, r == 0xffff:
+			return &fault{line, column, fmt.Sprintf("here is the character U+%04X, which YAML does not allow", r), fmt.Sprintf(`in double quotes it is written \u%04X`, r)}
+		}
+		column++
+		src = src[size:]
+	}
+	return nil
+}
+
+// indentHint is the hint for a line that begins with a tab.
+func indentHint(src []byte, line int) string {
+	lines := bytes.SplitN(src, []byte("\n"), line+1)
+	if line > len(lines) || !bytes.HasPrefix(bytes.TrimLeft(lines[line-1], " "), []byte("\t")) {
+		return ""
+	}
+	return "YAML is indented with spaces; the line begins with a tab"
 }
 
 var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
@@ -95,14 +140,17 @@ func (r *yamlReader) pos(n *yaml.Node) cairn.Position {
 
 func (r *yamlReader) value(n *yaml.Node, depth int) (Value, error) {
 	r.count++
-	if depth > maxDepth || r.count > maxValues {
-		return Value{}, errTooLarge
+	if depth > maxDepth {
+		return Value{}, faultAt(n, "it is nested too deeply: more than %d levels", maxDepth)
+	}
+	if r.count > maxValues {
+		return Value{}, faultAt(n, "the file holds too many values: more than %d, those of aliases counted each time", maxValues)
 	}
 	v := Value{Pos: r.pos(n)}
 	switch n.Kind {
 	case yaml.AliasNode:
 		if r.opened[n.Alias] {
-			return v, fmt.Errorf("line %d: the alias *%s holds itself", n.Line, n.Value)
+			return v, faultAt(n, "the alias *%s holds itself", clip(n.Value))
 		}
 		r.opened[n.Alias] = true
 		defer delete(r.opened, n.Alias)
@@ -146,7 +194,7 @@ func (r *yamlReader) mapping(n *yaml.Node, depth int) (Value, error) {
 		}
 		text := Text{Value: key.Text, Pos: key.Pos, Set: true}
 		if key.Kind == cairn.TemplateSeq || key.Kind == cairn.TemplateMap {
-			return v, fmt.Errorf("line %d: a key is a list or a map; it has to be text", key.Pos.Line)
+			return v, faultAt(k, "the key is a %s; it has to be text", kindWord(key))
 		}
 		if key.Kind != cairn.TemplateString {
 			text.Value = key.Raw
@@ -169,7 +217,7 @@ func (r *yamlReader) mapping(n *yaml.Node, depth int) (Value, error) {
 		}
 		for _, one := range all {
 			if one.Kind != cairn.TemplateMap {
-				return v, fmt.Errorf("line %d: << merges maps, not a %s", one.Pos.Line, kindWord(one))
+				return v, &fault{one.Pos.Line, one.Pos.Column, "<< merges maps; here is a " + kindWord(one), ""}
 			}
 			for _, p := range one.Pairs {
 				if _, there := at[p.Key.Value]; !there {
@@ -182,145 +230,20 @@ func (r *yamlReader) mapping(n *yaml.Node, depth int) (Value, error) {
 	return v, nil
 }
 
-// What scalars without quotes mean in YAML 1.1, as PyYAML reads them.
-var (
-	yamlBool  = regexp.MustCompile(`^(?:yes|Yes|YES|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF)$`)
-	yamlInt   = regexp.MustCompile(`^(?:[-+]?0b[0-1_]+|[-+]?0[0-7_]+|[-+]?(?:0|[1-9][0-9_]*)|[-+]?0x[0-9a-fA-F_]+|[-+]?[1-9][0-9_]*(?::[0-5]?[0-9])+)$`)
-	yamlFloat = regexp.MustCompile(`^(?:[-+]?(?:[0-9][0-9_]*)\.[0-9_]*(?:[eE][-+][0-9]+)?|\.[0-9][0-9_]*(?:[eE][-+][0-9]+)?|[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+\.[0-9_]*|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$`)
-	yamlNull  = regexp.MustCompile(`^(?:~|null|Null|NULL|)$`)
-	yamlTime  = regexp.MustCompile(`^(?:\d\d\d\d-\d\d-\d\d|\d\d\d\d-\d\d?-\d\d?(?:[Tt]|[ \t]+)\d\d?:\d\d:\d\d(?:\.\d*)?(?:[ \t]*(?:Z|[-+]\d\d?(?::\d\d)?))?)$`)
-)
-
 func (r *yamlReader) scalar(n *yaml.Node) (Value, error) {
 	v := Value{Kind: cairn.TemplateString, Text: n.Value, Raw: n.Value, Pos: r.pos(n)}
 	if len(n.Value) > maxScalar {
-		return v, errTooLarge
+		return v, faultAt(n, "the text has more than %d bytes", maxScalar)
 	}
 	tagged := n.Style&yaml.TaggedStyle != 0
 	quoted := n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) != 0
 	if tagged && n.Tag != "!!str" && strings.HasPrefix(n.Tag, "!") && !strings.HasPrefix(n.Tag, "!!") {
-		return v, fmt.Errorf("line %d: the tag %s is not known", n.Line, clip(n.Tag))
+		return v, faultAt(n, "the tag %s is not known", clip(n.Tag))
 	}
 	if quoted && !tagged || tagged && n.Tag == "!!str" {
 		return v, nil
 	}
 	return plainScalar(v), nil
-}
-
-// plainScalar reads a scalar without quotes.
-func plainScalar(v Value) Value {
-	s := v.Raw
-	if s != "" && strings.IndexByte("yYnNtTfFoO~.+-0123456789", s[0]) < 0 {
-		return v // the patterns below are slow, and most texts begin otherwise
-	}
-	switch {
-	case yamlNull.MatchString(s):
-		v.Kind, v.Text = cairn.TemplateNull, ""
-	case yamlBool.MatchString(s):
-		v.Kind = cairn.TemplateBool
-		switch strings.ToLower(s) {
-		case "yes", "true", "on":
-			v.Bool = true
-		}
-		v.Text = "False"
-		if v.Bool {
-			v.Text = "True"
-		}
-	case yamlInt.MatchString(s):
-		v.Kind, v.Int = cairn.TemplateNumber, true
-		v.Num, v.Text = yamlInteger(s)
-	case yamlFloat.MatchString(s):
-		v.Kind = cairn.TemplateNumber
-		v.Num = yamlNumber(s)
-		v.Text = pyFloat(v.Num)
-	case yamlTime.MatchString(s):
-		v.Time = true
-	}
-	return v
-}
-
-// yamlInteger reads an integer and says it in decimal, however long.
-func yamlInteger(s string) (float64, string) {
-	s = strings.ReplaceAll(s, "_", "")
-	sign := ""
-	if strings.HasPrefix(s, "-") || strings.HasPrefix(s, "+") {
-		if s[0] == '-' {
-			sign = "-"
-		}
-		s = s[1:]
-	}
-	if strings.Contains(s, ":") {
-		total := int64(0)
-		for _, part := range strings.Split(s, ":") {
-			n, _ := strconv.ParseInt(part, 10, 64) // digits by the pattern
-			total = total*60 + n
-		}
-		s = strconv.FormatInt(total, 10)
-	} else if len(s) > 1 && s[0] == '0' {
-		base, digits := 8, s[1:]
-		switch s[1] {
-		case 'x', 'X':
-			base, digits = 16, s[2:]
-		case 'b', 'B':
-			base, digits = 2, s[2:]
-		}
-		if n, err := strconv.ParseUint(digits, base, 64); err == nil {
-			s = strconv.FormatUint(n, 10)
-		}
-	}
-	if s == "0" {
-		sign = ""
-	}
-	f, _ := strconv.ParseFloat(sign+s, 64) // too large is infinite
-	return f, sign + s
-}
-
-func yamlNumber(s string) float64 {
-	s = strings.ToLower(strings.ReplaceAll(s, "_", ""))
-	switch strings.TrimLeft(s, "+-") {
-	case ".inf":
-		if s[0] == '-' {
-			return math.Inf(-1)
-		}
-		return math.Inf(1)
-	case ".nan":
-		return math.NaN()
-	}
-	if strings.Contains(s, ":") {
-		sign := 1.0
-		if s[0] == '-' {
-			sign = -1
-		}
-		total := 0.0
-		for _, part := range strings.Split(strings.TrimLeft(s, "+-"), ":") {
-			n, _ := strconv.ParseFloat(part, 64) // digits by the pattern
-			total = total*60 + n
-		}
-		return sign * total
-	}
-	f, _ := strconv.ParseFloat(s, 64)
-	return f
-}
-
-// pyFloat says a number as Python's repr does, which is what the original sends.
-func pyFloat(f float64) string {
-	switch {
-	case math.IsInf(f, 1):
-		return "inf"
-	case math.IsInf(f, -1):
-		return "-inf"
-	case math.IsNaN(f):
-		return "nan"
-	}
-	if a := math.Abs(f); a != 0 && (a < 1e-4 || a >= 1e16) {
-		s := strconv.FormatFloat(f, 'e', -1, 64)
-		return s
-	}
-	s := strconv.FormatFloat(f, 'f', -1, 64)
-	if !strings.Contains(s, ".") {
-		s += ".0"
-	}
-	return s
 }
 
 // kindWord names a value's kind for people.
@@ -329,7 +252,7 @@ func kindWord(v Value) string {
 	case cairn.TemplateNull:
 		return "nothing"
 	case cairn.TemplateBool:
-		return "true or false"
+		return "truth value"
 	case cairn.TemplateNumber:
 		return "number"
 	case cairn.TemplateSeq:
