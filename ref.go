@@ -38,6 +38,7 @@ const (
 	KindStage       = "stage"    // an environment of a repository: stage/owner/name:staging
 	KindPull        = "pull"     // a pull request: pull/owner/name#7
 	KindSchedule    = "schedule" // a schedule of jobs
+	KindEndpoint    = "endpoint" // an address over deployments of models
 )
 
 // NewRef joins kind and id.

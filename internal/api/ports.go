@@ -125,6 +125,8 @@ type Options struct {
 	Pulls Pulls
 	// Submissions are runs of jobs' files; nil: there are none.
 	Submissions Submissions
+	// Endpoints are addresses over deployments of models; nil: there are none.
+	Endpoints Endpoints
 	// EnvironmentMaps are environments of jobs that are on this machine; nil: none can be.
 	EnvironmentMaps EnvironmentMaps
 	// Schedules are schedules of jobs; nil: there are none.

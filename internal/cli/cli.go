@@ -47,6 +47,9 @@ type Options struct {
 	Away func(context.Context) []status.Away
 	// Image builds images on this machine.
 	Image image.Tools
+	// Needs and Curated read environments, see az.Tools.
+	Needs   func(cairn.TaskEnvironment) (python string, requirements, notes []string, err error)
+	Curated func(name string) (cairn.TaskEnvironment, bool)
 }
 
 // ServeOptions are the flags of cairn serve.

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/cairn-ml/cairn"
+	"github.com/cairn-ml/cairn/internal/stages"
 )
 
 // Request asks for a deployment; see client.DeployRequest.
@@ -17,6 +18,10 @@ type Request struct {
 	Release    string
 	Comment    string
 	Key        string // "": it is no retry
+	// Service and Config are there where something else than .cairn/stages.yml says what
+	// the stage is: a deployment behind an endpoint.
+	Service string
+	Config  *cairn.StageConfig
 }
 
 // Deploy writes a deployment down and lets the loop carry it out. What may not go
@@ -155,6 +160,14 @@ func (s *Service) choose(ctx context.Context, a *asker, r Request) (*chosen, err
 	}
 	if c.repository == "" {
 		return nil, noRepository()
+	}
+	if r.Config != nil {
+		c.config = *r.Config
+		if err := s.rules(ctx, c.repository, &c.config); err != nil {
+			return nil, err
+		}
+		c.release, err = s.releaseOf(ctx, img, c.repository, nameOf(r.Image, img), &stageFile{File: &stages.File{Service: r.Service}}, a.Principal)
+		return c, err
 	}
 	revision, err := s.revisionOf(ctx, img.Run, img.Commit, img.Dirty)
 	if err != nil {

@@ -63,6 +63,10 @@ func (s *Server) leaveWhenIdle(ctx context.Context) {
 			s.last.Store(time.Now().UnixNano()) // and of what is followed
 			continue
 		}
+		if s.endpoints.Active() > 0 {
+			s.last.Store(time.Now().UnixNano())
+			continue
+		}
 		s.log.Info("leaving: idle", "after", idle)
 		s.leave()
 		return

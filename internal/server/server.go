@@ -26,6 +26,7 @@ import (
 	"github.com/cairn-ml/cairn/internal/cache"
 	"github.com/cairn-ml/cairn/internal/cas"
 	"github.com/cairn-ml/cairn/internal/deploy"
+	"github.com/cairn-ml/cairn/internal/endpoint"
 	"github.com/cairn-ml/cairn/internal/follow"
 	"github.com/cairn-ml/cairn/internal/git"
 	"github.com/cairn-ml/cairn/internal/oci"
@@ -53,34 +54,35 @@ type Server struct {
 	started time.Time
 	local   cairn.Principal
 
-	store   *store.Store
-	blobs   *cas.Store
-	git     *git.Git
-	host    *git.Host
-	backend *host.Backend
-	engine  *run.Engine
-	people  *auth.Service
-	assets  *asset.Service
-	track   *track.Service
-	tracer  *trace.Tracer
-	differ  *diff.Gatherer
-	reports *feedback.Service
-	images  *oci.Service
-	deploys *deploy.Service
-	oci     *registry.Registry
-	caches  *cache.Service
-	results *actions.Service
-	pushes  *git.Server
-	follows *follow.Service
-	tools   python.Tools
-	notes   pushNotes
-	submits keyLocks
-	clock   clock
-	starts  starts
-	jobTime *jobClock
-	tasks   taskFollower
-	fetches keyLocks // of actions, by repository
-	quiet   quiet
+	store     *store.Store
+	blobs     *cas.Store
+	git       *git.Git
+	host      *git.Host
+	backend   *host.Backend
+	engine    *run.Engine
+	people    *auth.Service
+	assets    *asset.Service
+	track     *track.Service
+	tracer    *trace.Tracer
+	differ    *diff.Gatherer
+	reports   *feedback.Service
+	images    *oci.Service
+	deploys   *deploy.Service
+	endpoints *endpoint.Service
+	oci       *registry.Registry
+	caches    *cache.Service
+	results   *actions.Service
+	pushes    *git.Server
+	follows   *follow.Service
+	tools     python.Tools
+	notes     pushNotes
+	submits   keyLocks
+	clock     clock
+	starts    starts
+	jobTime   *jobClock
+	tasks     taskFollower
+	fetches   keyLocks // of actions, by repository
+	quiet     quiet
 
 	url       string
 	http      *http.Server
@@ -234,6 +236,7 @@ func (s *Server) wire(ctx context.Context) error {
 	if err := s.openDeploys(exe); err != nil {
 		return err
 	}
+	s.openEndpoints()
 	s.openLineage()
 	s.engine = run.New(run.Options{
 		Store: s.store, Backend: &originals{s.backend, s.config.Actions.Original}, Resolver: &resolver{s}, Gates: newGates(s), Permissions: s.config.defaultPermissions(), Log: s.log,
@@ -263,7 +266,7 @@ func (s *Server) handler() http.Handler {
 	mux.Handle(api.Prefix+"/", api.New(api.Options{
 		Version: s.o.Version, Workspace: Workspace, Rows: s.store, Control: s, Logs: s, Assets: s.assets, Caches: s.caches, Blobs: s.blobs,
 		Tracer: s.tracer, Tracking: s.track, Images: s.images, Actions: s, People: s.people, System: s, Deploys: s.deploys, DeployRows: s.store, Pending: s, Leaving: s.leaving, Explain: store.Explain, Log: s.log,
-		Predictions: s.reports, Differ: s.differ, StageLogs: &stageLogs{s}, Pulls: s, Submissions: s, EnvironmentMaps: s, Schedules: s.jobTime, Follows: s.follows, IDTokens: tokens,
+		Predictions: s.reports, Differ: s.differ, StageLogs: &stageLogs{s}, Pulls: s, Submissions: s, EnvironmentMaps: s, Endpoints: s.endpoints, Schedules: s.jobTime, Follows: s.follows, IDTokens: tokens,
 	}))
 	mux.Handle("/.well-known/", api.WellKnown(tokens))
 	ml := mlflow.New(mlflow.Options{Track: s.track, Principal: auth.From, Log: s.log})
@@ -320,6 +323,11 @@ func (s *Server) serve() {
 	s.background(func() {
 		if err := s.deploys.Run(ctx); err != nil && ctx.Err() == nil {
 			s.log.Error("deployments ended", "error", err)
+		}
+	})
+	s.background(func() {
+		if err := s.endpoints.Run(ctx); err != nil && ctx.Err() == nil {
+			s.log.Error("endpoints ended", "error", err)
 		}
 	})
 	s.background(func() {

@@ -26,6 +26,12 @@ func (s *Server) curated(name string) (cairn.TaskEnvironment, bool) {
 	return env, ok
 }
 
+// environmentNeeds is what an environment asks for, in the words of pip.
+func environmentNeeds(env cairn.TaskEnvironment) (python string, requirements, notes []string, err error) {
+	n, err := environment.NeedsOf(env)
+	return n.Python, n.Requirements, n.Notes, err
+}
+
 func (s *Server) curatedNames() []string { return environment.CuratedNames() }
 
 // environmentMaps say where jobs of environments run, by the name of the environment in

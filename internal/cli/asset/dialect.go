@@ -56,6 +56,8 @@ func Register(ctx context.Context, k *kit.Kit, r Request) (*cairn.AssetVersion, 
 	set(&n.Properties, "type", r.Type)
 	if n.Type == typeFile {
 		set(&n.Properties, "file", filepath.Base(path)) // jobs find it under its own name
+	} else if n.Kind == cairn.AssetModel {
+		set(&n.Properties, "folder", filepath.Base(path)) // and deployments a folder
 	}
 	return cl.CreateAsset(ctx, n)
 }

@@ -113,6 +113,8 @@ func (a *assets) fromFile(ctx context.Context, o *fileFlags, n client.NewAsset) 
 	}
 	if n.Type == typeFile {
 		set(&n.Properties, "file", filepath.Base(path)) // jobs find it under its own name
+	} else if n.Kind == cairn.AssetModel {
+		set(&n.Properties, "folder", filepath.Base(path)) // and deployments a folder
 	}
 	v, err := cl.CreateAsset(ctx, n)
 	if err != nil {

@@ -289,7 +289,7 @@ func assetType(v *cairn.AssetVersion) any {
 func assetObject(c *call, v *cairn.AssetVersion) *query.Object {
 	props := query.NewObject()
 	for _, k := range sortedKeys(v.Properties) {
-		if k != "type" && k != "file" && k != "flavors" {
+		if k != "type" && k != "file" && k != "folder" && k != "flavors" {
 			props.Set(k, v.Properties[k])
 		}
 	}

@@ -59,6 +59,8 @@ type call struct {
 	k   *kit.Kit
 	env *environment
 	cmd *command
+	// tools are what is done on this machine; never nil.
+	tools *Tools
 	*values
 }
 
@@ -118,7 +120,7 @@ func (t *table) below(path string) []string {
 
 // plural are the spellings of nouns that scripts use and the original rejects.
 func plural(word string) string {
-	for _, noun := range []string{"job", "model", "component", "environment", "schedule", "compute", "endpoint", "datastore", "workspace", "registry"} {
+	for _, noun := range []string{"job", "model", "component", "environment", "schedule", "compute", "online-endpoint", "online-deployment", "batch-endpoint", "batch-deployment", "datastore", "workspace", "registry"} {
 		if word == noun+"s" || word == "registries" && noun == "registry" {
 			return noun
 		}

@@ -31,12 +31,12 @@ const (
 type Dial func(ctx context.Context, token string) (*kit.Client, error)
 
 // Main runs one line of the dialect, without the word az, and returns its exit code.
-func Main(ctx context.Context, k *kit.Kit, args []string, dial Dial) int {
+func Main(ctx context.Context, k *kit.Kit, args []string, dial Dial, tools *Tools) int {
 	t := commands()
 	if k.Env("CAIRN_AZURE") == "original" {
 		return leaveAlone(k, args)
 	}
-	code, err := run(ctx, k, t, args, dial)
+	code, err := run(ctx, k, t, args, dial, tools)
 	if err != nil {
 		code = report(k, err, code)
 	}
@@ -74,7 +74,7 @@ func report(k *kit.Kit, err error, code int) int {
 	return code
 }
 
-func run(ctx context.Context, k *kit.Kit, t *table, args []string, dial Dial) (int, error) {
+func run(ctx context.Context, k *kit.Kit, t *table, args []string, dial Dial, tools *Tools) (int, error) {
 	env, err := openEnvironment(k)
 	if err != nil {
 		return exitFailed, err
@@ -109,7 +109,7 @@ func run(ctx context.Context, k *kit.Kit, t *table, args []string, dial Dial) (i
 	if l := env.login; l != nil && l.Token != "" {
 		k = k.As(func(ctx context.Context) (*kit.Client, error) { return dial(ctx, l.Token) })
 	}
-	return carryOut(ctx, &call{k: k, env: env, cmd: cmd, values: v})
+	return carryOut(ctx, &call{k: k, env: env, cmd: cmd, tools: tools, values: v})
 }
 
 // carryOut runs a command and writes what it answers.
@@ -184,7 +184,7 @@ func notHere(path, word string) string {
 	}
 	const soon = "not there yet: its files are read and checked (cairn job validate --file FILE)"
 	return map[string]string{
-		"compute": soon, "computes": soon, "datastore": soon, "datastores": soon, "online-endpoint": soon, "online-deployment": soon, "batch-endpoint": soon, "batch-deployment": soon,
+		"compute": soon, "computes": soon, "datastore": soon, "datastores": soon, "batch-endpoint": soon, "batch-deployment": soon,
 		"registry": "a registry is a second workspace: cairn model share --registry NAME", "connection": soon, "feature-store": "there is none here", "feature-set": "there is none here",
 		"folder": "a command of the first version of the extension: az configure --defaults group=NAME workspace=NAME does it now", "serverless-endpoint": "there is none here",
 		"marketplace-subscription": "there is none here", "index": "there is none here", "capability-host": "there is none here", "deployment-template": soon,

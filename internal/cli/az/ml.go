@@ -18,10 +18,10 @@ func commands() *table {
 		"extension": "Manage extensions: ml is built in.", "group": "Resource groups: names for the one workspace.",
 		"ad": "Principals.", "ad sp": "Service principals.",
 		"ml": "Azure Machine Learning, on this machine.", "ml job": "Jobs and pipelines.", "ml model": "Models.", "ml data": "Data.", "ml component": "Components.",
-		"ml environment": "Environments.", "ml schedule": "Schedules.", "ml workspace": "The workspace.",
+		"ml environment": "Environments.", "ml schedule": "Schedules.", "ml workspace": "The workspace.", "ml online-endpoint": "Addresses of models.", "ml online-deployment": "Models behind an address.",
 	}
 	return newTable(groups, accountCommands(), configCommands(), groupCommands(), cloudCommands(), extensionCommands(), adCommands(),
-		jobCommands(), assetCommands(), scheduleCommands(), workspaceCommands())
+		jobCommands(), assetCommands(), scheduleCommands(), onlineCommands(), workspaceCommands())
 }
 
 // scoped are the arguments of every command of a workspace.

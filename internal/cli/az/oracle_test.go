@@ -151,6 +151,6 @@ func call1(t *testing.T, dir string, args []string) answer {
 	t.Helper()
 	var out, errs bytes.Buffer
 	k := testKit(t, &out, &errs, map[string]string{"AZURE_CONFIG_DIR": dir, "HOME": filepath.Dir(dir)})
-	code := Main(t.Context(), k, args, nil)
+	code := Main(t.Context(), k, args, nil, &Tools{})
 	return answer{code, out.String(), errs.String()}
 }

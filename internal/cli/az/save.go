@@ -3,6 +3,7 @@ package az
 import (
 	"context"
 	"os"
+	"strings"
 
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/cli/az/output"
@@ -52,4 +53,15 @@ func validateJob(_ context.Context, c *call) (any, error) {
 		}
 	}
 	return object("result", "Failed", "errors", found), nil
+}
+
+// asYAML is a value of a file as a text of its own.
+func asYAML(v pipeline.Value) (string, error) {
+	q, err := query.FromAny(v.Plain())
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	err = output.Write(&b, "yaml", q, output.Options{})
+	return b.String(), err
 }
