@@ -68,6 +68,9 @@ type Service struct {
 	mu     sync.Mutex // of changes: one at a time
 	fronts map[string]*listening
 	run    context.Context // nil: not running
+	// fresh are listeners of endpoints that are being made: nobody takes their port in
+	// between.
+	fresh map[string]net.Listener
 }
 
 type listening struct {
@@ -87,7 +90,7 @@ func New(o Options) *Service {
 	if o.FirstPort == 0 {
 		o.FirstPort = 7080
 	}
-	return &Service{o: o, fronts: map[string]*listening{}}
+	return &Service{o: o, fronts: map[string]*listening{}, fresh: map[string]net.Listener{}}
 }
 
 // Run answers requests of all endpoints until ctx ends.
@@ -133,9 +136,12 @@ func (s *Service) show(e *cairn.Endpoint) error {
 		if s.run == nil {
 			return nil
 		}
-		ln, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(e.Port))
-		if err != nil {
-			return cairn.Errorf(cairn.CodeUnavailable, "the port of endpoint %s cannot be had: %w", e.Name, err)
+		ln := s.fresh[e.Name]
+		if delete(s.fresh, e.Name); ln == nil {
+			var err error
+			if ln, err = net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(e.Port)); err != nil {
+				return cairn.Errorf(cairn.CodeUnavailable, "the port of endpoint %s cannot be had: %w", e.Name, err)
+			}
 		}
 		l = &listening{front: newFront(keys{s.o.Secret}, s.o.Random, s.o.Now, s.o.Log), port: e.Port}
 		l.front.set(*e)
@@ -216,9 +222,18 @@ func (s *Service) Create(ctx context.Context, e cairn.Endpoint, actor cairn.Prin
 		}
 	case cairn.CodeOf(err) == cairn.CodeNotFound:
 		e.By, e.CreatedAt, e.Deployments, e.Generations = actor.Name, now, nil, [2]int{}
-		if e.Port, err = s.port(ctx); err != nil {
+		ln, err := s.listen(ctx)
+		if err != nil {
 			return nil, err
 		}
+		s.fresh[e.Name] = ln
+		defer func() {
+			if l := s.fresh[e.Name]; l != nil { // it was not made, or nobody answers yet
+				l.Close()
+				delete(s.fresh, e.Name)
+			}
+		}()
+		e.Port = ln.Addr().(*net.TCPAddr).Port //nolint:forcetypeassert // of a TCP listener
 		e.URL = "http://127.0.0.1:" + strconv.Itoa(e.Port)
 	default:
 		return nil, err
@@ -263,18 +278,19 @@ func change(e *cairn.Endpoint, actor cairn.Principal) cairn.Change {
 	return cairn.Change{By: actor.Name, Events: []cairn.Event{{Kind: cairn.EvRecorded, Subject: cairn.NewRef(cairn.KindEndpoint, e.Name), Data: b}}}
 }
 
-// port is the first one that neither a stage nor an endpoint has, nor anybody listens on.
-func (s *Service) port(ctx context.Context) (int, error) {
+// listen takes the first port that neither a stage nor an endpoint has, nor anybody
+// listens on.
+func (s *Service) listen(ctx context.Context) (net.Listener, error) {
 	taken := map[int]bool{}
 	if s.o.Taken != nil {
 		var err error
 		if taken, err = s.o.Taken(ctx); err != nil {
-			return 0, err
+			return nil, err
 		}
 	}
 	all, err := s.List(ctx)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	for i := range all {
 		taken[all[i].Port] = true
@@ -284,11 +300,10 @@ func (s *Service) port(ctx context.Context) (int, error) {
 			continue
 		}
 		if l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(p)); err == nil {
-			l.Close()
-			return p, nil
+			return l, nil
 		}
 	}
-	return 0, cairn.Errorf(cairn.CodeUnavailable, "no port from %d on is free for an endpoint", s.o.FirstPort)
+	return nil, cairn.Errorf(cairn.CodeUnavailable, "no port from %d on is free for an endpoint", s.o.FirstPort)
 }
 
 // Update is what may be changed of an endpoint; what is nil stays.
