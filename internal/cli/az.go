@@ -19,7 +19,7 @@ cairn az ml model list --name digits --query "[0].version" -o tsv
 cairn az ml --help`,
 		DisableFlagParsing: true,
 		RunE: func(c *cobra.Command, args []string) error {
-			if code := az.Main(c.Context(), k, args, az.Dial(o.ConnectAs), &az.Tools{Image: o.Image, Needs: o.Needs, Curated: o.Curated}); code != 0 {
+			if code := az.Main(c.Context(), k, args, az.Dial(o.ConnectAs), &az.Tools{Image: o.Image, Needs: o.Needs, Curated: o.Curated, SDK: o.SDK}); code != 0 {
 				return kit.Exit(code)
 			}
 			return nil

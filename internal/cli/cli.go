@@ -50,6 +50,8 @@ type Options struct {
 	// Needs and Curated read environments, see az.Tools.
 	Needs   func(cairn.TaskEnvironment) (python string, requirements, notes []string, err error)
 	Curated func(name string) (cairn.TaskEnvironment, bool)
+	// SDK writes the package that stands in for azureml into a folder.
+	SDK func(dir string) error
 }
 
 // ServeOptions are the flags of cairn serve.

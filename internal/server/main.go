@@ -21,6 +21,7 @@ import (
 	"github.com/cairn-ml/cairn/internal/git"
 	"github.com/cairn-ml/cairn/internal/runner"
 	"github.com/cairn-ml/cairn/internal/runner/action"
+	"github.com/cairn-ml/cairn/internal/runner/azureml"
 	"github.com/cairn-ml/cairn/internal/runner/docker/inside"
 	"github.com/cairn-ml/cairn/internal/runner/environment"
 	"github.com/cairn-ml/cairn/internal/runner/host"
@@ -83,7 +84,7 @@ func Main(ctx context.Context, p Process) int {
 			exe, _ := os.Executable() // only where pip of a job would be called from
 			return MachineDoctor(ctx, home, p.Env, exe)
 		},
-		Image: imageTools(p.Env), Needs: environmentNeeds, Curated: environment.Curated,
+		Image: imageTools(p.Env), Needs: environmentNeeds, Curated: environment.Curated, SDK: azureml.Write,
 	})
 }
 

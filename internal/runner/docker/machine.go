@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/runner"
+	"github.com/cairn-ml/cairn/internal/runner/azureml"
 	"github.com/cairn-ml/cairn/internal/runner/docker/inside"
 	"github.com/cairn-ml/cairn/internal/runner/process"
 	"github.com/moby/moby/api/types/container"
@@ -38,6 +40,7 @@ const (
 
 // machine is the container that the steps of a job run in.
 type machine struct {
+	sdk       string // where the container sees the package that stands in for azureml; "": nowhere
 	s         *Session
 	container string
 	agent     *agent
@@ -92,6 +95,10 @@ func (s *Session) startJob(ctx context.Context, e *Engine, spec *runner.Containe
 	m.maps.mount(c)
 	c.bind(s.o.Exe, externals+"/bin/cairn", true)
 	c.bind(s.o.Exe, externals+"/bin/az", true)
+	if m.sdk, err = azureml.Install(filepath.Join(m.dirs.Cache, "azureml")); err == nil {
+		c.bind(m.sdk, externals+"/azureml", true)
+		m.sdk = externals + "/azureml"
+	}
 	if node := lendable(s.o.Node); node != "" {
 		c.bind(node, externals+"/bin/node", true)
 	}
@@ -255,6 +262,10 @@ func (m *machine) Exec(ctx context.Context, p runner.Process) (int, error) {
 	}
 	if p.Dir == "" {
 		p.Dir = m.dirs.Workspace
+	}
+	if first := azureml.First(m.sdk, p.Env); first != p.Env["PYTHONPATH"] {
+		p.Env = maps.Clone(p.Env)
+		p.Env["PYTHONPATH"] = first
 	}
 	args := slices.Clone(p.Args)
 	for i := range args {

@@ -142,7 +142,14 @@ func (h *Host) pipCreate(ctx context.Context, tools *python.Tools, c *runner.Ste
 	for _, r := range reqs {
 		c.Logf("  %s", r)
 	}
-	if err := run("pip", "install", "--python", filepath.Join(dir, "bin", "python"), "--compile-bytecode", "-r", list); err != nil {
+	over, said, err := python.AzureOverrides(filepath.Dir(h.Dir), reqs)
+	if err != nil {
+		return err
+	}
+	if said != "" {
+		c.Logf("%s", said)
+	}
+	if err := run(append([]string{"pip", "install", "--python", filepath.Join(dir, "bin", "python"), "--compile-bytecode", "-r", list}, over...)...); err != nil {
 		return cairn.Errorf(cairn.CodeFailed, "the packages of the environment cannot be installed; what pip said stands above").
 			WithHint("a version may not be there for Python %d.%d: change it in the conda file, or map the environment to another Python: cairn environment map NAME --python PATH", py.Version.Major, py.Version.Minor)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/proc"
 	"github.com/cairn-ml/cairn/internal/runner"
+	"github.com/cairn-ml/cairn/internal/runner/azureml"
 	"github.com/cairn-ml/cairn/internal/runner/process"
 )
 
@@ -29,6 +31,8 @@ type machine struct {
 	force <-chan struct{}
 	// containers runs actions that are images; nil: there are none.
 	containers runner.Containers
+	// sdk is the folder of the package that stands in for azureml; "" where it cannot be had.
+	sdk string
 	// active counts processes that somebody waits for.
 	active atomic.Int32
 }
@@ -55,6 +59,8 @@ func makeMachine(l layout, spec *cairn.JobSpec, h handover, environ []string, ma
 		m.dirs.ToolCache = t
 	}
 	m.name, _ = os.Hostname()
+	// Without it jobs run as well, save those of the old SDK, which say that it is missing.
+	m.sdk, _ = azureml.Install(filepath.Join(m.dirs.Cache, "azureml"))
 	for _, d := range []string{m.dirs.Workspace, m.dirs.Home, m.dirs.Temp, m.dirs.Files, m.dirs.ToolCache, at.file("tmp"), l.file("bin"), l.file("lines")} {
 		if err := os.MkdirAll(d, 0o700); err != nil {
 			return nil, err
@@ -153,6 +159,10 @@ func (m *machine) Exec(ctx context.Context, p runner.Process) (int, error) {
 	path, err := m.LookPath(p.Args[0], p.Env["PATH"])
 	if err != nil {
 		return 0, cairn.Errorf(cairn.CodeNotFound, "%s: command not found", p.Args[0])
+	}
+	if first := azureml.First(m.sdk, p.Env); first != p.Env["PYTHONPATH"] {
+		p.Env = maps.Clone(p.Env)
+		p.Env["PYTHONPATH"] = first
 	}
 	cmd := &exec.Cmd{Path: path, Args: p.Args, Dir: p.Dir, Env: process.EnvList(p.Env), SysProcAttr: &syscall.SysProcAttr{Setpgid: true}}
 	if cmd.Dir == "" {

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"sort"
 	"strings"
 	"syscall"
@@ -67,6 +68,17 @@ func PipMain(ctx context.Context, args []string, environ []string, std Stdio) in
 	code := 0
 	plan, conf := PlanPip(args), LoadPipConfig(getenv, st.UserHome)
 	why := plan.Why
+	wheels := ""
+	if len(args) > 0 && args[0] == "install" && getenv("CAIRN_AZURE") != "original" {
+		var said string
+		if wheels, said, err = azureWheels(filepath.Dir(st.Cache), asked(args[1:])); err != nil {
+			fmt.Fprintf(std.Err, "ERROR: %v\n", err)
+			return 1
+		}
+		if said != "" {
+			fmt.Fprintln(std.Err, said)
+		}
+	}
 	switch {
 	case getenv("CAIRN_PIP") == "pip":
 		plan.UV, why = nil, "CAIRN_PIP=pip"
@@ -76,6 +88,9 @@ func PipMain(ctx context.Context, args []string, environ []string, std Stdio) in
 	if plan.UV == nil {
 		if why != "" && len(args) > 0 && why != "nothing to install" && why != "--help" && why != "--version" {
 			fmt.Fprintf(std.Err, "pip install: done by pip, not uv (%s)\n", why)
+		}
+		if wheels != "" {
+			args = append(slices.Clone(args), "--constraint", wheels)
 		}
 		code = realPip(ctx, venv, st, args, environ, std)
 	} else {
@@ -92,6 +107,9 @@ func PipMain(ctx context.Context, args []string, environ []string, std Stdio) in
 		}
 		if err := noteSources(venv, plan.UV); err != nil {
 			fmt.Fprintf(std.Err, "warning: the hashes of these packages may not be found later: %v\n", err)
+		}
+		if wheels != "" {
+			uvArgs = append(uvArgs, "--overrides", wheels)
 		}
 		code = runChild(ctx, append([]string{st.UV}, append(uvArgs, plan.UV...)...), env, std)
 		if code == 0 {

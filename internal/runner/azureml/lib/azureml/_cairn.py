@@ -1,0 +1,102 @@
+"""How this package asks Cairn: its command line for what is kept, and the MLflow
+interface for what runs log."""
+
+import json
+import os
+
+from .exceptions import AuthenticationException, UserErrorException
+
+
+def program():
+    """The command line: CAIRN_PROGRAM, else cairn on PATH."""
+    import shutil
+
+    p = os.environ.get("CAIRN_PROGRAM") or shutil.which("cairn")
+    if not p:
+        raise UserErrorException("cairn is not on PATH: this azureml package asks it for data, models and runs")
+    return p
+
+
+def az(*args, **options):
+    """Runs `cairn az ARGS -o json`; returns what it answers. missing is what a name that is
+    not there gives."""
+    import subprocess
+
+    line = [program(), "az"] + [str(a) for a in args]
+    if options.get("show"):
+        code = subprocess.call(line)
+        if code != 0:
+            raise UserErrorException("az %s ended with exit code %d" % (" ".join(line[2:5]), code))
+        return None
+    env = dict(os.environ)
+    p = subprocess.Popen(line + ["-o", "json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, universal_newlines=True)
+    out, err = p.communicate()
+    if p.returncode == 0:
+        return json.loads(out) if out.strip() else None
+    said = "\n".join(l[len("ERROR: "):] if l.startswith("ERROR: ") else l for l in err.strip().splitlines())
+    if p.returncode == 3 and "missing" in options:
+        return options["missing"]
+    if "AuthorizationFailed" in err or "az login" in err:
+        raise AuthenticationException(said)
+    raise UserErrorException(said or "az %s ended with exit code %d" % (" ".join(line[2:5]), p.returncode))
+
+
+def tags(values):
+    """Tags as arguments."""
+    if not values:
+        return []
+    return ["--tags"] + ["%s=%s" % (k, v) for k, v in values.items()]
+
+
+class Tracking(object):
+    """The MLflow interface at MLFLOW_TRACKING_URI."""
+
+    def __init__(self):
+        self.base = (os.environ.get("MLFLOW_TRACKING_URI") or "").rstrip("/")
+
+    def __bool__(self):
+        return self.base.startswith("http")
+
+    def send(self, method, path, body=None, raw=None, query=None):
+        import urllib.error
+        import urllib.parse
+        import urllib.request
+
+        url = self.base + "/api/2.0/" + path
+        if query:
+            url += "?" + urllib.parse.urlencode(query)
+        data = raw if raw is not None else (json.dumps(body).encode() if body is not None else None)
+        r = urllib.request.Request(url, data=data, method=method)
+        r.add_header("Content-Type", "application/octet-stream" if raw is not None else "application/json")
+        token = os.environ.get("MLFLOW_TRACKING_TOKEN")
+        if token:
+            r.add_header("Authorization", "Bearer " + token)
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # it is on this machine
+        try:
+            with opener.open(r, timeout=120) as resp:
+                text = resp.read()
+        except urllib.error.HTTPError as e:
+            text = e.read().decode("utf-8", "replace")
+            try:
+                said = json.loads(text)
+                if said.get("error_code") == "RESOURCE_DOES_NOT_EXIST":
+                    return None
+                text = said.get("message", text)
+            except ValueError:
+                pass
+            raise UserErrorException("the tracking server: %s" % text)
+        except urllib.error.URLError as e:
+            raise UserErrorException("the tracking server at %s does not answer: %s" % (self.base, e.reason))
+        return json.loads(text.decode()) if text.strip().startswith(b"{") else {}
+
+    def experiment(self, name):
+        got = self.send("GET", "mlflow/experiments/get-by-name", query={"experiment_name": name})
+        if got:
+            return got["experiment"]["experiment_id"]
+        try:
+            return self.send("POST", "mlflow/experiments/create", {"name": name})["experiment_id"]
+        except UserErrorException:  # somebody was quicker
+            got = self.send("GET", "mlflow/experiments/get-by-name", query={"experiment_name": name})
+            if not got:
+                raise
+            return got["experiment"]["experiment_id"]

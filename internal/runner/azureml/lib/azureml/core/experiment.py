@@ -1,0 +1,62 @@
+"""Experiments: names that runs are kept under."""
+
+import os
+
+from azureml import _cairn
+from azureml._missing import Named
+from azureml.exceptions import UserErrorException
+
+
+class Experiment(Named):
+    def __init__(self, workspace, name, _skip_name_validation=False, _id=None, **kwargs):
+        if not name:
+            raise UserErrorException("Experiment: name is empty")
+        self.workspace, self.name = workspace, name
+
+    def __repr__(self):
+        return "Experiment(Name: %s)" % self.name
+
+    def submit(self, config, tags=None, **kwargs):
+        write = getattr(config, "_write", None)
+        if write is None or type(config).__name__ != "ScriptRunConfig":
+            raise UserErrorException("Experiment.submit takes a ScriptRunConfig here, not a %s: pipelines and sweeps are jobs in YAML (az ml job create --file)" % type(config).__name__)
+        import shutil
+        import tempfile
+
+        from .run import Submitted
+
+        d = tempfile.mkdtemp(prefix="azureml-job-")
+        try:
+            row = _cairn.az("ml", "job", "create", "-f", write(d, self.name, tags))
+        finally:
+            shutil.rmtree(d, ignore_errors=True)
+        return Submitted(self, row["name"])
+
+    def start_logging(self, outputs=None, snapshot_directory=None, display_name=None, **kwargs):
+        from .run import Run, _Logged, _Offline
+
+        tracking = _cairn.Tracking()
+        if not tracking:
+            return _Offline()
+        run = _Logged(tracking, self)
+        run.__dict__["_id"] = None  # a run of its own
+        Run._context = run
+        return run
+
+    def get_runs(self, *args, **kwargs):
+        from .run import Submitted
+
+        for row in _cairn.az("ml", "job", "list", "--max-results", 200) or []:
+            if row.get("experiment_name") == self.name:
+                yield Submitted(self, row["name"])
+
+    @staticmethod
+    def list(workspace, **kwargs):
+        seen = []
+        for row in _cairn.az("ml", "job", "list", "--max-results", 1000) or []:
+            if row.get("experiment_name") not in seen:
+                seen.append(row.get("experiment_name"))
+        return [Experiment(workspace, n) for n in seen if n]
+
+    def get_portal_url(self):
+        return os.environ.get("CAIRN_URL", "")

@@ -1,0 +1,176 @@
+"""Models."""
+
+import os
+
+from azureml import _cairn
+from azureml._missing import Named
+from azureml.exceptions import ModelNotFoundException, UserErrorException, WebserviceException
+
+
+def used(tags, datasets):
+    """Tags with the data that a model was made of."""
+    out = dict(tags or {})
+    for what, d in datasets or []:
+        if getattr(d, "name", None):
+            out["dataset.%s" % what] = "%s:%s" % (d.name, d.version)
+    return out
+
+
+class Model(Named):
+    class Framework(object):
+        SCIKITLEARN, ONNX, TENSORFLOW, PYTORCH, CUSTOM, MULTI = "ScikitLearn", "Onnx", "TensorFlow", "PyTorch", "Custom", "Multi"
+
+    def __init__(self, workspace, name=None, id=None, tags=None, properties=None, version=None, run_id=None, model_framework=None, expand=True, **kwargs):
+        self.workspace = workspace
+        if id and not name:
+            name, _, v = id.partition(":")
+            version = version or v or None
+            if "/models/" in id:
+                parts = id.split("/")
+                name, version = parts[parts.index("models") + 1], parts[parts.index("versions") + 1]
+        pick = ["-v", str(version)] if version else ["-l", "latest"]
+        row = _cairn.az("ml", "model", "show", "-n", name, *pick, missing=None)
+        if row is None:
+            raise ModelNotFoundException("ModelNotFound: no model %s%s" % (name, ":%s" % version if version else ""))
+        self._row = row
+        if tags and not _has(row, tags):
+            found = Model.list(workspace, name, tags=tags)
+            if not found:
+                raise ModelNotFoundException("ModelNotFound: no version of %s has the tags %s" % (name, tags))
+            self._row = found[0]._row
+
+    @classmethod
+    def _of(cls, row, workspace=None):
+        m = cls.__new__(cls)
+        m.workspace, m._row = workspace, row
+        return m
+
+    name = property(lambda self: self._row["name"])
+    version = property(lambda self: _number(self._row["version"]))
+    id = property(lambda self: "%s:%s" % (self._row["name"], self._row["version"]))
+    tags = property(lambda self: dict(self._row.get("tags") or {}))
+    properties = property(lambda self: dict(self._row.get("properties") or {}))
+    description = property(lambda self: self._row.get("description"))
+    created_time = property(lambda self: self._row["creation_context"]["created_at"])
+    model_framework = property(lambda self: self.tags.get("framework"))
+    run_id = property(lambda self: self.properties.get("run_id"))
+
+    def __repr__(self):
+        return "Model(name=%s, id=%s, version=%s)" % (self.name, self.id, self.version)
+
+    @staticmethod
+    def register(workspace, model_path, model_name, tags=None, properties=None, description=None, datasets=None, model_framework=None,
+                 model_framework_version=None, child_paths=None, **kwargs):
+        if not os.path.exists(model_path):
+            raise UserErrorException("Model.register: there is no file or folder %s" % model_path)
+        print("Registering model %s" % model_name)
+        return Model._create(model_name, os.path.abspath(model_path), used(tags, datasets), description, model_framework, workspace)
+
+    @staticmethod
+    def _create(name, path, tags, description=None, framework=None, workspace=None):
+        if framework:
+            tags = dict(tags, framework=framework)
+        line = ["ml", "model", "create", "-n", name, "--path", path]
+        if os.path.isfile(os.path.join(path, "MLmodel")):
+            line += ["--type", "mlflow_model"]
+        if description:
+            line += ["--description", description]
+        return Model._of(_cairn.az(*(line + _cairn.tags(tags))), workspace)
+
+    @staticmethod
+    def list(workspace, name=None, tags=None, properties=None, run_id=None, latest=False, dataset_id=None, expand=True, page_count=255, model_framework=None):
+        names = [name] if name else [r["name"] for r in _cairn.az("ml", "model", "list") or []]
+        out = []
+        for n in names:
+            rows = _cairn.az("ml", "model", "list", "-n", n) or []
+            out += [Model._of(r, workspace) for r in (rows[:1] if latest else rows) if _has(r, tags)]
+        return out
+
+    def download(self, target_dir=".", exist_ok=False, exists_ok=None):
+        import shutil
+        import tempfile
+
+        exist_ok = exist_ok or bool(exists_ok)
+        with tempfile.TemporaryDirectory() as d:
+            _cairn.az("ml", "model", "download", "-n", self.name, "-v", self._row["version"], "--download-path", d)
+            root = os.path.join(d, self.name)
+            inside = sorted(os.listdir(root))
+            os.makedirs(target_dir, exist_ok=True)
+            for f in inside:
+                to = os.path.join(target_dir, f)
+                if os.path.exists(to):
+                    if not exist_ok:
+                        raise WebserviceException("Illegal state: %s exists: give exist_ok=True to write over it" % to)
+                    if os.path.isdir(to):
+                        shutil.rmtree(to)
+                    else:
+                        os.remove(to)
+                shutil.move(os.path.join(root, f), to)
+        return os.path.join(target_dir, inside[0]) if len(inside) == 1 else target_dir
+
+    @staticmethod
+    def get_model_path(model_name, version=None, _workspace=None):
+        served = os.environ.get("AZUREML_MODEL_DIR")
+        if served:
+            inside = sorted(os.listdir(served))
+            return os.path.join(served, inside[0]) if len(inside) == 1 else served
+        m = Model(_workspace, model_name, version=version)
+        return m.download(os.path.join("azureml-models", m.name, str(m.version)), exist_ok=True)
+
+    def add_tags(self, tags):
+        for k, v in tags.items():
+            self._row = _cairn.az("ml", "model", "update", "-n", self.name, "-v", self._row["version"], "--set", "tags.%s=%s" % (k, v))
+
+    add_properties = add_tags
+
+    def add_dataset_references(self, datasets):
+        self.add_tags(used({}, datasets))
+
+    def update(self, tags=None, description=None, **kwargs):
+        self.add_tags(tags or {})
+
+    def delete(self):
+        _cairn.az("ml", "model", "archive", "-n", self.name, "-v", self._row["version"])
+
+    def serialize(self):
+        return {"name": self.name, "version": self.version, "id": self.id, "tags": self.tags, "properties": self.properties}
+
+    @staticmethod
+    def deploy(workspace, name, models, inference_config=None, deployment_config=None, deployment_target=None, overwrite=False, show_output=False):
+        from .webservice import deploy
+
+        return deploy(workspace, name, models, inference_config, deployment_config, overwrite)
+
+    @staticmethod
+    def package(*args, **kwargs):
+        raise UserErrorException("Model.package is not there: cairn image build packs a Dockerfile, Model.deploy a model with its script")
+
+    @staticmethod
+    def profile(*args, **kwargs):
+        raise UserErrorException("Model.profile is not there: nothing stands in for it")
+
+
+def _number(v):
+    try:
+        return int(v)
+    except ValueError:
+        return v
+
+
+def _has(row, tags):
+    mine = row.get("tags") or {}
+    pairs = tags.items() if isinstance(tags, dict) else (tags or [])
+    for t in pairs:
+        if isinstance(t, str):
+            if t not in mine:
+                return False
+        elif len(t) == 1 and t[0] not in mine or len(t) == 2 and mine.get(t[0]) != str(t[1]):
+            return False
+    return True
+
+
+class InferenceConfig(Named):
+    def __init__(self, entry_script, runtime=None, conda_file=None, extra_docker_file_steps=None, source_directory=None, enable_gpu=None,
+                 description=None, base_image=None, base_image_registry=None, cuda_version=None, environment=None):
+        self.entry_script, self.source_directory, self.environment = entry_script, source_directory, environment
+        self.conda_file, self.base_image = conda_file, base_image

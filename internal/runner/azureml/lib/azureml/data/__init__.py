@@ -1,0 +1,3 @@
+"""Data sets."""
+
+from azureml.core.dataset import FileDataset, TabularDataset, OutputFileDatasetConfig  # noqa: F401

@@ -1,0 +1,3 @@
+"""Where some scripts import it from."""
+
+from azureml.core.dataset import FileDatasetFactory  # noqa: F401

@@ -1,0 +1,15 @@
+"""What a notebook shows: printed here."""
+
+from azureml._missing import Named
+
+
+class RunDetails(Named):
+    def __init__(self, run_instance):
+        self._run = run_instance
+
+    def show(self, *args, **kwargs):
+        d = self._run.get_details()
+        print("%s: %s" % (d["runId"], d["status"]))
+
+    def get_widget_data(self):
+        return self._run.get_details()
