@@ -39,6 +39,7 @@ const (
 	KindPull        = "pull"     // a pull request: pull/owner/name#7
 	KindSchedule    = "schedule" // a schedule of jobs
 	KindEndpoint    = "endpoint" // an address over deployments of models
+	KindCompute     = "compute"  // a compute that jobs may ask for
 )
 
 // NewRef joins kind and id.

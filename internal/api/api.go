@@ -70,6 +70,9 @@ func New(o Options) *API {
 	if o.EnvironmentMaps != nil {
 		a.environmentMapRoutes()
 	}
+	if o.Computes != nil {
+		a.computeRoutes()
+	}
 	if o.Endpoints != nil {
 		a.endpointRoutes()
 	}

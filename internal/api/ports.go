@@ -125,6 +125,8 @@ type Options struct {
 	Pulls Pulls
 	// Submissions are runs of jobs' files; nil: there are none.
 	Submissions Submissions
+	// Computes are names that jobs may ask for; nil: there are none.
+	Computes Computes
 	// Endpoints are addresses over deployments of models; nil: there are none.
 	Endpoints Endpoints
 	// EnvironmentMaps are environments of jobs that are on this machine; nil: none can be.

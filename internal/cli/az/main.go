@@ -184,7 +184,7 @@ func notHere(path, word string) string {
 	}
 	const soon = "not there yet: its files are read and checked (cairn job validate --file FILE)"
 	return map[string]string{
-		"compute": soon, "computes": soon, "datastore": soon, "datastores": soon, "batch-endpoint": soon, "batch-deployment": soon,
+		"datastore": soon, "datastores": soon, "batch-endpoint": soon, "batch-deployment": soon,
 		"registry": "a registry is a second workspace: cairn model share --registry NAME", "connection": soon, "feature-store": "there is none here", "feature-set": "there is none here",
 		"folder": "a command of the first version of the extension: az configure --defaults group=NAME workspace=NAME does it now", "serverless-endpoint": "there is none here",
 		"marketplace-subscription": "there is none here", "index": "there is none here", "capability-host": "there is none here", "deployment-template": soon,

@@ -18,10 +18,10 @@ func commands() *table {
 		"extension": "Manage extensions: ml is built in.", "group": "Resource groups: names for the one workspace.",
 		"ad": "Principals.", "ad sp": "Service principals.",
 		"ml": "Azure Machine Learning, on this machine.", "ml job": "Jobs and pipelines.", "ml model": "Models.", "ml data": "Data.", "ml component": "Components.",
-		"ml environment": "Environments.", "ml schedule": "Schedules.", "ml workspace": "The workspace.", "ml online-endpoint": "Addresses of models.", "ml online-deployment": "Models behind an address.",
+		"ml environment": "Environments.", "ml schedule": "Schedules.", "ml workspace": "The workspace.", "ml compute": "Names that jobs may ask for.", "ml online-endpoint": "Addresses of models.", "ml online-deployment": "Models behind an address.",
 	}
 	return newTable(groups, accountCommands(), configCommands(), groupCommands(), cloudCommands(), extensionCommands(), adCommands(),
-		jobCommands(), assetCommands(), scheduleCommands(), onlineCommands(), workspaceCommands())
+		jobCommands(), assetCommands(), scheduleCommands(), onlineCommands(), computeCommands(), workspaceCommands())
 }
 
 // scoped are the arguments of every command of a workspace.
@@ -130,13 +130,13 @@ func workspaceCommands() []command {
 	name := nameArg(false, "workspace")
 	name.dest = "workspace_name"
 	return []command{
-		{path: "ml workspace show", short: "Show the workspace.", args: scopedWithout(name), run: func(_ context.Context, c *call) (any, error) { return c.workspaceObject(), nil }},
-		{path: "ml workspace list", short: "List workspaces: there is one.", args: scoped(), run: func(_ context.Context, c *call) (any, error) { return []any{c.workspaceObject()}, nil }},
+		{path: "ml workspace show", short: "Show the workspace.", args: scopedWithout(name), run: func(ctx context.Context, c *call) (any, error) { return c.workspaceObject(ctx), nil }},
+		{path: "ml workspace list", short: "List workspaces: there is one.", args: scoped(), run: func(ctx context.Context, c *call) (any, error) { return []any{c.workspaceObject(ctx)}, nil }},
 		{path: "ml workspace create", short: "A name for the one workspace: nothing is made.", args: scopedWithout(name, fileArg(false, "Its YAML file."), setArg(), noWaitArg(),
 			arg{flags: []string{"--location", "-l"}, dest: "location", config: "location", help: "Location; any name will do."},
 			arg{flags: []string{"--display-name"}, dest: "display_name", help: "Says nothing here."}, arg{flags: []string{"--description"}, dest: "description", help: "Says nothing here."},
 			arg{flags: []string{"--tags"}, dest: "tags", kind: any0, help: "Says nothing here."}),
-			run: func(_ context.Context, c *call) (any, error) { return c.workspaceObject(), nil }},
+			run: func(ctx context.Context, c *call) (any, error) { return c.workspaceObject(ctx), nil }},
 	}
 }
 
@@ -151,10 +151,21 @@ func scopedWithout(args ...arg) []arg {
 	return out
 }
 
-func (c *call) workspaceObject() *query.Object {
+func (c *call) workspaceObject(ctx context.Context) *query.Object {
+	url, tracking := c.k.Env("CAIRN_URL"), c.k.Env("MLFLOW_TRACKING_URI")
+	if url == "" { // outside of a job: that of the server, where one can be reached
+		if cl, err := c.client(ctx); err == nil {
+			if st, err := cl.Status(ctx); err == nil {
+				url = st.URL
+			}
+		}
+	}
+	if tracking == "" {
+		tracking = url
+	}
 	id := strings.TrimSuffix(c.armID(""), "/")
 	return object("display_name", c.workspace(), "id", id, "location", c.named("location", "location", defaultLocation), "name", c.workspace(),
-		"resourceGroup", c.group(), "resource_group", c.group(), "discovery_url", c.k.Env("CAIRN_URL"), "mlflow_tracking_uri", c.k.Env("MLFLOW_TRACKING_URI"), "tags", query.NewObject())
+		"resourceGroup", c.group(), "resource_group", c.group(), "discovery_url", url, "mlflow_tracking_uri", tracking, "tags", query.NewObject())
 }
 
 // sortedKeys are the keys of a map in order.

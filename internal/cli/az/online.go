@@ -58,13 +58,13 @@ func onlineCommands() []command {
 		{path: "ml online-endpoint regenerate-keys", short: "Make a key anew.", args: scoped(name, yesArg(), noWaitArg(),
 			arg{flags: []string{"--key-type"}, dest: "key_type", def: "primary", choices: []string{"primary", "secondary"}, help: "Which of them."}), run: credentials("key_type")},
 		{path: "ml online-deployment create", short: "Put a model behind an endpoint.", run: createDeployment, args: scoped(fileArg(true, "Local path to the YAML file."), setArg(), ofFile, nameArg(false, "deployment"),
-			noWaitArg(), local, webArg(),
+			noWaitArg(), local, deploymentWeb(),
 			arg{flags: []string{"--all-traffic"}, dest: "all_traffic", kind: switched, help: "All requests go to it from then on."},
 			arg{flags: []string{"--skip-script-validation"}, dest: "skip_script_validation", kind: switched, help: "Says nothing here."},
 			arg{flags: []string{"--package-model"}, dest: "package_model", kind: switched, help: "Says nothing here: models are always packed into an image."})},
 		{path: "ml online-deployment update", short: "Put another version of a deployment in the place of one.", run: createDeployment, args: scoped(append(updateArgs(), fileArg(true, "Local path to the YAML file."), ofFile,
-			nameArg(false, "deployment"), noWaitArg(), local, webArg())...)},
-		{path: "ml online-deployment show", short: "Show a deployment.", args: scoped(endpoint, dep, local, webArg()), run: func(ctx context.Context, c *call) (any, error) {
+			nameArg(false, "deployment"), noWaitArg(), local, deploymentWeb())...)},
+		{path: "ml online-deployment show", short: "Show a deployment.", args: scoped(endpoint, dep, local, deploymentWeb()), run: func(ctx context.Context, c *call) (any, error) {
 			e, d, err := c.deployment(ctx)
 			if err != nil {
 				return nil, err
@@ -96,6 +96,11 @@ func onlineCommands() []command {
 			arg{flags: []string{"--lines", "-l"}, dest: "lines", def: "5000", help: "How many of the last lines."},
 			arg{flags: []string{"--container", "-c"}, dest: "container", choices: []string{"inference-server", "storage-initializer"}, help: "There is one program here: its lines are shown."})},
 	}
+}
+
+// deploymentWeb is --web without -e, which names the endpoint.
+func deploymentWeb() arg {
+	return arg{flags: []string{"--web"}, dest: "web", kind: bare, help: "Says nothing here."}
 }
 
 // sure asks before something is deleted, on a terminal and without --yes.

@@ -51,8 +51,10 @@ def tags(values):
 class Tracking(object):
     """The MLflow interface at MLFLOW_TRACKING_URI."""
 
-    def __init__(self):
+    def __init__(self, ask=False):
         self.base = (os.environ.get("MLFLOW_TRACKING_URI") or "").rstrip("/")
+        if ask and not self:  # by hand: where the server is
+            self.base = (az("ml", "workspace", "show").get("mlflow_tracking_uri") or "").rstrip("/")
 
     def __bool__(self):
         return self.base.startswith("http")

@@ -396,9 +396,7 @@ class Submitted(Run):
     tags = property(lambda self: self.get_tags())
 
     def get_metrics(self, name=None, *args, **kwargs):
-        tracking = _cairn.Tracking()
-        if not tracking:
-            raise UserErrorException("MLFLOW_TRACKING_URI is not set: cairn status shows the address")
+        tracking = _cairn.Tracking(ask=True)
         exp = tracking.experiment(self.get_details()["_job"]["experiment_name"])
         got = tracking.send("POST", "mlflow/runs/search", {"experiment_ids": [exp], "filter": "tags.`mlflow.runName` = '%s'" % self.id, "max_results": 1})
         runs = got.get("runs", [])

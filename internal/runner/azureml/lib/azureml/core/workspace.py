@@ -80,10 +80,7 @@ class Workspace(Named):
         raise UserErrorException("Workspace.get_default_keyvault is not there: secrets are set with cairn secret set, and come as variables")
 
     def get_mlflow_tracking_uri(self, **kwargs):
-        uri = os.environ.get("MLFLOW_TRACKING_URI")
-        if not uri:
-            raise UserErrorException("MLFLOW_TRACKING_URI is not set: cairn status shows the address")
-        return uri
+        return _cairn.Tracking(ask=True).base
 
     @property
     def datastores(self):
