@@ -52,6 +52,8 @@ type Options struct {
 	Curated func(name string) (cairn.TaskEnvironment, bool)
 	// SDK writes the package that stands in for azureml into a folder.
 	SDK func(dir string) error
+	// InstallSDK does so below a folder, once for each content, and says where.
+	InstallSDK func(dir string) (string, error)
 }
 
 // ServeOptions are the flags of cairn serve.

@@ -6,6 +6,7 @@ import (
 	"github.com/cairn-ml/cairn/internal/cli/action"
 	"github.com/cairn-ml/cairn/internal/cli/apicmd"
 	"github.com/cairn-ml/cairn/internal/cli/asset"
+	"github.com/cairn-ml/cairn/internal/cli/azure"
 	"github.com/cairn-ml/cairn/internal/cli/cache"
 	"github.com/cairn-ml/cairn/internal/cli/deploy"
 	"github.com/cairn-ml/cairn/internal/cli/doctor"
@@ -108,6 +109,7 @@ cairn trace model/digits:1`,
 	)
 	add(groupSystem,
 		newAz(k, o),
+		azure.New(k, o.InstallSDK),
 		serve.New(k, o.Serve),
 		status.New(k, o.Away),
 		logs.New(k),

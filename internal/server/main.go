@@ -84,7 +84,7 @@ func Main(ctx context.Context, p Process) int {
 			exe, _ := os.Executable() // only where pip of a job would be called from
 			return MachineDoctor(ctx, home, p.Env, exe)
 		},
-		Image: imageTools(p.Env), Needs: environmentNeeds, Curated: environment.Curated, SDK: azureml.Write,
+		Image: imageTools(p.Env), Needs: environmentNeeds, Curated: environment.Curated, SDK: azureml.Write, InstallSDK: azureml.Install,
 	})
 }
 
