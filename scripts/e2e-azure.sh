@@ -63,7 +63,7 @@ pushed() {
   [ -n "$id" ] || fail "the run of $1 did not end"
   log=$(clean cairn run view "$id")
   [ "$(clean cairn run list --all --json --jq "[.[] | select(.id == $id)][0].conclusion")" = success ] || {
-    clean cairn run view "$id" --log-failed 2>&1 | tail -n 60 >&2
+    clean cairn run logs "$id" --failed 2>&1 | tail -n 60 >&2
     fail "run $id of $1 failed"
   }
   printf '%s\n' "$log"

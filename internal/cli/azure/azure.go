@@ -27,8 +27,9 @@ func newSDK(k *kit.Kit, install func(dir string) (string, error)) *cobra.Command
 	cmd := &cobra.Command{
 		Use:   "sdk",
 		Short: "Print the folder of the package that stands in for azureml",
-		Long: `Print the folder of the Python package that scripts over the first SDK (import azureml.core) import
-in jobs, for scripts that are run by hand. It asks cairn, which has to be on PATH, for data, models and runs.`,
+		Long: `Print the folder of the Python package that scripts over the first SDK (import azureml.core)
+import in jobs, for scripts that are run by hand. It asks cairn, which has to be on PATH, for
+data, models and runs.`,
 		Example: "PYTHONPATH=$(cairn azure sdk) python 01_data_preparing.py\ncairn azure sdk --dir sdk",
 		Args:    kit.Args(0, 0),
 		RunE: func(*cobra.Command, []string) error {

@@ -108,7 +108,7 @@ func (a checked) unexpected(c *runner.StepContext, known []string) {
 	var unknown []string
 	hint := ""
 	for name := range c.Inputs {
-		if slices.Contains(known, name) {
+		if slices.ContainsFunc(known, func(k string) bool { return strings.EqualFold(k, name) }) {
 			continue
 		}
 		unknown = append(unknown, name)
