@@ -109,9 +109,10 @@ test-python: ## interpreters, uv, Node, setup-python, setup-node and packages la
 	@CAIRN_TEST_NETWORK=1 go test -count=1 -timeout 10m -run BuildPackages ./internal/server
 
 .PHONY: test-e2e
-test-e2e: build ## the demo twice, skipped steps, pinned versions, the plain example, bad repositories; the pipelines of the handwriting example
+test-e2e: build ## the demo twice, skipped steps, pinned versions, the plain example, bad repositories; the pipelines of the handwriting example; az and the first SDK
 	@scripts/e2e.sh
 	@scripts/e2e-pipelines.sh
+	@scripts/e2e-azure.sh
 
 .PHONY: bench
 bench: build ## jobs beside bash, images beside docker, push to live, the gateway beside the bare program, memory, size; ACT=1: act too; COLD=1: the cold build

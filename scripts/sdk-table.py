@@ -1,0 +1,102 @@
+#!/usr/bin/env python3
+"""Holds docs/reference/azureml-sdk-v1.md and the package that stands in for azureml
+against each other: each public class, method and property is in the table, and each row
+that says yes is there. --update writes the table."""
+
+import importlib
+import inspect
+import os
+import sys
+
+root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+lib = os.path.join(root, "internal", "runner", "azureml", "lib")
+doc = os.path.join(root, "docs", "reference", "azureml-sdk-v1.md")
+sys.path.insert(0, lib)
+sys.dont_write_bytecode = True
+
+MODULES = [
+    "azureml.core.workspace", "azureml.core.authentication", "azureml.core.dataset", "azureml.core.datastore", "azureml.data.datapath",
+    "azureml.core.experiment", "azureml.core.script_run_config", "azureml.core.run", "azureml.core.environment", "azureml.core.conda_dependencies",
+    "azureml.core.runconfig", "azureml.core.compute", "azureml.core.model", "azureml.core.webservice", "azureml.core.image", "azureml.exceptions", "azureml.widgets",
+]
+INTERNAL = {"Submitted", "MountContext", "Config", "Provisioning", "Status", "DataPathComputeBinding"}
+HEAD = """# The first SDK: what scripts over `azureml.core` find
+
+Scripts of Azure ML's first SDK (`azureml-sdk`, `azureml-core`) run as they are: in jobs a package of Cairn's comes first on
+the import path, and `pip install azureml-sdk==1.36.0` and the like install wheels of it in the version that is asked for.
+`azure: original` in `config.yaml` leaves the real package alone. By hand: `PYTHONPATH=$(cairn azure sdk) python script.py`.
+
+What is not in the table raises an error that names it and says how it is done now. The table is written and checked by
+`scripts/sdk-table.py`.
+
+- A path of a datastore is data named after it: what is uploaded to `shapes/circle` of `workspaceblobstore` is
+  `workspaceblobstore_shapes_circle`, in versions. Nothing is mounted: `mount()` and `as_mount()` give a copy.
+- `ServicePrincipalAuthentication` checks that its values are there; a job's own rights, or the user's, count.
+- `Experiment.submit` makes a command job of Cairn; one that is the same as an earlier one takes its results again.
+- `Model.deploy` makes an online endpoint of that name with one deployment, called `default`; ACI, AKS and local web
+  services are the same here, and each has keys.
+- Metrics go to the run that `MLFLOW_TRACKING_URI` leads to; without one they are printed, as by an offline run.
+
+| Name | There | |
+|---|---|---|
+"""
+
+
+def rows():
+    from azureml import _missing
+
+    out = []
+    for m in MODULES:
+        module = importlib.import_module(m)
+        for name, cls in sorted(vars(module).items()):
+            if name.startswith("_") or name in INTERNAL or getattr(cls, "__module__", None) != m:
+                continue
+            if inspect.isfunction(cls):
+                if m == "azureml.core.run":
+                    out.append((m, name, "yes", ""))
+                continue
+            if not inspect.isclass(cls):
+                continue
+            out.append((m, name, "yes", ""))
+            for member, what in sorted(inspect.getmembers(cls)):
+                if member.startswith("_") or member in ("with_traceback", "args", "add_note") or member not in dir(cls):
+                    continue
+                if not any(member in vars(b) for b in cls.__mro__ if b.__module__.startswith("azureml")):
+                    continue
+                text = refusal(what)
+                out.append((m, name + "." + member, "refused" if text else "yes", text))
+        if m == "azureml.core.run":
+            for member in ("download_files", "download_file", "get_file_names", "get_portal_url", "get_metrics", "get_tags", "complete", "fail", "cancel"):
+                out.append((m, "Run." + member, "yes", ""))
+    for name in sorted(_missing.HOW):
+        out.append((name, "", "refused", _missing.HOW[name]))
+    return out
+
+
+def refusal(what):
+    """The text of the error of a method that does nothing else than raise one."""
+    try:
+        lines = [l.strip() for l in inspect.getsource(what).splitlines() if l.strip() and not l.strip().startswith(("@", "#", '"""'))]
+    except (TypeError, OSError):
+        return ""
+    if len(lines) == 2 and lines[1].startswith("raise ") and " is not there: " in lines[1]:
+        return lines[1].split(" is not there: ", 1)[1].split('"')[0]
+    return ""
+
+
+def text():
+    out = HEAD
+    for m, name, there, why in rows():
+        out += "| `%s` | %s | %s |\n" % (m + ("." + name if name else ""), there, why.replace("|", "\\|"))
+    return out
+
+
+if __name__ == "__main__":
+    want = text()
+    if "--update" in sys.argv:
+        with open(doc, "w") as f:
+            f.write(want)
+    with open(doc) as f:
+        if f.read() != want:
+            sys.exit("docs/reference/azureml-sdk-v1.md is not what the package has: scripts/sdk-table.py --update")
+    print("%d names: %d yes, %d refused" % (len(rows()), sum(r[2] == "yes" for r in rows()), sum(r[2] == "refused" for r in rows())))
