@@ -147,7 +147,7 @@ func run(ctx context.Context, cairn string, cold, act bool, repeat int, only str
 	parts := []struct {
 		name string
 		do   func() error
-	}{{"jobs", b.jobs}, {"pipelines", b.pipelines}, {"delivery", b.delivery}, {"gateway", b.gateway}}
+	}{{"jobs", b.jobs}, {"pipelines", b.pipelines}, {"delivery", b.delivery}, {"gateway", b.gateway}, {"azure", b.azure}}
 	for _, p := range parts {
 		if only != "" && only != p.name {
 			continue

@@ -3,7 +3,9 @@ package asset
 import (
 	"context"
 	"os"
+	pathpkg "path"
 	"path/filepath"
+	"strings"
 
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/api/client"
@@ -37,6 +39,9 @@ func Register(ctx context.Context, k *kit.Kit, r Request) (*cairn.AssetVersion, 
 	if _, err := os.Stat(path); err != nil {
 		n.SourceURI = r.Path // an address, or what a job left
 		set(&n.Properties, "type", r.Type)
+		if _, below, ok := strings.Cut(r.Path, "/paths/"); ok && r.Kind == cairn.AssetModel {
+			set(&n.Properties, "basename", pathpkg.Base(below)) // a file or a folder: the server finds out
+		}
 		cl, err := k.Client(ctx)
 		if err != nil {
 			return nil, err
@@ -65,4 +70,22 @@ func Register(ctx context.Context, k *kit.Kit, r Request) (*cairn.AssetVersion, 
 // Write writes a version's files into a folder, which may be there.
 func Write(ctx context.Context, cl *kit.Client, v *cairn.AssetVersion, path string) error {
 	return fetch(ctx, cl, v.Type, v.Digest, path, v.Name)
+}
+
+// WriteModel writes a model as the original lays it out: below the name that its file or
+// folder had, where that is known.
+func WriteModel(ctx context.Context, cl *kit.Client, v *cairn.AssetVersion, to string) error {
+	name := ""
+	for _, key := range []string{"file", "folder", "basename"} {
+		if name == "" {
+			name = v.Properties[key]
+		}
+	}
+	if name == "" || name == "." || name == ".." || strings.ContainsAny(name, `/\\`) {
+		return Write(ctx, cl, v, to)
+	}
+	if v.Type != typeFile {
+		return Write(ctx, cl, v, filepath.Join(to, name))
+	}
+	return fetchFile(ctx, cl, v.Digest, to, name)
 }

@@ -262,6 +262,9 @@ func downloadAsset(ctx context.Context, c *call, kind cairn.AssetKind) (any, err
 	}
 	to := filepath.Join(c.get("download_path"), v.Name)
 	fmt.Fprintf(c.k.Term.Err, "Downloading the %s %s to %s\n", kind, strings.TrimPrefix(string(v.Ref()), string(kind)+"/"), to)
+	if kind == cairn.AssetModel {
+		return nil, asset.WriteModel(ctx, cl, v, c.k.Path(to))
+	}
 	return nil, asset.Write(ctx, cl, v, c.k.Path(to))
 }
 
@@ -289,7 +292,7 @@ func assetType(v *cairn.AssetVersion) any {
 func assetObject(c *call, v *cairn.AssetVersion) *query.Object {
 	props := query.NewObject()
 	for _, k := range sortedKeys(v.Properties) {
-		if k != "type" && k != "file" && k != "folder" && k != "flavors" {
+		if k != "type" && k != "file" && k != "folder" && k != "basename" && k != "flavors" {
 			props.Set(k, v.Properties[k])
 		}
 	}

@@ -241,7 +241,7 @@ func (p *packing) takeModel(ctx context.Context) error {
 	m := p.model
 	in := path.Join(modelsDir, m.Name, m.Version)
 	to := filepath.Join(p.dir, "model")
-	if err := p.writeModel(ctx, to); err != nil {
+	if err := asset.WriteModel(ctx, p.cl, p.model, to); err != nil {
 		return err
 	}
 	p.lines = append(p.lines, "COPY model/ "+in+"/", "ENV AZUREML_MODEL_DIR="+in)
@@ -259,23 +259,6 @@ func (p *packing) takeModel(ctx context.Context) error {
 	p.flavor = true
 	p.lines = append(p.lines, "ENV CAIRN_MLFLOW_MODEL="+path.Join(in, filepath.ToSlash(rel)))
 	return nil
-}
-
-// writeModel lays the model out: below the name that its path had, where that is known.
-func (p *packing) writeModel(ctx context.Context, to string) error {
-	m := p.model
-	name := m.Properties["file"] + m.Properties["folder"] // one of the two
-	if name == "" || name == "." || name == ".." || strings.ContainsAny(name, `/\`) {
-		return asset.Write(ctx, p.cl, m, to)
-	}
-	if m.Properties["folder"] != "" {
-		return asset.Write(ctx, p.cl, m, filepath.Join(to, name))
-	}
-	if err := asset.Write(ctx, p.cl, m, to); err != nil {
-		return err
-	}
-	// A single file is fetched under the version's name.
-	return os.Rename(filepath.Join(to, filepath.Base(m.Name)), filepath.Join(to, name))
 }
 
 // mlmodel is the folder with a file MLmodel: the one that is given, or one level below.

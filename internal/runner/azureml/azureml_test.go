@@ -90,3 +90,27 @@ func TestInstall(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// BenchmarkImport is `import azureml.core` in a Python of its own, without its start: that
+// of an empty program is taken off.
+func BenchmarkImport(b *testing.B) {
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		b.Skip("no python3")
+	}
+	dir, err := Install(b.TempDir())
+	if err != nil {
+		b.Fatal(err)
+	}
+	for name, code := range map[string]string{"start": "pass", "start-and-import": "import azureml.core"} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				cmd := exec.Command(python, "-c", code)
+				cmd.Env = append(os.Environ(), "PYTHONPATH="+dir)
+				if out, err := cmd.CombinedOutput(); err != nil {
+					b.Fatalf("%v\n%s", err, out)
+				}
+			}
+		})
+	}
+}
