@@ -117,8 +117,8 @@ shapes() {
   has "$t" 'training-set' "the data is registered"
   has "$(clean cairn az ml model show --name shapes-cnn --version 1 --query tags)" "$(git rev-parse HEAD)" "the model carries the commit"
   say "shapes: the second commit, with the data of the first"
-  sed -i 's/"12"/"14"/' 02_ai_training.py
-  commit 'Fourteen epochs [same data]' >/dev/null
+  sed -i 's/"60"/"70"/' 02_ai_training.py
+  commit 'Seventy epochs [same data]' >/dev/null
   t=$(pushed Shapes 2)
   has "$t" '(skipped|-) *.*data|data.*skipped' "data preparation is skipped"
   api=$(clean cairn status --jq '[.stages[].stage | select(.name == "staging")][0].url')
@@ -139,7 +139,7 @@ sys.stdout.write(p.draw('circle', 'unseen'))" >picture.txt
   has "$t" 'model shapes-cnn:2' "the answer leads to the model"
   has "$t" 'test accuracy=' "… to the training with its metrics"
   has "$t" 'data training-set:1' "… to the data of the first commit"
-  has "$t" 'Fourteen epochs|Cleo Ito' "… and to the commit and its author"
+  has "$t" 'Seventy epochs|Cleo Ito' "… and to the commit and its author"
   say "shapes: by hand, with a .env file"
   cp .env.example .env
   clean env PYTHONPATH="$(clean cairn azure sdk)" python3 01_data_preparing.py

@@ -27,7 +27,7 @@ if __name__ == "__main__":
         arguments=[
             "--training-set", training.as_named_input("training").as_download(),
             "--testing-set", testing.as_named_input("testing").as_download(),
-            "--epochs", int(os.environ.get("EPOCHS", "12")),
+            "--epochs", int(os.environ.get("EPOCHS", "60")),
         ],
         environment=Environment.from_conda_specification("shapes-tf", "environment.yml"),
         compute_target=compute(ws),

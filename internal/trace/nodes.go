@@ -63,8 +63,9 @@ func (w *walk) asset(n *cairn.TraceNode) ([]cairn.Link, error) {
 			fact(n, "registered", "by "+made[0].From.ID())
 			return derived, nil
 		}
-		// The first one made it; a later one found the same bytes registered.
-		return made[:1], nil
+		// The first one made it; a later one found the same bytes registered. A job that
+		// registered what another one left leads on to that one as well.
+		return append(elsewhere(derived), made[0]), nil
 	}
 	if len(derived) > 0 {
 		return derived, nil
@@ -73,6 +74,17 @@ func (w *walk) asset(n *cairn.TraceNode) ([]cairn.Link, error) {
 		w.gap(n, "no job made it: %s registered it by hand on %s", cmp.Or(v.By, "somebody"), day(v.CreatedAt))
 	}
 	return nil, nil
+}
+
+// elsewhere are the outputs of other jobs that a version was registered from.
+func elsewhere(derived []cairn.Link) []cairn.Link {
+	var out []cairn.Link
+	for _, l := range derived {
+		if l.To.Kind() == cairn.KindArtifact && strings.HasPrefix(l.Note, "registered from ") {
+			out = append(out, l)
+		}
+	}
+	return out
 }
 
 // lockOfAnother ends at a lock of packages that another job had resolved before:

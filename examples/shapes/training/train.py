@@ -22,7 +22,7 @@ def load(folder):
 parser = argparse.ArgumentParser()
 parser.add_argument("--training-set", required=True)
 parser.add_argument("--testing-set", required=True)
-parser.add_argument("--epochs", type=int, default=12)
+parser.add_argument("--epochs", type=int, default=60)
 args = parser.parse_args()
 run = Run.get_context()
 tf.keras.utils.set_random_seed(7)
