@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/cairn-ml/cairn"
 	api "github.com/cairn-ml/cairn/internal/api/client"
@@ -244,7 +245,7 @@ func (p *packing) takeModel(ctx context.Context) error {
 	if err := asset.WriteModel(ctx, p.cl, p.model, to); err != nil {
 		return err
 	}
-	p.lines = append(p.lines, "COPY model/ "+in+"/", "ENV AZUREML_MODEL_DIR="+in)
+	p.lines = append(p.lines, "COPY model/ "+in+"/", environ("AZUREML_MODEL_DIR", in))
 	if p.doc.Value.Kind == cairn.TemplateMap && textOf(p.doc.Value, "code_configuration", "scoring_script") != "" {
 		return nil
 	}
@@ -257,7 +258,7 @@ func (p *packing) takeModel(ctx context.Context) error {
 		return err
 	}
 	p.flavor = true
-	p.lines = append(p.lines, "ENV CAIRN_MLFLOW_MODEL="+path.Join(in, filepath.ToSlash(rel)))
+	p.lines = append(p.lines, environ("CAIRN_MLFLOW_MODEL", path.Join(in, filepath.ToSlash(rel))))
 	return nil
 }
 
@@ -376,6 +377,9 @@ func (p *packing) takeCode(ctx context.Context) error {
 	}
 	from := p.folder.Path(r.Path)
 	script := path.Clean(filepath.ToSlash(p.spec.CodeScript))
+	if strings.ContainsFunc(script, unicode.IsControl) || !filepath.IsLocal(filepath.FromSlash(script)) {
+		return p.at(cairn.Errorf(cairn.CodeInvalid, "scoring_script %q leads out of %s", p.spec.CodeScript, r.Text), r)
+	}
 	if fi, err := os.Stat(filepath.Join(from, filepath.FromSlash(script))); err != nil || fi.IsDir() {
 		return p.at(cairn.Errorf(cairn.CodeNotFound, "there is no file %s in %s", p.spec.CodeScript, r.Text), r)
 	}
@@ -384,14 +388,26 @@ func (p *packing) takeCode(ctx context.Context) error {
 		return err
 	}
 	base := filepath.Base(from)
+	if !plainName.MatchString(base) {
+		base = "code" // a Dockerfile has no word for it
+	}
 	for _, f := range found.Files {
 		if err := copyFile(f.Name, filepath.Join(p.dir, "code", filepath.FromSlash(f.Path)), f.Exec); err != nil {
 			return err
 		}
 	}
 	in := path.Join(appDir, base)
-	p.lines = append(p.lines, "COPY code/ "+in+"/", "ENV AZUREML_ENTRY_SCRIPT="+path.Join(in, script))
+	p.lines = append(p.lines, "COPY code/ "+in+"/", environ("AZUREML_ENTRY_SCRIPT", path.Join(in, script)))
 	return nil
+}
+
+// plainName is a name that stands in a Dockerfile as it is.
+var plainName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]*$`)
+
+// environ is a line of a Dockerfile, in which nothing of the value means more than itself.
+func environ(name, value string) string {
+	quoted := strings.NewReplacer(`\`, `\\`, `"`, `\"`, `$`, `\$`).Replace(value)
+	return "ENV " + name + `="` + quoted + `"`
 }
 
 func copyFile(from, to string, exec bool) error {
