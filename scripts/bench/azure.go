@@ -133,7 +133,16 @@ func (b *bench) endpoint() error {
 	if err != nil {
 		return err
 	}
-	row("a request through an endpoint, 50/50", us(through), us(alone)+" bare", us(through-alone)+" added, logged")
+	stage, err := b.run("azure", b.cairn, "status", "--jq", `[.stages[].stage | select(.name == "bench.blue")][0].url`)
+	if err != nil {
+		return err
+	}
+	logged, err := p50(strings.TrimSpace(stage)+"/score", "")
+	if err != nil {
+		return err
+	}
+	row("a request through a stage, logged on disk", us(logged), us(alone)+" bare", us(logged-alone)+" added")
+	row("a request through an endpoint, 50/50", us(through), us(alone)+" bare", us(through-alone)+" added; "+us(through-logged)+" by the endpoint")
 	return nil
 }
 
