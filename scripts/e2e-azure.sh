@@ -101,7 +101,7 @@ pebbles() {
   has "$t" 'made by job train' "… to the step that trained it"
   has "$t" 'accuracy=' "… with its metrics"
   has "$t" 'Cleo Ito' "… and to the author"
-  api=$(clean cairn status --jq '[.stages[].stage | select(.name == "staging")][0].url')
+  api=$(clean cairn status --jq '[.stages[].stage | select(.name == "staging" and (.repository | endswith("/pebbles")))][0].url')
   has "$(curl -sS "$api/sort?weight=41&width=5")" 'large' "the image with the downloaded model answers as well"
 }
 
@@ -121,7 +121,7 @@ shapes() {
   commit 'Seventy epochs [same data]' >/dev/null
   t=$(pushed Shapes 2)
   has "$t" '(skipped|-) *.*data|data.*skipped' "data preparation is skipped"
-  api=$(clean cairn status --jq '[.stages[].stage | select(.name == "staging")][0].url')
+  api=$(clean cairn status --jq '[.stages[].stage | select(.name == "staging" and (.repository | endswith("/shapes")))][0].url')
   python3 -c "
 import importlib.util, sys, types
 sys.modules['azureml'] = types.ModuleType('azureml'); core = types.ModuleType('azureml.core'); sys.modules['azureml.core'] = core
