@@ -79,6 +79,7 @@ type Node struct {
 	// Strategy is expanded when the needs are done; nil means one instance.
 	Strategy       *Strategy       `json:"strategy,omitempty"`
 	RunsOn         Template        `json:"runs_on,omitzero"` // string, seq, or map with group and labels
+	Place          string          `json:"place,omitempty"`  // what its jobs ask for a share of; see Place
 	Environment    *EnvironmentRef `json:"environment,omitempty"`
 	Concurrency    *Concurrency    `json:"concurrency,omitempty"`
 	Env            []NamedValue    `json:"env,omitempty"`

@@ -159,6 +159,9 @@ type Job struct {
 	Untrusted   bool        `json:"untrusted,omitempty"`
 	Labels      []string    `json:"labels,omitempty"`
 	Runner      string      `json:"runner,omitempty"`
+	// Place is what it asks for a share of, in lower case, and Instances how much of it; see Place.
+	Place     string `json:"place,omitempty"`
+	Instances int    `json:"instances,omitempty"`
 	// Epoch is the lease's; it grows each time the job is handed out. The job's
 	// token carries it, and every write with an older one is refused.
 	Epoch int64 `json:"epoch"`

@@ -8,6 +8,16 @@ type Slot struct {
 	Count  int      `json:"count"`
 }
 
+// Place is something with a name that jobs of all runs share: no more instances of it are
+// in use at once than there are. Jobs may name one that nobody made: it bounds nothing.
+type Place struct {
+	Label string // for people: "compute cpu-cluster"
+	Count int
+	// Closed says why nothing begins there, whatever is free: "it is stopped"; "" where it
+	// is open.
+	Closed string
+}
+
 // Serves reports whether every one of labels is among the slot's.
 func (s Slot) Serves(labels []string) bool {
 	for _, want := range labels {

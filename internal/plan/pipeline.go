@@ -131,6 +131,8 @@ type scope struct {
 	// alias maps a loop's own key to that of its body.
 	alias map[string]string
 	nodes []pipeline.Job
+	// place is that of nodes that name none.
+	place string
 	// item gives the inputs of a node that is run for each item of a list.
 	item map[string]cairn.Template
 }
@@ -235,6 +237,10 @@ func (b *jobBuilder) rootPipeline(j *pipeline.Job, sc *scope) {
 	b.defaults(decls, sc)
 	for _, o := range j.Outputs {
 		sc.bound[o.Name] = b.boundOutput(o, boundOutput{})
+	}
+	sc.place = placeName(j.Compute.Value, outer)
+	if own := placeName(settings.DefaultCompute.Value, outer); own != "" {
+		sc.place = own
 	}
 	b.plan.Nodes = b.pipelineNodes(jobs, settings, sc)
 	var declared []pipeline.Output

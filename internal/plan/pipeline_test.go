@@ -271,3 +271,36 @@ jobs:
 		}
 	}
 }
+
+// TestPlace: a job asks for the compute that it names, else for that of the pipeline around.
+func TestPlace(t *testing.T) {
+	t.Parallel()
+	leaf := "type: command\ncommand: 'true'\nenvironment: {image: python:3.11}\n"
+	for _, c := range []struct{ compute, want string }{
+		{"azureml:cpu-cluster", "cpu-cluster"}, {"cpu-cluster", "cpu-cluster"}, {"local", ""}, {"", ""}, {"azureml:cpu-cluster:1", "cpu-cluster"},
+		{"/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/w/computes/gpu", "gpu"},
+	} {
+		src := leaf
+		if c.compute != "" {
+			src += "compute: " + c.compute + "\n"
+		}
+		p, _ := planFile(t, pipeline.MapFiles{Files: map[string][]byte{"j.yml": []byte(src)}}, "j.yml", pipeline.Options{})
+		if got := p.Nodes[0].Place; got != c.want {
+			t.Errorf("%q: %q", c.compute, got)
+		}
+	}
+	inner := "  %s:\n    type: command\n    command: 'true'\n    environment: {image: python:3.11}\n"
+	src := "type: pipeline\ninputs: {where: azureml:gpu}\nsettings: {default_compute: azureml:cpu}\njobs:\n" + fmt.Sprintf(inner, "plain") +
+		fmt.Sprintf(inner, "own") + "    compute: azureml:big\n" + fmt.Sprintf(inner, "bound") + "    compute: ${{parent.inputs.where}}\n" + fmt.Sprintf(inner, "here") + "    compute: local\n"
+	p, problems := planFile(t, pipeline.MapFiles{Files: map[string][]byte{"p.yml": []byte(src)}}, "p.yml", pipeline.Options{})
+	if cairn.HasErrors(problems) {
+		t.Fatal(problems)
+	}
+	got := map[string]string{}
+	for _, n := range p.Nodes {
+		got[n.ID] = n.Place
+	}
+	if got["plain"] != "cpu" || got["own"] != "big" || got["bound"] != "gpu" || got["here"] != "" {
+		t.Error(got)
+	}
+}

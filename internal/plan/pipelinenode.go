@@ -58,6 +58,7 @@ func taskSteps() []cairn.Step {
 // leaf fills in a node that carries out a task.
 func (b *jobBuilder) leaf(n *cairn.Node, j *pipeline.Job, c *pipeline.Component, local map[string]cairn.DataValue, sc *scope) {
 	n.Steps = taskSteps()
+	n.Place = placeWithin(j, sc)
 	n.TimeoutMinutes = cairn.Template{Kind: cairn.TemplateNumber, Text: "10080", Num: defaultTaskMinutes}
 	if t := j.Limits.Timeout; t.Given() && j.Sweep == nil {
 		n.TimeoutMinutes = b.minutes(t, sc)
@@ -141,6 +142,10 @@ func (b *jobBuilder) call(n *cairn.Node, j *pipeline.Job, c *pipeline.Component,
 			}
 		}
 	}
+	inner.place = placeWithin(j, sc)
+	if own := placeName(c.Job.Pipeline.Settings.DefaultCompute.Value, inner); own != "" && j.Compute.Value == "" {
+		inner.place = own
+	}
 	n.Body = b.pipelineNodes(c.Job.Pipeline.Jobs, c.Job.Pipeline.Settings, inner)
 	n.Outputs = b.outputsFrom(declared, c.Job.Pipeline.Jobs)
 	return n
@@ -223,7 +228,7 @@ func (b *jobBuilder) loop(body, around *pipeline.Job, sc *scope) *cairn.Node {
 		}
 	}
 	n.Needs = needsOf(sc, nil, bindings...)
-	deep := &scope{local: sc.local, inputs: map[string]port{}, bound: sc.bound, item: items}
+	deep := &scope{local: sc.local, inputs: map[string]port{}, bound: sc.bound, item: items, place: placeWithin(body, sc)}
 	one := b.node(&inner, deep)
 	if one == nil {
 		return nil

@@ -23,6 +23,8 @@ type Facts struct {
 	// Permissions are those of a job of which nobody says anything; nil: Cairn's.
 	Permissions cairn.Permissions
 	Pools       []Pool
+	// Places bound what begins, by name in lower case.
+	Places map[string]Place
 	// Groups lists which other runs, and jobs of them, are in a concurrency group,
 	// by GroupKey. What this run holds itself is read from Run and Jobs.
 	Groups map[string][]Member
@@ -32,6 +34,12 @@ type Facts struct {
 type Pool struct {
 	cairn.Slot
 	Free int
+}
+
+// Place is a place with what of it is in use by jobs of any run.
+type Place struct {
+	cairn.Place
+	Busy int
 }
 
 // Action is one decision. The set is closed: the types of this file.
@@ -57,6 +65,8 @@ type (
 		Path             string
 		Name             string
 		Labels           []string
+		Place            string
+		Instances        int
 		Environment      string
 		Group            string
 		CancelInProgress bool

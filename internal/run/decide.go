@@ -30,6 +30,10 @@ func newDecider(p *cairn.Plan, st *State, f *Facts) *decider {
 	for i, pool := range f.Pools {
 		d.free[i] = pool.Free
 	}
+	d.taken = map[string]int{}
+	for name, p := range f.Places {
+		d.taken[name] = p.Busy
+	}
 	return d
 }
 
@@ -103,7 +107,8 @@ type decider struct {
 	f      *Facts
 	st     *State
 	out    []Action
-	free   []int // by pool
+	free   []int          // by pool
+	taken  map[string]int // of each place
 	wake   time.Time
 	parsed map[string]condition
 	// entered holds the call instances that have jobs; built when first asked for.

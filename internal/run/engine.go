@@ -20,6 +20,10 @@ type Options struct {
 	Gates    Gates   // nil: an environment with a condition takes nothing
 	Results  Results // nil: nothing is taken from earlier jobs
 	Scores   Scores  // nil: trials are only judged by whether they succeed
+	Places   Places  // nil: there are none
+	// OnUse is told how many instances of each place are in use, whenever that changes: from
+	// the loop, so that it must not wait. nil: nobody.
+	OnUse func(map[string]int)
 	// Permissions are those of jobs of which nobody says anything; nil: Cairn's.
 	Permissions cairn.Permissions
 	Log         *slog.Logger     // nil: silent
@@ -50,6 +54,8 @@ type Engine struct {
 	ids   []cairn.JobID // reserved
 	gen   int           // grows with every change that other runs may care about
 	slots []cairn.Slot
+	known map[string]cairn.Place
+	used  map[string]int // of places, as it was told last
 }
 
 // active is one run that is not completed.
@@ -157,7 +163,7 @@ func (e *Engine) reconcile(ctx context.Context, a *active, look looks) error {
 func (e *Engine) decide(ctx context.Context, a *active, now time.Time) ([]start, error) {
 	f := Facts{
 		Now: now, Run: a.state.Run, Attempt: a.state.Attempt, Jobs: a.state.Jobs, Contexts: a.contexts,
-		Rules: a.state.Rules, Approvals: a.state.Approvals, Permissions: e.o.Permissions, Pools: e.pools(), Groups: e.groups(a),
+		Rules: a.state.Rules, Approvals: a.state.Approvals, Permissions: e.o.Permissions, Pools: e.pools(), Places: e.places(), Groups: e.groups(a),
 	}
 	d := newDecider(a.plan, stateOf(slices.Collect(maps.Values(a.state.Expansions)), &f), &f)
 	d.decide()

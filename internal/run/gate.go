@@ -24,6 +24,10 @@ func (d *decider) gates(l leg, row *cairn.Job) {
 		d.queue(row, l.full)
 		return
 	}
+	if why := d.full(row); why != "" {
+		d.queue(row, why)
+		return
+	}
 	serves := false
 	for i := range d.f.Pools {
 		pool := &d.f.Pools[i]
@@ -33,6 +37,7 @@ func (d *decider) gates(l leg, row *cairn.Job) {
 		serves = true
 		if d.free[i] > 0 {
 			d.free[i]--
+			d.taken[row.Place] += row.Instances
 			d.do(Start{Path: l.path, Runner: pool.Name})
 			return
 		}

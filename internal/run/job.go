@@ -149,6 +149,7 @@ func (d *decider) prepare(sc *scope, s *nodeState, l *leg) (Ready, string) {
 			return a, d.fault(n, "runs-on", n.RunsOn, err)
 		}
 	}
+	a.Place, a.Instances = placeOf(n)
 	if n.Sweep != nil {
 		a.ContinueOnError = true // a trial that fails does not fail the search
 	}

@@ -75,6 +75,10 @@ func (e *Engine) pass(ctx context.Context, look looks) time.Duration {
 		e.gen++
 	}
 	if look.all || look.rows {
+		if err := e.lookAtPlaces(ctx); err != nil {
+			e.complain(ctx, "reading places", err)
+			e.later(time.Second, looks{rows: true})
+		}
 		if err := e.refresh(ctx); err != nil {
 			e.complain(ctx, "reading active runs", err)
 			e.later(time.Second, looks{rows: true})
@@ -103,6 +107,7 @@ func (e *Engine) pass(ctx context.Context, look looks) time.Duration {
 			next = max(0, min(next, a.wake.Sub(e.now())))
 		}
 	}
+	e.tellUse()
 	for _, a := range e.runs {
 		if a.gen != e.gen {
 			e.ask(looks{})

@@ -14,12 +14,7 @@ import (
 // for a run lends its slot to that run: else both would wait for each other where all
 // slots are in use.
 func (e *Engine) pools() []Pool {
-	used, lends := map[string]int{}, map[cairn.JobID]bool{}
-	for _, a := range e.runs {
-		if x := a.state.Run.Submitted; x != nil && x.Parent != 0 {
-			lends[x.Parent] = true
-		}
-	}
+	used, lends := map[string]int{}, e.lenders()
 	for _, a := range e.runs {
 		for _, j := range a.state.Jobs {
 			if j.Status == cairn.StatusRunning && !lends[j.ID] {

@@ -131,6 +131,7 @@ func (s *State) Fold(a Action, now time.Time) {
 		s.Edit(a.Path, func(j *cairn.Job) {
 			j.Status, j.QueuedAt, j.Reason = cairn.StatusQueued, now, ""
 			j.Name, j.Labels, j.Environment = a.Name, a.Labels, a.Environment
+			j.Place, j.Instances = a.Place, a.Instances
 			j.Group, j.CancelInProgress, j.Queue, j.Called = a.Group, a.CancelInProgress, a.Queue, a.Called
 			j.ContinueOnError, j.TimeoutMinutes, j.CancelTimeoutMinutes = a.ContinueOnError, a.TimeoutMinutes, a.CancelTimeout
 			j.Permissions, j.Untrusted = a.Permissions, s.Run.Untrusted

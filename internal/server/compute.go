@@ -106,3 +106,29 @@ func computeChange(by string, c *cairn.Compute) cairn.Change {
 	}
 	return cairn.Change{By: by, Events: []cairn.Event{{Kind: cairn.EvRecorded, Subject: cairn.NewRef(cairn.KindCompute, c.Name), Data: b}}}
 }
+
+// places are the computes as the engine bounds jobs by them.
+func (s *Server) places(ctx context.Context) (map[string]cairn.Place, error) {
+	all, err := s.Computes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[string]cairn.Place, len(all))
+	for i := range all {
+		out[strings.ToLower(all[i].Name)] = placeOf(&all[i])
+	}
+	return out, nil
+}
+
+// placeOf says how many jobs run on a compute at once: an instance runs one, and none while
+// it is not started.
+func placeOf(c *cairn.Compute) cairn.Place {
+	p := cairn.Place{Label: "compute " + c.Name, Count: c.Max}
+	if c.Type == cairn.ComputeInstance {
+		p.Count = 1
+		if c.State == cairn.ComputeStopped {
+			p.Closed = "it is stopped; start it with cairn compute start " + c.Name
+		}
+	}
+	return p
+}

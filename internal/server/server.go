@@ -240,7 +240,7 @@ func (s *Server) wire(ctx context.Context) error {
 	s.openLineage()
 	s.engine = run.New(run.Options{
 		Store: s.store, Backend: &originals{s.backend, s.config.Actions.Original}, Resolver: &resolver{s}, Gates: newGates(s), Permissions: s.config.defaultPermissions(), Log: s.log,
-		Results: &taskResults{s}, Scores: s.store,
+		Results: &taskResults{s}, Scores: s.store, Places: s.places,
 	})
 	s.jobTime = &jobClock{s: s, look: make(chan struct{}, 1)}
 	s.openFollows()

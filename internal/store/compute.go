@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
+	"errors"
 	"strings"
 
 	"github.com/cairn-ml/cairn"
@@ -26,6 +28,37 @@ func (s *Store) PutCompute(ctx context.Context, workspace string, c cairn.Comput
 		}
 		return tx.Change(ch)
 	})
+}
+
+// ChangeCompute changes one in a single transaction, so that what a person and the clock do
+// at once never undo each other. change answers false where there is nothing to do.
+func (s *Store) ChangeCompute(ctx context.Context, workspace, name string, change func(c *cairn.Compute) (cairn.Change, bool, error)) (c cairn.Compute, err error) {
+	err = s.write(ctx, func(tx *Tx) error {
+		var body string
+		switch err := tx.Row(`SELECT body FROM computes WHERE workspace = ? AND name = ?`, workspace, strings.ToLower(name)).Scan(&body); {
+		case errors.Is(err, sql.ErrNoRows):
+			return notFound(err, "there is no compute %s", name)
+		case err != nil:
+			return err
+		}
+		c = cairn.Compute{}
+		if err := json.Unmarshal([]byte(body), &c); err != nil {
+			return err
+		}
+		ch, changed, err := change(&c)
+		if err != nil || !changed {
+			return err
+		}
+		text, err := toJSON(c)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec(`UPDATE computes SET body = ? WHERE workspace = ? AND name = ?`, text, workspace, strings.ToLower(name)); err != nil {
+			return err
+		}
+		return tx.Change(ch)
+	})
+	return c, err
 }
 
 // DeleteCompute removes one.
