@@ -29,9 +29,31 @@ type Compute struct {
 	Description string            `json:"description,omitempty"`
 	Tags        map[string]string `json:"tags,omitempty"`
 	Schedules   any               `json:"schedules,omitempty"` // as the file has them
-	State       string            `json:"state,omitempty"`     // of an instance
-	By          string            `json:"by"`
-	CreatedAt   time.Time         `json:"created_at"`
-	MovedBy     string            `json:"moved_by,omitempty"` // who started or stopped it last
-	MovedAt     time.Time         `json:"moved_at,omitzero"`
+	// Shutdown is after how many minutes without a job an instance stops; 0: never.
+	Shutdown  int       `json:"shutdown_minutes,omitempty"`
+	State     string    `json:"state,omitempty"` // of an instance
+	By        string    `json:"by"`
+	CreatedAt time.Time `json:"created_at"`
+	MovedBy   string    `json:"moved_by,omitempty"` // who started or stopped it last
+	MovedAt   time.Time `json:"moved_at,omitzero"`
+	// Moved is what was done to an instance last (create, start, stop, restart), MovedWhy
+	// what asked for it: see the ComputeBy constants.
+	Moved    string `json:"moved,omitempty"`
+	MovedWhy string `json:"moved_why,omitempty"`
+	// Used is how many instances jobs had until UsedAt, when that last changed.
+	Used   int       `json:"used,omitempty"`
+	UsedAt time.Time `json:"used_at,omitzero"`
+	// Looked is up to when its schedules have been looked at.
+	Looked time.Time `json:"looked,omitzero"`
+	// Busy is how many instances jobs use now, Nodes how many a cluster would have; both
+	// are filled by reads.
+	Busy  int `json:"busy,omitempty"`
+	Nodes int `json:"nodes,omitempty"`
 }
+
+// What starts or stops a compute instance.
+const (
+	ComputeByUser     = "User"
+	ComputeBySchedule = "Schedule"
+	ComputeByIdle     = "IdleShutdown"
+)

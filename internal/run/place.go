@@ -103,7 +103,7 @@ func (e *Engine) tellUse() {
 			now[name] = p.Busy
 		}
 	}
-	if !maps.Equal(now, e.used) {
+	if e.used == nil || !maps.Equal(now, e.used) { // the first time even where nothing is
 		e.used = now
 		e.o.OnUse(maps.Clone(now))
 	}

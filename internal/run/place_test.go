@@ -132,7 +132,7 @@ func TestPlaceAcrossRuns(t *testing.T) {
 		mu.Lock()
 		got := fmt.Sprint(used)
 		mu.Unlock()
-		if got == "[1 2 1 0 1 0]" {
+		if got == "[0 1 2 1 0 1 0]" {
 			return
 		}
 		if time.Now().After(deadline) {

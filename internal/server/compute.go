@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/auth"
@@ -12,7 +13,15 @@ import (
 
 // Computes lists the computes, by name.
 func (s *Server) Computes(ctx context.Context) ([]cairn.Compute, error) {
-	return s.store.Computes(ctx, Workspace)
+	all, err := s.store.Computes(ctx, Workspace)
+	now := s.now()
+	for i := range all {
+		c := &all[i]
+		if c.Busy = s.computeTime.inUse(c.Name); c.Type == cairn.ComputeCluster {
+			c.Nodes = nodesOf(c, c.Busy, now)
+		}
+	}
+	return all, err
 }
 
 // Compute is one of them.
@@ -57,9 +66,19 @@ func (s *Server) PutCompute(ctx context.Context, c cairn.Compute) (*cairn.Comput
 		return nil, cairn.Errorf(cairn.CodeInvalid, "min_instances is %d, above max_instances, which is %d", c.Min, c.Max)
 	}
 	actor, now := auth.Actor(ctx).Name, s.now().UTC()
-	c.By, c.CreatedAt = actor, now
+	if c.Type == cairn.ComputeCluster && c.Schedules != nil {
+		return nil, cairn.Errorf(cairn.CodeInvalid, "schedules start and stop a computeinstance; %s is of type %s", c.Name, c.Type)
+	}
+	if _, err := startStops(c.Schedules, now); err != nil {
+		return nil, err
+	}
+	if c.Shutdown < 0 || c.Shutdown > 0 && c.Type == cairn.ComputeCluster {
+		return nil, cairn.Errorf(cairn.CodeInvalid, "idle_time_before_shutdown_minutes is a number of minutes, of a computeinstance")
+	}
+	c.By, c.CreatedAt, c.Looked, c.Busy, c.Nodes = actor, now, now, 0, 0
+	c.State, c.Moved, c.MovedWhy, c.MovedBy, c.MovedAt, c.Used, c.UsedAt = "", "", "", "", time.Time{}, 0, time.Time{}
 	if c.Type == cairn.ComputeInstance {
-		c.State, c.MovedBy, c.MovedAt = cairn.ComputeRunning, actor, now
+		moveCompute(&c, "create", cairn.ComputeByUser, actor, now)
 	}
 	old, err := s.Compute(ctx, c.Name)
 	switch {
@@ -67,27 +86,47 @@ func (s *Server) PutCompute(ctx context.Context, c cairn.Compute) (*cairn.Comput
 		return nil, cairn.Errorf(cairn.CodeConflict, "%s is a compute of type %s: it cannot become one of type %s", old.Name, old.Type, c.Type)
 	case err == nil:
 		c.Name, c.By, c.CreatedAt, c.State, c.MovedBy, c.MovedAt = old.Name, old.By, old.CreatedAt, old.State, old.MovedBy, old.MovedAt
+		c.Moved, c.MovedWhy, c.Used, c.UsedAt = old.Moved, old.MovedWhy, old.Used, old.UsedAt
 	case cairn.CodeOf(err) != cairn.CodeNotFound:
 		return nil, err
 	}
-	return &c, s.store.PutCompute(ctx, Workspace, c, computeChange(actor, &c))
+	if err := s.store.PutCompute(ctx, Workspace, c, computeChange(actor, &c)); err != nil {
+		return nil, err
+	}
+	s.computeTime.wake()
+	return s.Compute(ctx, c.Name)
+}
+
+// moveCompute is what starting and stopping means for the row of an instance.
+func moveCompute(c *cairn.Compute, to, why, by string, now time.Time) {
+	c.State = cairn.ComputeRunning
+	if to == "stop" {
+		c.State = cairn.ComputeStopped
+	}
+	c.Moved, c.MovedWhy, c.MovedBy, c.MovedAt = to, why, by, now
 }
 
 // MoveCompute starts, stops or restarts an instance: its state is written down.
 func (s *Server) MoveCompute(ctx context.Context, name, to string) (*cairn.Compute, error) {
-	c, err := s.Compute(ctx, name)
+	if _, err := s.Compute(ctx, name); err != nil { // its error names the nearest
+		return nil, err
+	}
+	if to != "start" && to != "stop" && to != "restart" {
+		return nil, cairn.Errorf(cairn.CodeInvalid, "%q is none of start, stop and restart", clipText(to, 20))
+	}
+	by := auth.Actor(ctx).Name
+	c, err := s.store.ChangeCompute(ctx, Workspace, name, func(c *cairn.Compute) (cairn.Change, bool, error) {
+		if c.Type != cairn.ComputeInstance {
+			return cairn.Change{}, false, cairn.Errorf(cairn.CodeInvalid, "%s is a compute of type %s: only a computeinstance is started and stopped", c.Name, c.Type)
+		}
+		moveCompute(c, to, cairn.ComputeByUser, by, s.now().UTC())
+		return computeChange(by, c), true, nil
+	})
 	if err != nil {
 		return nil, err
 	}
-	if c.Type != cairn.ComputeInstance {
-		return nil, cairn.Errorf(cairn.CodeInvalid, "%s is a compute of type %s: only a computeinstance is started and stopped", c.Name, c.Type)
-	}
-	c.State = map[string]string{"start": cairn.ComputeRunning, "restart": cairn.ComputeRunning, "stop": cairn.ComputeStopped}[to]
-	if c.State == "" {
-		return nil, cairn.Errorf(cairn.CodeInvalid, "%q is none of start, stop and restart", clipText(to, 20))
-	}
-	c.MovedBy, c.MovedAt = auth.Actor(ctx).Name, s.now().UTC()
-	return c, s.store.PutCompute(ctx, Workspace, *c, computeChange(c.MovedBy, c))
+	s.computeTime.wake()
+	return s.Compute(ctx, c.Name)
 }
 
 // DeleteCompute forgets one.

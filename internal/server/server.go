@@ -54,35 +54,36 @@ type Server struct {
 	started time.Time
 	local   cairn.Principal
 
-	store     *store.Store
-	blobs     *cas.Store
-	git       *git.Git
-	host      *git.Host
-	backend   *host.Backend
-	engine    *run.Engine
-	people    *auth.Service
-	assets    *asset.Service
-	track     *track.Service
-	tracer    *trace.Tracer
-	differ    *diff.Gatherer
-	reports   *feedback.Service
-	images    *oci.Service
-	deploys   *deploy.Service
-	endpoints *endpoint.Service
-	oci       *registry.Registry
-	caches    *cache.Service
-	results   *actions.Service
-	pushes    *git.Server
-	follows   *follow.Service
-	tools     python.Tools
-	notes     pushNotes
-	submits   keyLocks
-	clock     clock
-	starts    starts
-	jobTime   *jobClock
-	tasks     taskFollower
-	fetches   keyLocks // of actions, by repository
-	quiet     quiet
+	store       *store.Store
+	blobs       *cas.Store
+	git         *git.Git
+	host        *git.Host
+	backend     *host.Backend
+	engine      *run.Engine
+	people      *auth.Service
+	assets      *asset.Service
+	track       *track.Service
+	tracer      *trace.Tracer
+	differ      *diff.Gatherer
+	reports     *feedback.Service
+	images      *oci.Service
+	deploys     *deploy.Service
+	endpoints   *endpoint.Service
+	oci         *registry.Registry
+	caches      *cache.Service
+	results     *actions.Service
+	pushes      *git.Server
+	follows     *follow.Service
+	tools       python.Tools
+	notes       pushNotes
+	submits     keyLocks
+	clock       clock
+	starts      starts
+	jobTime     *jobClock
+	computeTime *computeClock
+	tasks       taskFollower
+	fetches     keyLocks // of actions, by repository
+	quiet       quiet
 
 	url       string
 	http      *http.Server
@@ -238,9 +239,10 @@ func (s *Server) wire(ctx context.Context) error {
 	}
 	s.openEndpoints()
 	s.openLineage()
+	s.computeTime = newComputeClock(s)
 	s.engine = run.New(run.Options{
 		Store: s.store, Backend: &originals{s.backend, s.config.Actions.Original}, Resolver: &resolver{s}, Gates: newGates(s), Permissions: s.config.defaultPermissions(), Log: s.log,
-		Results: &taskResults{s}, Scores: s.store, Places: s.places,
+		Results: &taskResults{s}, Scores: s.store, Places: s.places, OnUse: s.computeTime.used,
 	})
 	s.jobTime = &jobClock{s: s, look: make(chan struct{}, 1)}
 	s.openFollows()
@@ -344,6 +346,7 @@ func (s *Server) serve() {
 	s.background(func() { s.keepTasks(ctx) })
 	s.background(func() { s.keepTime(ctx) })
 	s.background(func() { s.jobTime.keepJobTime(ctx) })
+	s.background(func() { s.computeTime.keepComputes(ctx) })
 	s.background(func() { s.jobTime.takeMoves(ctx) })
 	s.background(func() { s.cleanUploads(ctx) })
 	s.background(func() { s.sweepForever(ctx) })
