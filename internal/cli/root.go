@@ -8,6 +8,7 @@ import (
 	"github.com/cairn-ml/cairn/internal/cli/asset"
 	"github.com/cairn-ml/cairn/internal/cli/azure"
 	"github.com/cairn-ml/cairn/internal/cli/cache"
+	"github.com/cairn-ml/cairn/internal/cli/compute"
 	"github.com/cairn-ml/cairn/internal/cli/deploy"
 	"github.com/cairn-ml/cairn/internal/cli/doctor"
 	"github.com/cairn-ml/cairn/internal/cli/fsck"
@@ -78,6 +79,7 @@ cairn trace model/digits:1`,
 		run.New(k),
 		job.New(k),
 		schedule.New(k),
+		compute.New(k),
 		workflow.New(k),
 		repository.New(k),
 		pr.New(k),

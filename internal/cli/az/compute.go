@@ -7,6 +7,7 @@ import (
 
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/cli/az/query"
+	"github.com/cairn-ml/cairn/internal/cli/compute"
 	"github.com/cairn-ml/cairn/internal/pipeline"
 )
 
@@ -63,14 +64,10 @@ func computeCommands() []command {
 			return nil, cl.DeleteCompute(ctx, c.get("name"))
 		}},
 		move("start", "Start a compute instance."), move("stop", "Stop a compute instance."), move("restart", "Restart a compute instance."),
-		{path: "ml compute list-nodes", short: "List the nodes of a cluster: it has none here.", args: scoped(name), run: func(ctx context.Context, c *call) (any, error) {
-			cl, err := c.client(ctx)
-			if err != nil {
-				return nil, err
-			}
-			_, err = cl.Compute(ctx, c.get("name"))
-			return []any{}, err
-		}},
+		{path: "ml compute list-nodes", short: "List the instances of a cluster: those in use, and those that would be idle.", args: scoped(name), run: listNodes},
+		{path: "ml compute list-usage", short: "List how much of each compute is in use.", args: scoped(arg{flags: []string{"--location", "-l"}, dest: "location", help: "Says nothing here."}), run: listUsage},
+		{path: "ml compute list-sizes", short: "List the sizes that computes here name: any other is taken, too.", run: listSizes,
+			args: scoped(arg{flags: []string{"--location", "-l"}, dest: "location", help: "Says nothing here."}, arg{flags: []string{"--type", "-t"}, dest: "type", help: "Only those of computes of this type."})},
 	}
 }
 
@@ -105,37 +102,16 @@ func (c *call) fromFlags(x *cairn.Compute) error {
 	return nil
 }
 
-// Defaults of the original (azure-ai-ml 1.35.2).
-const (
-	defaultMax  = 4
-	defaultIdle = 120
-	defaultSize = "STANDARD_DS3_V2"
-)
-
-// computeOf is a compute as its file has it.
-func computeOf(v pipeline.Value) cairn.Compute {
-	x := cairn.Compute{Name: textOf(v, "name"), Type: strings.ToLower(textOf(v, "type")), Size: textOf(v, "size"), Min: intOf(v, "min_instances"), Max: defaultMax, Idle: defaultIdle,
-		Tier: textOf(v, "tier"), Location: textOf(v, "location"), Description: textOf(v, "description"), Tags: textsOf(v, "tags")}
-	if f, ok := v.Field("max_instances"); ok && f.Given() {
-		x.Max = intOf(v, "max_instances")
-	}
-	if f, ok := v.Field("idle_time_before_scale_down"); ok && f.Given() {
-		x.Idle = intOf(v, "idle_time_before_scale_down")
-	}
-	if s, ok := v.Field("schedules"); ok && s.Given() {
-		x.Schedules = s.Plain()
-	}
-	return x
-}
-
 func createCompute(ctx context.Context, c *call) (any, error) {
-	x := cairn.Compute{Type: strings.ToLower(c.get("type")), Max: defaultMax, Idle: defaultIdle}
+	x := cairn.Compute{Type: strings.ToLower(c.get("type")), Max: compute.DefaultMax, Idle: compute.DefaultIdle}
 	if c.given["file"] {
 		_, doc, err := c.load(pipeline.KindCompute, pipeline.NamedValue{Name: "name", Value: c.get("name")}, pipeline.NamedValue{Name: "type", Value: c.get("type")})
 		if err != nil {
 			return nil, err
 		}
-		x = computeOf(doc.Value)
+		if x, err = compute.Of(doc.Value); err != nil {
+			return nil, err
+		}
 	}
 	if c.get("name") != "" {
 		x.Name = c.get("name")
@@ -149,12 +125,7 @@ func createCompute(ctx context.Context, c *call) (any, error) {
 	if err := c.fromFlags(&x); err != nil {
 		return nil, err
 	}
-	if x.Size == "" {
-		x.Size = defaultSize
-	}
-	if x.Type == cairn.ComputeInstance {
-		x.Min, x.Max, x.Idle = 0, 1, 0
-	}
+	compute.Fill(&x)
 	cl, err := c.client(ctx)
 	if err != nil {
 		return nil, err
@@ -180,7 +151,9 @@ func updateCompute(ctx context.Context, c *call) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		*x = computeOf(doc.Value)
+		if *x, err = compute.Of(doc.Value); err != nil {
+			return nil, err
+		}
 	}
 	for _, kv := range c.list("set") {
 		key, v, ok := strings.Cut(kv, "=")
@@ -193,6 +166,8 @@ func updateCompute(ctx context.Context, c *call) (any, error) {
 			x.Max = n
 		case ok && key == "idle_time_before_scale_down" && nerr == nil:
 			x.Idle = n
+		case ok && key == "idle_time_before_shutdown_minutes" && nerr == nil:
+			x.Shutdown = n
 		case ok && key == "description":
 			x.Description = v
 		case ok && isTag && tag != "":
@@ -201,12 +176,13 @@ func updateCompute(ctx context.Context, c *call) (any, error) {
 			}
 			x.Tags[tag] = v
 		default:
-			return nil, cairn.Errorf(cairn.CodeInvalid, "%s cannot be changed", kv).WithHint("min_instances, max_instances, idle_time_before_scale_down, description and tags.NAME can")
+			return nil, cairn.Errorf(cairn.CodeInvalid, "%s cannot be changed", kv).WithHint("min_instances, max_instances, idle_time_before_scale_down, idle_time_before_shutdown_minutes, description and tags.NAME can")
 		}
 	}
 	if err := c.fromFlags(x); err != nil {
 		return nil, err
 	}
+	compute.Fill(x)
 	if x, err = cl.PutCompute(ctx, *x); err != nil {
 		return nil, err
 	}
@@ -245,6 +221,14 @@ func computeObject(c *call, x *cairn.Compute) *query.Object {
 	o := object("created_on", stamp(x.CreatedAt), "description", text(x.Description), "id", c.armID("computes/"+x.Name))
 	if x.Type == cairn.ComputeCluster {
 		o.Set("idle_time_before_scale_down", x.Idle)
+	}
+	if x.Type == cairn.ComputeInstance {
+		if x.Shutdown > 0 {
+			o.Set("idle_time_before_shutdown_minutes", x.Shutdown)
+		}
+		if x.Moved != "" {
+			o.Set("last_operation", object("operation_name", strings.ToUpper(x.Moved[:1])+x.Moved[1:], "operation_status", "Succeeded", "operation_time", stamp(x.MovedAt), "operation_trigger", x.MovedWhy))
+		}
 	}
 	o.Set("location", location)
 	if x.Type == cairn.ComputeCluster {

@@ -174,6 +174,12 @@ func unknown(t *table, path, bad string) error {
 // notHere says why something that the original has is not in the table; "" of what it has
 // not either.
 func notHere(path, word string) string {
+	if path == "ml compute" {
+		return map[string]string{
+			"attach": "there are no machines of a cloud to attach: jobs run on this machine", "detach": "nothing is attached: az ml compute delete forgets a name",
+			"connect-ssh": "a compute is a name: there is no machine behind it to log in to", "enable-sso": "a compute is a name: nobody logs in to it",
+		}[word]
+	}
 	if path != "ml" {
 		return map[string]string{
 			"storage": "there are no storage accounts here: data is registered with az ml data create, and fetched with az ml data download",

@@ -160,8 +160,9 @@ the real one.
 		words []string
 	}{
 		{"", []string{"acr", "aks", "keyvault", "resource", "rest", "role", "storage", "vm"}},
-		{"ml", []string{"batch-deployment", "batch-endpoint", "capability-host", "compute", "connection", "datastore", "deployment-template", "feature-set", "feature-store", "folder", "index",
-			"marketplace-subscription", "online-deployment", "online-endpoint", "registry", "serverless-endpoint"}},
+		{"ml", []string{"batch-deployment", "batch-endpoint", "capability-host", "connection", "datastore", "deployment-template", "feature-set", "feature-store", "folder", "index",
+			"marketplace-subscription", "registry", "serverless-endpoint"}},
+		{"ml compute", []string{"attach", "connect-ssh", "detach", "enable-sso"}},
 	} {
 		for _, w := range g.words {
 			fmt.Fprintf(b, "| `az %s` | %s |\n", strings.TrimSpace(g.path+" "+w), notHere(g.path, w))
