@@ -24,7 +24,7 @@ const (
 	transfer = "refused; copy the data in a command job"
 	imported = "refused; fetch the data in a command job and register its output"
 	serving  = "kept: read and checked; serve with `.cairn/stages.yml` and `cairn deploy`"
-	machines = "kept: read and checked; jobs run on this machine"
+	machines = "read and checked; amlcompute and computeinstance are made with `cairn compute create`, and jobs run on this machine"
 	places   = "kept: read and checked"
 	watching = "refused; run a command job on a schedule"
 )
@@ -43,7 +43,7 @@ var wholeKinds = map[string]string{
 var fates = map[string]string{
 	"$schema": "kept: it says nothing", "additional_includes": "yes", "additional_includes.*": "refused; name a path", "allowed_deployment_templates": "kept",
 	"auto_delete_setting": "kept", "body": "yes", "build": "yes: built by a Docker engine, and the command runs in a container of it", "code": "yes: a folder, a file, or a registered snapshot; `git+https` is refused", "command": "yes",
-	"comment": "kept", "component": "yes", "compute": "kept: jobs run on this machine", "conda_file": "yes", "condition": "yes", "create_job": "yes",
+	"comment": "kept", "component": "yes", "compute": "yes: jobs run on this machine, and `cairn compute` bounds how many at once", "conda_file": "yes", "condition": "yes", "create_job": "yes",
 	"datastore": "kept", "default_deployment_template": "kept", "description": "yes", "display_name": "yes",
 	"distribution": "yes: several processes of this machine", "distribution.address": "refused; call ray.init() in the command", "distribution.dashboard_port": "refused", "distribution.port": "refused",
 	"distribution.head_node_additional_args": "refused", "distribution.include_dashboard": "refused", "distribution.worker_node_additional_args": "refused",
@@ -54,7 +54,7 @@ var fates = map[string]string{
 	"limits": "yes", "logging_level": "yes", "mapping": "yes", "max_concurrency": "yes", "max_concurrency_per_instance": "yes", "mini_batch_error_threshold": "yes", "mini_batch_size": "yes",
 	"name": "yes", "objective": "yes", "os_type": "kept", "outputs": "yes", "outputs.*.early_available": "kept", "parent_job_name": "kept", "partition_keys": "yes", "path": "yes", "properties": "yes",
 	"queue_settings": "kept: no queue of a service", "resources": "kept", "resources.docker_args": "yes, in a container", "resources.shm_size": "yes, in a container", "resources.instance_count": "yes: with distribution, that many times its processes", "retry_settings": "yes", "sampling_algorithm": "yes",
-	"search_space": "yes", "services": "kept, with a warning: they are not started", "settings": "yes", "settings.default_compute": "kept: jobs run on this machine", "settings.default_datastore": "kept: outputs lie in Cairn's store",
+	"search_space": "yes", "services": "kept, with a warning: they are not started", "settings": "yes", "settings.default_compute": "yes, as `compute`", "settings.default_datastore": "kept: outputs lie in Cairn's store",
 	"stage": "yes", "system_metadata": "kept", "tags": "yes", "task": "yes", "task.model": "refused; type: run_function", "task.type": "run_function, function: yes; model: refused", "trial": "yes", "trigger": "yes",
 	"trigger.event": "yes: beyond the original", "trigger.name": "yes: of an event, beyond the original", "type": "yes", "version": "yes",
 	"component/parallel resources.instance_count": "kept: max_concurrency_per_instance says how many at a time", "node/parallel resources.instance_count": "kept: max_concurrency_per_instance says how many at a time",
