@@ -36,7 +36,7 @@ func computeCommands() []command {
 			return nil, err
 		}}
 	}
-	return []command{
+	all := []command{
 		{path: "ml compute create", short: "Create a compute.", run: createCompute, args: scoped(append(settings, fileArg(false, "Local path to the YAML file."), setArg(), nameArg(false, "compute"), noWaitArg(),
 			arg{flags: []string{"--type", "-t"}, dest: "type", help: "AmlCompute or ComputeInstance."})...)},
 		{path: "ml compute update", short: "Change a compute.", run: updateCompute, args: scoped(append(settings[:8:8], updateArgs()[0], name, noWaitArg(), fileArg(false, "Local path to the YAML file."))...)},
@@ -69,6 +69,25 @@ func computeCommands() []command {
 		{path: "ml compute list-sizes", short: "List the sizes that computes here name: any other is taken, too.", run: listSizes,
 			args: scoped(arg{flags: []string{"--location", "-l"}, dest: "location", help: "Says nothing here."}, arg{flags: []string{"--type", "-t"}, dest: "type", help: "Only those of computes of this type."})},
 	}
+	for i := range all {
+		run := all[i].run
+		all[i].run = func(ctx context.Context, c *call) (any, error) {
+			v, err := run(ctx, c)
+			return v, notThere(err)
+		}
+	}
+	return all
+}
+
+// notThere words an error about what is not there as the service of the original does:
+// scripts look for the code.
+func notThere(err error) error {
+	if cairn.CodeOf(err) != cairn.CodeNotFound {
+		return err
+	}
+	e := *cairn.AsError(err)
+	e.Message = "(ResourceNotFound) " + e.Message + "\nCode: ResourceNotFound\nMessage: " + e.Message
+	return &e
 }
 
 // computeNumber is a number that a flag gives; old where it is not given.
