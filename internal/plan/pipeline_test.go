@@ -300,6 +300,17 @@ func TestPlace(t *testing.T) {
 	for _, n := range p.Nodes {
 		got[n.ID] = n.Place
 	}
+	// A place that is bound keeps its meaning inside of a loop.
+	files := pipeline.MapFiles{Files: map[string][]byte{
+		"flag.yml": []byte("type: command\nname: flag\ninputs: {count: {type: integer}}\noutputs: {again: {type: boolean, is_control: true}, next: {type: integer, is_control: true}}\n" +
+			"environment: {image: python:3.11}\ncommand: flag ${{inputs.count}}\n"),
+		"p.yml": []byte("type: pipeline\ninputs: {start: 4, where: azureml:gpu}\njobs:\n  body:\n    type: command\n    component: ./flag.yml\n    compute: ${{parent.inputs.where}}\n" +
+			"    inputs: {count: \"${{parent.inputs.start}}\"}\n  repeat:\n    type: do_while\n    body: ${{parent.jobs.body}}\n    condition: again\n    mapping: {next: count}\n    limits: {max_iteration_count: 5}\n"),
+	}}
+	p, problems = planFile(t, files, "p.yml", pipeline.Options{})
+	if cairn.HasErrors(problems) || len(p.Nodes) != 1 || len(p.Nodes[0].Body) != 1 || p.Nodes[0].Body[0].Place != "gpu" {
+		t.Errorf("%v %+v", problems, p.Nodes)
+	}
 	if got["plain"] != "cpu" || got["own"] != "big" || got["bound"] != "gpu" || got["here"] != "" {
 		t.Error(got)
 	}

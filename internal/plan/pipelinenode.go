@@ -206,6 +206,7 @@ func (b *jobBuilder) loop(body, around *pipeline.Job, sc *scope) *cairn.Node {
 	}
 	inner := *body
 	inner.Inputs = nil
+	inner.Compute = pipeline.Text{} // it may be bound to the pipeline around: deep has what it comes to
 	items := map[string]cairn.Template{}
 	bindings := []pipeline.Binding{}
 	add := func(name string, value cairn.Template) {

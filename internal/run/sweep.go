@@ -54,7 +54,7 @@ func (d *decider) sweepNode(sc *scope, s *nodeState, path string, ready bool) {
 		d.do(Cancel{Path: path, Reason: stop}) // what cannot be read is not waited for any more
 	}
 	trials, rows, active := d.trials(path, x)
-	for stop == "" && len(x.Instances) < w.MaxTrials && active < d.trialLimit(w) {
+	for stop == "" && len(x.Instances) < w.MaxTrials && active < d.trialLimit(w, s.node) {
 		values, more := sweep.Next(w, len(x.Instances), trials)
 		if !more {
 			break
@@ -113,7 +113,7 @@ func (d *decider) ownRow(sc *scope, s *nodeState, path string, seen *cairn.Condi
 
 // trialLimit is how many trials run at once: no more than fit on the runners, so that each
 // can learn from those before it.
-func (d *decider) trialLimit(w *cairn.Sweep) int {
+func (d *decider) trialLimit(w *cairn.Sweep, n *cairn.Node) int {
 	fit := 0
 	for _, p := range d.f.Pools {
 		fit += p.Count
@@ -121,6 +121,11 @@ func (d *decider) trialLimit(w *cairn.Sweep) int {
 	limit := max(fit, 1)
 	if w.MaxConcurrent > 0 {
 		limit = min(limit, w.MaxConcurrent)
+	}
+	if name, each := placeOf(n); name != "" {
+		if p, ok := d.f.Places[name]; ok {
+			limit = min(limit, max(p.Count/each, 1)) // one waits there where there is no room at all
+		}
 	}
 	return limit
 }

@@ -80,17 +80,21 @@ func (s *Server) PutCompute(ctx context.Context, c cairn.Compute) (*cairn.Comput
 	if c.Type == cairn.ComputeInstance {
 		moveCompute(&c, "create", cairn.ComputeByUser, actor, now)
 	}
-	old, err := s.Compute(ctx, c.Name)
-	switch {
-	case err == nil && old.Type != c.Type:
-		return nil, cairn.Errorf(cairn.CodeConflict, "%s is a compute of type %s: it cannot become one of type %s", old.Name, old.Type, c.Type)
-	case err == nil:
-		c.Name, c.By, c.CreatedAt, c.State, c.MovedBy, c.MovedAt = old.Name, old.By, old.CreatedAt, old.State, old.MovedBy, old.MovedAt
-		c.Moved, c.MovedWhy, c.Used, c.UsedAt = old.Moved, old.MovedWhy, old.Used, old.UsedAt
-	case cairn.CodeOf(err) != cairn.CodeNotFound:
-		return nil, err
+	// What the clock writes meanwhile is kept: the row is read and replaced in one transaction.
+	_, err := s.store.ChangeCompute(ctx, Workspace, c.Name, func(old *cairn.Compute) (cairn.Change, bool, error) {
+		if old.Type != c.Type {
+			return cairn.Change{}, false, cairn.Errorf(cairn.CodeConflict, "%s is a compute of type %s: it cannot become one of type %s", old.Name, old.Type, c.Type)
+		}
+		next := c
+		next.Name, next.By, next.CreatedAt, next.State, next.MovedBy, next.MovedAt = old.Name, old.By, old.CreatedAt, old.State, old.MovedBy, old.MovedAt
+		next.Moved, next.MovedWhy, next.Used, next.UsedAt = old.Moved, old.MovedWhy, old.Used, old.UsedAt
+		*old = next
+		return computeChange(actor, old), true, nil
+	})
+	if cairn.CodeOf(err) == cairn.CodeNotFound {
+		err = s.store.PutCompute(ctx, Workspace, c, computeChange(actor, &c))
 	}
-	if err := s.store.PutCompute(ctx, Workspace, c, computeChange(actor, &c)); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	s.computeTime.wake()
