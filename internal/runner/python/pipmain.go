@@ -69,10 +69,14 @@ func PipMain(ctx context.Context, args []string, environ []string, std Stdio) in
 	plan, conf := PlanPip(args), LoadPipConfig(getenv, st.UserHome)
 	why := plan.Why
 	wheels := ""
-	if len(args) > 0 && args[0] == "install" && getenv("CAIRN_AZURE") != "original" {
+	if at := slices.Index(args, "install"); at >= 0 && getenv("CAIRN_AZURE") != "original" {
 		var said string
-		if wheels, said, err = azureWheels(filepath.Dir(st.Cache), asked(args[1:])); err != nil {
-			fmt.Fprintf(std.Err, "ERROR: %v\n", err)
+		reqs, bounds := asked(args[at+1:])
+		if wheels, said, err = azureWheels(filepath.Dir(st.Cache), reqs, bounds); err != nil {
+			fmt.Fprintf(std.Err, "ERROR: %s\n", cairn.AsError(err).Message)
+			if hint := cairn.AsError(err).Hint; hint != "" {
+				fmt.Fprintf(std.Err, "Hint: %s\n", hint)
+			}
 			return 1
 		}
 		if said != "" {
