@@ -24,14 +24,9 @@ func azureWheels(cache string, requirements, constraints []string) (file, said s
 	return file, fmt.Sprintf("azureml-core %s: Cairn's own package in its place (azure: original in config.yaml leaves it alone)", got[0].Version), nil
 }
 
-// AzureOverrides are arguments for `uv pip install` that do the same for a list of
-// requirements.
-func AzureOverrides(cache string, requirements []string) (args []string, said string, err error) {
-	file, said, err := azureWheels(cache, requirements, nil)
-	if file == "" || err != nil {
-		return nil, "", err
-	}
-	return []string{"--overrides", file}, said, nil
+// AzureOverrides is such a file for a list of requirements.
+func AzureOverrides(cache string, requirements []string) (file, said string, err error) {
+	return azureWheels(cache, requirements, nil)
 }
 
 const (
