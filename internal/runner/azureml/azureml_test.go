@@ -116,7 +116,7 @@ func TestLines(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		f, err := Lines(got)
+		f, err := Lines(got, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -124,6 +124,17 @@ func TestLines(t *testing.T) {
 	}
 	if files[0] == files[1] || files[0] != files[2] {
 		t.Errorf("%v", files)
+	}
+	got, err := Satisfy(dir, []string{"azureml-core==1.36.0"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	held, err := Lines(got, map[string]string{core: "1.36.0", "azureml-sdk": "1.30.0"})
+	if err != nil || held == files[0] {
+		t.Fatalf("%s %v", held, err)
+	}
+	if text, err := os.ReadFile(held); err != nil || !strings.HasPrefix(string(text), "azureml-core==1.36.0\nazureml-sdk @ file:///") {
+		t.Errorf("%s %v", text, err)
 	}
 	text, err := os.ReadFile(files[0])
 	if err != nil || !strings.Contains(string(text), "azureml-core @ file:///") || !strings.Contains(string(text), "/a%20folder%231/") {

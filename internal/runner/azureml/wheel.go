@@ -117,10 +117,16 @@ func wheels(dir string, wanted map[string]string, mods map[string][]byte) ([]Sat
 
 // Lines writes a file of pip's beside the wheels that leads from each name to its wheel: for
 // uv's --overrides and pip's --constraint. Its name is that of its content, so that
-// another job which asks for other versions does not change it.
-func Lines(got []Satisfied) (file string, err error) {
+// another job which asks for other versions does not change it. Those that are installed
+// already (versions by name) are only held there: pip takes a wheel that is named and the
+// same one installed for two, which exclude each other.
+func Lines(got []Satisfied, installed map[string]string) (file string, err error) {
 	var b strings.Builder
 	for _, s := range got {
+		if installed[s.Name] == s.Version {
+			fmt.Fprintf(&b, "%s==%s\n", s.Name, s.Version)
+			continue
+		}
 		at := url.URL{Scheme: "file", Path: filepath.ToSlash(s.Wheel)}
 		fmt.Fprintf(&b, "%s @ %s\n", s.Name, at.String())
 	}

@@ -12,13 +12,18 @@ import (
 
 // azureWheels looks for packages of the retired SDK of Azure Machine Learning in what pip
 // is asked for, and writes a file with a line for the wheel that stands in for each; ""
-// where there is none. said is for the log.
-func azureWheels(cache string, requirements, constraints []string) (file, said string, err error) {
+// where there is none. said is for the log. there, unless
+// nil, tells what pip counts as installed.
+func azureWheels(cache string, requirements, constraints []string, there func() map[string]string) (file, said string, err error) {
 	got, err := azureml.Satisfy(filepath.Join(cache, "azureml"), requirements, constraints)
 	if err != nil || len(got) == 0 {
 		return "", "", err
 	}
-	if file, err = azureml.Lines(got); err != nil {
+	var held map[string]string
+	if there != nil {
+		held = there()
+	}
+	if file, err = azureml.Lines(got, held); err != nil {
 		return "", "", err
 	}
 	return file, fmt.Sprintf("azureml-core %s: Cairn's own package in its place (azure: original in config.yaml leaves it alone)", got[0].Version), nil
@@ -26,13 +31,36 @@ func azureWheels(cache string, requirements, constraints []string) (file, said s
 
 // AzureOverrides is such a file for a list of requirements.
 func AzureOverrides(cache string, requirements []string) (file, said string, err error) {
-	return azureWheels(cache, requirements, nil)
+	return azureWheels(cache, requirements, nil, nil)
 }
 
 const (
 	maxRequirements = 10_000 // lines that are looked at
 	maxNested       = 8      // files that name files
 )
+
+// versionsIn are the versions of what is installed in a venv, where pip looks at that: not
+// where it is told to install all anew.
+func versionsIn(venv string, args []string) func() map[string]string {
+	for _, a := range args {
+		name, _, _ := strings.Cut(a, "=")
+		joined := len(a) > 1 && a[0] == '-' && a[1] != '-' && strings.ContainsAny(a[1:], "It")
+		if joined || name == "--force-reinstall" || name == "--ignore-installed" || name == "--target" {
+			return nil
+		}
+	}
+	return func() map[string]string {
+		out := map[string]string{}
+		pkgs, err := installed(venv)
+		if err != nil {
+			return nil // pip says it
+		}
+		for _, p := range pkgs {
+			out[p.name] = p.version
+		}
+		return out
+	}
+}
 
 // asked are the requirements of a command line of pip's with those of its files, and what
 // bounds them.

@@ -49,13 +49,13 @@ func TestAsked(t *testing.T) {
 func TestAzureWheels(t *testing.T) {
 	t.Parallel()
 	cache := t.TempDir()
-	if file, said, err := azureWheels(cache, []string{"numpy"}, []string{"azureml-core==1.36.0"}); file+said != "" || err != nil {
+	if file, said, err := azureWheels(cache, []string{"numpy"}, []string{"azureml-core==1.36.0"}, nil); file+said != "" || err != nil {
 		t.Errorf("others: %s %s %v", file, said, err)
 	}
 	if left, err := os.ReadDir(cache); err != nil || len(left) != 0 {
 		t.Errorf("others leave %v %v", left, err)
 	}
-	file, said, err := azureWheels(cache, []string{"azureml-sdk[notebooks]"}, []string{"azureml-core==1.36.0"})
+	file, said, err := azureWheels(cache, []string{"azureml-sdk[notebooks]"}, []string{"azureml-core==1.36.0"}, nil)
 	if err != nil || said != "azureml-core 1.36.0: Cairn's own package in its place (azure: original in config.yaml leaves it alone)" {
 		t.Errorf("%s %v", said, err)
 	}
