@@ -44,8 +44,12 @@ const (
 func versionsIn(venv string, args []string) func() map[string]string {
 	for _, a := range args {
 		name, _, _ := strings.Cut(a, "=")
-		joined := len(a) > 1 && a[0] == '-' && a[1] != '-' && strings.ContainsAny(a[1:], "It")
-		if joined || name == "--force-reinstall" || name == "--ignore-installed" || name == "--target" {
+		for j := 1; j < len(a) && a[0] == '-' && a[1] != '-'; j++ {
+			if name = pipShort[a[j]]; pipFlags[name].value || name == "--ignore-installed" {
+				break // what follows is its value
+			}
+		}
+		if name == "--force-reinstall" || name == "--ignore-installed" || name == "--target" {
 			return nil
 		}
 	}
