@@ -43,6 +43,19 @@ func alone() map[string]string {
 // newest is the version of the others where none is asked for: the last of the SDK.
 const newest = "1.60.0"
 
+// wheelsFolder begins the names of folders that Satisfy writes into.
+const wheelsFolder = "azureml-wheels-"
+
+// Made is the path of a wheel that Satisfy wrote, of the URL that an installer noted down; ""
+// where it is another file.
+func Made(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "file" || !strings.HasSuffix(u.Path, ".whl") || !strings.HasPrefix(filepath.Base(filepath.Dir(u.Path)), wheelsFolder) {
+		return ""
+	}
+	return filepath.FromSlash(u.Path)
+}
+
 // Satisfied is a distribution that a wheel stands in for.
 type Satisfied struct {
 	Name, Version string
@@ -66,7 +79,7 @@ func Satisfy(dir string, requirements, constraints []string) ([]Satisfied, error
 	if err != nil {
 		return nil, err
 	}
-	return wheels(filepath.Join(dir, "azureml-wheels-"+digest(mods).Short()), wanted, mods)
+	return wheels(filepath.Join(dir, wheelsFolder+digest(mods).Short()), wanted, mods)
 }
 
 // Wheels writes the wheels of all distributions into a folder, those that the SDK numbers

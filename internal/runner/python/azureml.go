@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/runner/azureml"
 )
 
@@ -38,6 +39,21 @@ const (
 	maxRequirements = 10_000 // lines that are looked at
 	maxNested       = 8      // files that name files
 )
+
+// standIn is the wheel of Cairn's azureml that a URL names; nil for any other. It is recorded
+// by its name and hash: the folder of this machine says nothing, and the same packages have to
+// give the same bytes everywhere.
+func standIn(address string) *wheelRef {
+	p := azureml.Made(address)
+	if p == "" {
+		return nil
+	}
+	b, err := os.ReadFile(p)
+	if err != nil {
+		return nil // as what came from any other place
+	}
+	return &wheelRef{path: filepath.Base(p), sha256: cairn.SumBytes(b).Hex(), size: int64(len(b))}
+}
 
 // versionsIn are the versions of what is installed in a venv, where pip looks at that: not
 // where it is told to install all anew.

@@ -64,3 +64,39 @@ func TestAzureWheels(t *testing.T) {
 		t.Errorf("%s %v", text, err)
 	}
 }
+
+// The lock of an environment with wheels of Cairn's azureml is the same in every home, and has
+// their hashes.
+func TestLockAzure(t *testing.T) {
+	t.Parallel()
+	var locks []string
+	for range 2 {
+		home := t.TempDir()
+		file, _, err := azureWheels(home, []string{"azureml-core==1.36.0"}, nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		whl := filepath.Join(filepath.Dir(file), "azureml_core-1.36.0-py3-none-any.whl")
+		info := filepath.Join(home, "venv", "lib", "python3.11", "site-packages", "azureml_core-1.36.0.dist-info")
+		if err := os.MkdirAll(info, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(info, "METADATA"), "Name: azureml-core\nVersion: 1.36.0\n", 0o600)
+		write(t, filepath.Join(info, "direct_url.json"), `{"url": "file://`+whl+`", "archive_info": {}}`, 0o600)
+		tools := Tools{}
+		l, err := tools.Lock(t.Context(), Venv{Dir: filepath.Join(home, "venv")}, Interpreter{})
+		if err != nil || l.Props["hashed"] != "1" || strings.Contains(string(l.Text), home) {
+			t.Fatalf("%v %v\n%s", err, l.Props, l.Text)
+		}
+		if !strings.Contains(string(l.Text), `wheels = [{ path = "azureml_core-1.36.0-py3-none-any.whl", size = `) {
+			t.Errorf("%s", l.Text)
+		}
+		locks = append(locks, string(l.Text))
+	}
+	if locks[0] != locks[1] {
+		t.Errorf("%s\n%s", locks[0], locks[1])
+	}
+	if standIn("file:///nowhere/azureml-wheels-x/a-1-py3-none-any.whl") != nil || standIn("https://e/azureml-wheels-x/a.whl") != nil {
+		t.Error("what is not there has a hash")
+	}
+}
