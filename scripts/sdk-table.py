@@ -25,6 +25,7 @@ HEAD = """# The first SDK: what scripts over `azureml.core` find
 Scripts of Azure ML's first SDK (`azureml-sdk`, `azureml-core`) run as they are: in jobs a package of Cairn's comes first on
 the import path, and `pip install azureml-sdk==1.36.0` and the like install wheels of it in the version that is asked for.
 `azure: original` in `config.yaml` leaves the real package alone. By hand: `PYTHONPATH=$(cairn azure sdk) python script.py`.
+`cairn azure sdk --wheels DIR --version 1.36.0` writes the wheels, for an environment of one's own.
 
 What is not in the table raises an error that names it and says how it is done now. The table is written and checked by
 `scripts/sdk-table.py`.
@@ -35,6 +36,18 @@ What is not in the table raises an error that names it and says how it is done n
 - `Experiment.submit` makes a command job of Cairn; one that is the same as an earlier one takes its results again.
 - `Model.deploy` makes an online endpoint of that name with one deployment, called `default`; ACI, AKS and local web
   services are the same here, and each has keys.
+- Wheels stand in for `azureml-core`, `-sdk`, `-defaults`, `-dataset-runtime`, `-dataprep` (`-native`, `-rslex`), `-pipeline`
+  (`-core`, `-steps`), `-telemetry`, `-train` (`-core`, `-restclients-hyperdrive`, `-automl`, `-automl-client`), `-automl-core`,
+  `-widgets`, `-interpret`, `-explain-model`, `-opendatasets` and `-contrib-{services,dataset,notebook,pipeline-steps}`. They hold
+  the modules (`azureml-core`), or only ask for it: importing what is not in the table says so. `azureml-mlflow` and
+  `azureml-inference-server-http` are left alone: they work by themselves.
+- The packages of the SDK have one version, which all lines about them have to admit: what is pinned, else 1.60.0, else the
+  highest that is named; `azureml-dataprep` and its parts count for themselves. Extras bring nothing. A line with a URL
+  (`azureml-core @ https://…`) is left as it is, hashes (`--hash`) do not fit the wheels, and what a package that is installed
+  with `pip install .` asks for is not looked at. conda files are treated alike, with uv, conda or micromamba; images are not:
+  they are the same elsewhere.
+- Any name of a workspace, group and subscription leads to the one workspace; `cairn azure map` refuses names
+  ([command](cli.md#cairn-azure-map)).
 - Metrics go to the run that `MLFLOW_TRACKING_URI` leads to; without one they are printed, as by an offline run.
 
 | Name | There | |

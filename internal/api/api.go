@@ -70,6 +70,9 @@ func New(o Options) *API {
 	if o.EnvironmentMaps != nil {
 		a.environmentMapRoutes()
 	}
+	if o.AzureNames != nil {
+		a.azureNameRoutes()
+	}
 	if o.Computes != nil {
 		a.computeRoutes()
 	}

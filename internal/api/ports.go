@@ -131,6 +131,8 @@ type Options struct {
 	Endpoints Endpoints
 	// EnvironmentMaps are environments of jobs that are on this machine; nil: none can be.
 	EnvironmentMaps EnvironmentMaps
+	// AzureNames are names of workspaces of Azure; nil: nothing is said of any.
+	AzureNames AzureNames
 	// Schedules are schedules of jobs; nil: there are none.
 	Schedules Schedules
 	// IDTokens makes identity tokens for jobs.

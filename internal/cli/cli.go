@@ -54,6 +54,8 @@ type Options struct {
 	SDK func(dir string) error
 	// InstallSDK does so below a folder, once for each content, and says where.
 	InstallSDK func(dir string) (string, error)
+	// SDKWheels writes wheels of it into a folder, and says which.
+	SDKWheels func(dir, version string) ([]string, error)
 }
 
 // ServeOptions are the flags of cairn serve.

@@ -111,7 +111,7 @@ cairn trace model/digits:1`,
 	)
 	add(groupSystem,
 		newAz(k, o),
-		azure.New(k, o.InstallSDK),
+		azure.New(k, azure.SDK{Install: o.InstallSDK, Wheels: o.SDKWheels}),
 		serve.New(k, o.Serve),
 		status.New(k, o.Away),
 		logs.New(k),

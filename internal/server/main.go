@@ -84,8 +84,17 @@ func Main(ctx context.Context, p Process) int {
 			exe, _ := os.Executable() // only where pip of a job would be called from
 			return MachineDoctor(ctx, home, p.Env, exe)
 		},
-		Image: imageTools(p.Env), Needs: environmentNeeds, Curated: environment.Curated, SDK: azureml.Write, InstallSDK: azureml.Install,
+		Image: imageTools(p.Env), Needs: environmentNeeds, Curated: environment.Curated, SDK: azureml.Write, InstallSDK: azureml.Install, SDKWheels: sdkWheels,
 	})
+}
+
+func sdkWheels(dir, version string) ([]string, error) {
+	made, err := azureml.Wheels(dir, version)
+	var paths []string
+	for _, m := range made {
+		paths = append(paths, m.Wheel)
+	}
+	return paths, err
 }
 
 // Version is that of the module, or of the commit it was built from.

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/cairn-ml/cairn"
@@ -44,7 +45,7 @@ func (r *resolver) JobToken(_ context.Context, _ *cairn.Run, job *cairn.Job) (st
 
 // JobEnv says where the owner is. Programs that are behind a proxy must not ask
 // it for this machine.
-func (r *resolver) JobEnv(_ context.Context, run *cairn.Run, job *cairn.Job) (map[string]string, error) {
+func (r *resolver) JobEnv(ctx context.Context, run *cairn.Run, job *cairn.Job) (map[string]string, error) {
 	env := map[string]string{"CAIRN_URL": r.s.url, "CAIRN_REGISTRY": r.s.registry(), "MLFLOW_TRACKING_URI": r.s.url}
 	env["GITHUB_RETENTION_DAYS"] = r.s.config.retentionDays(run.Repository)
 	direct := lookup(r.s.o.Env, "NO_PROXY")
@@ -59,6 +60,13 @@ func (r *resolver) JobEnv(_ context.Context, run *cairn.Run, job *cairn.Job) (ma
 	env["NO_PROXY"], env["no_proxy"] = direct, direct
 	if r.s.config.Azure.original(run.Repository) {
 		env["CAIRN_AZURE"] = azureOriginal
+	}
+	names, err := r.s.store.AzureNames(ctx, Workspace)
+	if err != nil {
+		return nil, err
+	}
+	if len(names) > 0 {
+		env["CAIRN_AZURE_NAMES"] = strconv.Itoa(len(names)) // scripts ask only where something is said
 	}
 	if job.Permissions.Allows("id-token", cairn.PermissionWrite) {
 		// The runner adds the token, which is a secret: ACTIONS_ID_TOKEN_REQUEST_TOKEN.

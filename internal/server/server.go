@@ -268,7 +268,7 @@ func (s *Server) handler() http.Handler {
 	mux.Handle(api.Prefix+"/", api.New(api.Options{
 		Version: s.o.Version, Workspace: Workspace, Rows: s.store, Control: s, Logs: s, Assets: s.assets, Caches: s.caches, Blobs: s.blobs,
 		Tracer: s.tracer, Tracking: s.track, Images: s.images, Actions: s, People: s.people, System: s, Deploys: s.deploys, DeployRows: s.store, Pending: s, Leaving: s.leaving, Explain: store.Explain, Log: s.log,
-		Predictions: s.reports, Differ: s.differ, StageLogs: &stageLogs{s}, Pulls: s, Submissions: s, EnvironmentMaps: s, Endpoints: s.endpoints, Computes: s, Schedules: s.jobTime, Follows: s.follows, IDTokens: tokens,
+		Predictions: s.reports, Differ: s.differ, StageLogs: &stageLogs{s}, Pulls: s, Submissions: s, EnvironmentMaps: s, AzureNames: s, Endpoints: s.endpoints, Computes: s, Schedules: s.jobTime, Follows: s.follows, IDTokens: tokens,
 	}))
 	mux.Handle("/.well-known/", api.WellKnown(tokens))
 	ml := mlflow.New(mlflow.Options{Track: s.track, Principal: auth.From, Log: s.log})

@@ -124,6 +124,9 @@ func carryOut(ctx context.Context, c *call) (int, error) {
 	if l := c.env.login; !c.cmd.open && l != nil && l.Out {
 		return exitFailed, cairn.Errorf(cairn.CodeUnauthenticated, "Please run 'az login' to setup account.")
 	}
+	if err := c.accepted(ctx); err != nil {
+		return exitFailed, err
+	}
 	result, err := c.cmd.run(ctx, c)
 	if err != nil {
 		if cairn.CodeOf(err) == cairn.CodeNotFound && strings.HasSuffix(c.cmd.path, " show") {

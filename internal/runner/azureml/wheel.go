@@ -7,11 +7,10 @@ import (
 	"encoding/base64"
 	"fmt"
 	"maps"
+	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/cairn-ml/cairn"
@@ -23,22 +22,39 @@ func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m))
 const core = "azureml-core"
 
 // standIns are the distributions of the SDK that wheels of this package satisfy. Those of
-// the second SDK (azure-ai-ml, azureml-mlflow) work by themselves and are not among them.
-var standIns = []string{core, "azureml-sdk", "azureml-defaults", "azureml-dataset-runtime", "azureml-dataprep", "azureml-dataprep-native", "azureml-dataprep-rslex",
-	"azureml-pipeline", "azureml-pipeline-core", "azureml-pipeline-steps", "azureml-telemetry", "azureml-train", "azureml-train-core",
-	"azureml-train-restclients-hyperdrive", "azureml-widgets", "azureml-inference-server-http"}
+// which no module is here are among them as well: the real ones would lie behind this
+// package, where nothing finds them, and importing them says what there is instead.
+// azureml-mlflow and azureml-inference-server-http work by themselves and are left alone.
+func standIns() []string {
+	return []string{
+		core, "azureml-sdk", "azureml-defaults", "azureml-dataset-runtime", "azureml-dataprep", "azureml-dataprep-native", "azureml-dataprep-rslex",
+		"azureml-pipeline", "azureml-pipeline-core", "azureml-pipeline-steps", "azureml-telemetry", "azureml-train", "azureml-train-core",
+		"azureml-train-restclients-hyperdrive", "azureml-train-automl", "azureml-train-automl-client", "azureml-automl-core", "azureml-widgets",
+		"azureml-interpret", "azureml-explain-model", "azureml-opendatasets", "azureml-contrib-services", "azureml-contrib-dataset", "azureml-contrib-notebook",
+		"azureml-contrib-pipeline-steps",
+	}
+}
 
-// newest is the version where none is asked for: the last of the SDK.
+// alone are those that are numbered for themselves, with the version where none is asked for.
+func alone() map[string]string {
+	return map[string]string{"azureml-dataprep": "5.1.0", "azureml-dataprep-native": "41.0.0", "azureml-dataprep-rslex": "2.22.0"}
+}
+
+// newest is the version of the others where none is asked for: the last of the SDK.
 const newest = "1.60.0"
 
-// requirement is a line that names one of them, with its versions.
-var requirement = regexp.MustCompile(`(?i)^\s*(azureml(?:[-_.][a-z0-9]+)+)\s*(?:\[[^\]]*\])?\s*((?:(?:===?|~=|!=|<=?|>=?)[^;#]*)?)`)
+// wheelsFolder begins the names of folders that Satisfy writes into.
+const wheelsFolder = "azureml-wheels-"
 
-var (
-	clause  = regexp.MustCompile(`^(===?|~=|!=|<=?|>=?)\s*([0-9]+(?:\.[0-9]+)*)(\.\*)?`)
-	dashes  = regexp.MustCompile(`[-_.]+`)
-	numbers = regexp.MustCompile(`[0-9]+`)
-)
+// Made is the path of a wheel that Satisfy wrote, of the URL that an installer noted down; ""
+// where it is another file.
+func Made(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "file" || !strings.HasSuffix(u.Path, ".whl") || !strings.HasPrefix(filepath.Base(filepath.Dir(u.Path)), wheelsFolder) {
+		return ""
+	}
+	return filepath.FromSlash(u.Path)
+}
 
 // Satisfied is a distribution that a wheel stands in for.
 type Satisfied struct {
@@ -48,41 +64,61 @@ type Satisfied struct {
 
 // Satisfy writes wheels below dir for all distributions of the SDK, where one of them is
 // among requirements (lines of pip's, each may be anything), in the version that is asked
-// for. None are written and returned where none is.
-func Satisfy(dir string, requirements []string) ([]Satisfied, error) {
-	version := ""
-	for _, line := range requirements {
-		m := requirement.FindStringSubmatch(line)
-		if m == nil || !slices.Contains(standIns, strings.ToLower(dashes.ReplaceAllString(m[1], "-"))) {
-			continue
-		}
-		v, err := versionFor(strings.TrimSpace(m[2]))
-		if err != nil {
-			return nil, cairn.Errorf(cairn.CodeInvalid, "%s: %w", strings.TrimSpace(line), err)
-		}
-		if version == "" || strings.Contains(m[2], "==") {
-			version = v
-		}
-	}
-	if version == "" {
+// for; constraints (such lines too) bound it. None are written and returned where none is.
+func Satisfy(dir string, requirements, constraints []string) ([]Satisfied, error) {
+	all := asks(requirements)
+	if len(all) == 0 {
 		return nil, nil
+	}
+	all = append(all, asks(constraints)...)
+	wanted, err := versions(all)
+	if err != nil {
+		return nil, err
 	}
 	mods, err := modules()
 	if err != nil {
 		return nil, err
 	}
-	at := filepath.Join(dir, "azureml-wheels-"+digest(mods).Short(), version)
-	if err := os.MkdirAll(at, 0o755); err != nil {
+	return wheels(filepath.Join(dir, wheelsFolder+digest(mods).Short()), wanted, mods)
+}
+
+// Wheels writes the wheels of all distributions into a folder, those that the SDK numbers
+// alike in one version; "" is its last.
+func Wheels(dir, version string) ([]Satisfied, error) {
+	line := core
+	if version != "" {
+		line += "==" + version
+	}
+	all := asks([]string{line})
+	if len(all) == 0 || strings.ContainsAny(version, ", *") {
+		return nil, cairn.Errorf(cairn.CodeInvalid, "%q is no version", version).WithHint("such as 1.36.0")
+	}
+	wanted, err := versions(all)
+	if err != nil {
+		return nil, cairn.Errorf(cairn.CodeInvalid, "%q is no version", version).WithHint("such as 1.36.0")
+	}
+	mods, err := modules()
+	if err != nil {
+		return nil, err
+	}
+	return wheels(dir, wanted, mods)
+}
+
+// wheels writes those that are not there yet.
+func wheels(dir string, wanted map[string]string, mods map[string][]byte) ([]Satisfied, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, cairn.Errorf(cairn.CodeFailed, "no place for the wheels of azureml: %w", err)
 	}
 	var out []Satisfied
-	for _, name := range standIns {
-		p := filepath.Join(at, strings.ReplaceAll(name, "-", "_")+"-"+version+"-py3-none-any.whl")
-		if _, err := os.Stat(p); err != nil {
-			b, err := wheel(name, version, mods)
-			if err != nil {
-				return nil, err
-			}
+	for _, name := range standIns() {
+		version := wanted[name]
+		p := filepath.Join(dir, strings.ReplaceAll(name, "-", "_")+"-"+version+"-py3-none-any.whl")
+		b, err := wheel(name, version, mods)
+		if err != nil {
+			return nil, err
+		}
+		// One of the same name in a folder of somebody's may hold other modules.
+		if old, err := os.ReadFile(p); err != nil || !bytes.Equal(old, b) {
 			if err := place(p, b); err != nil {
 				return nil, cairn.Errorf(cairn.CodeFailed, "%s cannot be written: %w", p, err)
 			}
@@ -90,6 +126,32 @@ func Satisfy(dir string, requirements []string) ([]Satisfied, error) {
 		out = append(out, Satisfied{Name: name, Version: version, Wheel: p})
 	}
 	return out, nil
+}
+
+// Lines writes a file of pip's beside the wheels that leads from each name to its wheel: for
+// uv's --overrides and pip's --constraint. Its name is that of its content, so that
+// another job which asks for other versions does not change it. Those that are installed
+// already (versions by name) are only held there: pip takes a wheel that is named and the
+// same one installed for two, which exclude each other.
+func Lines(got []Satisfied, installed map[string]string) (file string, err error) {
+	var b strings.Builder
+	for _, s := range got {
+		if installed[s.Name] == s.Version {
+			fmt.Fprintf(&b, "%s==%s\n", s.Name, s.Version)
+			continue
+		}
+		at := url.URL{Scheme: "file", Path: filepath.ToSlash(s.Wheel)}
+		fmt.Fprintf(&b, "%s @ %s\n", s.Name, at.String())
+	}
+	text := []byte(b.String())
+	file = filepath.Join(filepath.Dir(got[0].Wheel), "lines-"+cairn.SumBytes(text).Short()+".txt")
+	if _, err := os.Stat(file); err == nil {
+		return file, nil
+	}
+	if err := place(file, text); err != nil {
+		return "", cairn.Errorf(cairn.CodeFailed, "%s cannot be written: %w", file, err)
+	}
+	return file, nil
 }
 
 func place(p string, b []byte) error {
@@ -111,119 +173,6 @@ func place(p string, b []byte) error {
 	return os.Rename(f.Name(), p)
 }
 
-// versionFor is a version that a specifier admits: what it pins, else the last of the SDK,
-// else its lower or upper bound.
-func versionFor(spec string) (string, error) {
-	var tries []string
-	var clauses [][]string
-	for part := range strings.SplitSeq(spec, ",") {
-		if part = strings.TrimSpace(part); part == "" {
-			continue
-		}
-		m := clause.FindStringSubmatch(part)
-		if m == nil {
-			return "", fmt.Errorf("the version %q is none", part)
-		}
-		clauses = append(clauses, m)
-		v := m[2]
-		switch {
-		case strings.HasPrefix(m[1], "==") && m[3] == "":
-			tries = slices.Insert(tries, 0, v)
-		case m[1] == "<" || m[1] == "!=":
-		case m[3] != "":
-			tries = append(tries, v+".0")
-		default:
-			tries = append(tries, v)
-		}
-		if m[1] == ">" || m[1] == "<" {
-			tries = append(tries, beside(v, m[1]))
-		}
-	}
-	tries = append(tries, newest)
-	if len(tries) > 1 && !strings.Contains(spec, "==") {
-		tries = slices.Insert(tries, 0, newest)
-	}
-	for _, t := range tries {
-		if t != "" && !slices.ContainsFunc(clauses, func(m []string) bool { return !admits(m, t) }) {
-			return t, nil
-		}
-	}
-	return "", fmt.Errorf("no version is %s", spec)
-}
-
-// beside is a version just above or below another.
-func beside(v, op string) string {
-	n := parts(v)
-	if op == ">" {
-		n[len(n)-1]++
-	} else {
-		i := len(n) - 1
-		for i >= 0 && n[i] == 0 {
-			i--
-		}
-		if i < 0 {
-			return ""
-		}
-		n[i]--
-		n = append(n[:i+1], 99)
-	}
-	out := make([]string, len(n))
-	for i, x := range n {
-		out[i] = strconv.Itoa(x)
-	}
-	return strings.Join(out, ".")
-}
-
-func parts(v string) []int {
-	var out []int
-	for _, t := range numbers.FindAllString(v, -1) {
-		n, err := strconv.Atoi(t)
-		if err != nil {
-			n = 1 << 30
-		}
-		out = append(out, n)
-	}
-	return out
-}
-
-func compare(a, b string) int {
-	x, y := parts(a), parts(b)
-	for i := range max(len(x), len(y)) {
-		var p, q int
-		if i < len(x) {
-			p = x[i]
-		}
-		if i < len(y) {
-			q = y[i]
-		}
-		if p != q {
-			return p - q
-		}
-	}
-	return 0
-}
-
-func admits(m []string, v string) bool {
-	op, want, c := m[1], m[2], compare(v, m[2])
-	under := v == want || strings.HasPrefix(v, want+".")
-	switch op {
-	case "==", "===":
-		return c == 0 || m[3] != "" && under
-	case "!=":
-		return !(c == 0 || m[3] != "" && under)
-	case "<":
-		return c < 0
-	case "<=":
-		return c <= 0
-	case ">":
-		return c > 0
-	case ">=":
-		return c >= 0
-	}
-	head := want[:max(0, strings.LastIndexByte(want, '.'))] // ~=1.36.0 is 1.36.*
-	return c >= 0 && (v == head || strings.HasPrefix(v, head+"."))
-}
-
 // wheel is a distribution as a file, the same bytes each time.
 func wheel(name, version string, mods map[string][]byte) ([]byte, error) {
 	info := strings.ReplaceAll(name, "-", "_") + "-" + version + ".dist-info"
@@ -233,7 +182,11 @@ func wheel(name, version string, mods map[string][]byte) ([]byte, error) {
 	if name == core {
 		maps.Copy(in, mods)
 	} else {
-		meta += "Requires-Dist: " + core + " (==" + version + ")\n"
+		if _, ok := alone()[name]; ok {
+			meta += "Requires-Dist: " + core + "\n"
+		} else { // with releases after the release, which notebooks pin for some of them only
+			meta += "Requires-Dist: " + core + " (==" + post.ReplaceAllString(version, "") + ".*)\n"
+		}
 		if name == "azureml-sdk" {
 			for _, extra := range []string{"notebooks", "automl", "explain", "interpret", "contrib", "databricks", "services", "accel-models"} {
 				meta += "Provides-Extra: " + extra + "\n"

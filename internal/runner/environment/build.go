@@ -122,7 +122,7 @@ func lock(ctx context.Context, path string, waiting func()) (func(), error) {
 }
 
 // pipCreate makes an environment with uv, from the packages of PyPI.
-func (h *Host) pipCreate(ctx context.Context, tools *python.Tools, c *runner.StepContext, py python.Interpreter, reqs []string, dir string) error {
+func (h *Host) pipCreate(ctx context.Context, tools *python.Tools, c *runner.StepContext, py python.Interpreter, reqs []string, over *azureOver, dir string) error {
 	uv, err := tools.UVCommand(ctx)
 	if err != nil {
 		return err
@@ -142,14 +142,12 @@ func (h *Host) pipCreate(ctx context.Context, tools *python.Tools, c *runner.Ste
 	for _, r := range reqs {
 		c.Logf("  %s", r)
 	}
-	over, said, err := python.AzureOverrides(filepath.Dir(h.Dir), reqs)
-	if err != nil {
-		return err
+	args := []string{"pip", "install", "--python", filepath.Join(dir, "bin", "python"), "--compile-bytecode", "-r", list}
+	if over != nil {
+		c.Logf("%s", over.said)
+		args = append(args, "--overrides", over.file)
 	}
-	if said != "" {
-		c.Logf("%s", said)
-	}
-	if err := run(append([]string{"pip", "install", "--python", filepath.Join(dir, "bin", "python"), "--compile-bytecode", "-r", list}, over...)...); err != nil {
+	if err := run(args...); err != nil {
 		return cairn.Errorf(cairn.CodeFailed, "the packages of the environment cannot be installed; what pip said stands above").
 			WithHint("a version may not be there for Python %d.%d: change it in the conda file, or map the environment to another Python: cairn environment map NAME --python PATH", py.Version.Major, py.Version.Minor)
 	}
@@ -170,7 +168,7 @@ func (h *Host) conda(tools *python.Tools) string {
 }
 
 // condaCreate makes an environment with a program of conda's kind.
-func (h *Host) condaCreate(ctx context.Context, c *runner.StepContext, program string, conda *Conda, dir string) error {
+func (h *Host) condaCreate(ctx context.Context, c *runner.StepContext, program string, conda *Conda, over *azureOver, dir string) error {
 	file := dir + ".yml"
 	if err := os.WriteFile(file, []byte(conda.Raw), 0o644); err != nil {
 		return cairn.Errorf(cairn.CodeFailed, "the conda file cannot be written: %w", err)
@@ -183,6 +181,10 @@ func (h *Host) condaCreate(ctx context.Context, c *runner.StepContext, program s
 	c.Logf("%s %s", program, strings.Join(args, " "))
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Env, cmd.Dir = h.Tools.Environ, h.Dir
+	if over != nil {
+		c.Logf("%s", over.said)
+		cmd.Env = over.bind(cmd.Env) // programs of conda's kind run pip with their own environment
+	}
 	if err := stream(cmd, c.Log); err != nil {
 		return cairn.Errorf(cairn.CodeFailed, "%s could not make the environment: %w; what it said stands above", filepath.Base(program), err)
 	}

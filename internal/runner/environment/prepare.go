@@ -107,8 +107,16 @@ func (h *Host) base(ctx context.Context, tools *python.Tools, c *runner.StepCont
 		}
 		version = pythonSpec(conda.Python)
 		if program := h.conda(tools); program != "" {
-			return h.build(ctx, c, env, "conda", conda.Raw, func(ctx context.Context, dir string) error {
-				return h.condaCreate(ctx, c, program, conda, dir)
+			content := conda.Raw
+			var over *azureOver
+			if over, err = h.azure(c, conda.Pip); err != nil {
+				return nil, err
+			}
+			if over != nil {
+				content += over.key
+			}
+			return h.build(ctx, c, env, "conda", content, func(ctx context.Context, dir string) error {
+				return h.condaCreate(ctx, c, program, conda, over, dir)
 			})
 		}
 		if reqs, notes, err = conda.requirements(); err != nil {
@@ -132,8 +140,15 @@ func (h *Host) base(ctx context.Context, tools *python.Tools, c *runner.StepCont
 		c.Logf("note: %s", n)
 	}
 	content := strings.Join(reqs, "\n") + "\n# python " + py.Path + " " + py.Version.String() + "\n# " + tools.IndexSettings()
+	over, err := h.azure(c, reqs)
+	if err != nil {
+		return nil, err
+	}
+	if over != nil {
+		content += over.key
+	}
 	return h.build(ctx, c, env, "pip", content, func(ctx context.Context, dir string) error {
-		return h.pipCreate(ctx, tools, c, py, reqs, dir)
+		return h.pipCreate(ctx, tools, c, py, reqs, over, dir)
 	})
 }
 

@@ -160,8 +160,10 @@ func readPackage(dir string) (*pkg, error) {
 	if b, err := os.ReadFile(filepath.Join(dir, "direct_url.json")); err == nil {
 		var u directURL
 		if json.Unmarshal(b, &u) == nil && u.URL != "" {
-			u.URL = stripUser(u.URL)
-			p.direct = &u
+			if p.wheel = standIn(u.URL); p.wheel == nil {
+				u.URL = stripUser(u.URL)
+				p.direct = &u
+			}
 		}
 	}
 	return p, nil
@@ -222,7 +224,7 @@ func recordDigest(path string) (cairn.Digest, error) {
 func (t *Tools) wheelHashes(ctx context.Context, v Venv, pkgs []*pkg) error {
 	var in bytes.Buffer
 	for _, p := range pkgs {
-		if p.direct == nil {
+		if p.direct == nil && p.wheel == nil {
 			fmt.Fprintf(&in, "%s==%s\n", p.name, p.version)
 		}
 	}
@@ -260,7 +262,7 @@ func (t *Tools) wheelHashes(ctx context.Context, v Venv, pkgs []*pkg) error {
 		return err
 	}
 	for _, p := range pkgs {
-		if p.direct == nil {
+		if p.direct == nil && p.wheel == nil {
 			p.wheel = chooseWheel(wheels[p.name+" "+p.version], p.tags)
 		}
 	}

@@ -68,22 +68,32 @@ func PipMain(ctx context.Context, args []string, environ []string, std Stdio) in
 	code := 0
 	plan, conf := PlanPip(args), LoadPipConfig(getenv, st.UserHome)
 	why := plan.Why
+	switch {
+	case st.UV == "": // that there is none was said when the environment was made
+		plan.UV, why = nil, ""
+	case getenv("CAIRN_PIP") == "pip":
+		plan.UV, why = nil, "CAIRN_PIP=pip"
+	case plan.UV != nil && conf.OnlyPip() != "":
+		plan.UV, why = nil, conf.OnlyPip()+" in pip's configuration"
+	}
 	wheels := ""
-	if len(args) > 0 && args[0] == "install" && getenv("CAIRN_AZURE") != "original" {
+	if at := slices.Index(args, "install"); at >= 0 && getenv("CAIRN_AZURE") != "original" {
 		var said string
-		if wheels, said, err = azureWheels(filepath.Dir(st.Cache), asked(args[1:])); err != nil {
-			fmt.Fprintf(std.Err, "ERROR: %v\n", err)
+		reqs, bounds := asked(args[at+1:])
+		var there func() map[string]string // uv replaces what is asked for and minds nothing else
+		if plan.UV == nil {
+			there = versionsIn(venv, args[at+1:])
+		}
+		if wheels, said, err = azureWheels(filepath.Dir(st.Cache), reqs, bounds, there); err != nil {
+			fmt.Fprintf(std.Err, "ERROR: %s\n", cairn.AsError(err).Message)
+			if hint := cairn.AsError(err).Hint; hint != "" {
+				fmt.Fprintf(std.Err, "Hint: %s\n", hint)
+			}
 			return 1
 		}
 		if said != "" {
 			fmt.Fprintln(std.Err, said)
 		}
-	}
-	switch {
-	case getenv("CAIRN_PIP") == "pip":
-		plan.UV, why = nil, "CAIRN_PIP=pip"
-	case plan.UV != nil && conf.OnlyPip() != "":
-		plan.UV, why = nil, conf.OnlyPip()+" in pip's configuration"
 	}
 	if plan.UV == nil {
 		if why != "" && len(args) > 0 && why != "nothing to install" && why != "--help" && why != "--version" {

@@ -38,7 +38,11 @@ func (t *Tools) CreateVenv(ctx context.Context, py Interpreter, dir string) (Ven
 		}
 		// pip alone is slower but serves; the reason is said.
 		t.logf("uv is not to be had, so pip itself is used: %v", err)
-		return v, t.plainVenv(ctx, py, dir)
+		if err := t.plainVenv(ctx, py, dir); err != nil {
+			return v, err
+		}
+		// Its pip is called by way of Cairn too, which knows packages that no index has.
+		return v, t.wrapPip(dir, venvState{Exe: t.Exe, Cache: t.uvCache(), UserHome: t.UserHome, Python: py.Path})
 	}
 	v.UV = uv
 	// --seed brings a real pip, from the shared cache after the first time.
@@ -70,6 +74,11 @@ func (t *Tools) CreateVenv(ctx context.Context, py Interpreter, dir string) (Ven
 	if err := os.MkdirAll(st.Cache, 0o755); err == nil {
 		st.CopyMode = !sameFilesystem(st.Cache, dir)
 	}
+	return v, t.wrapPip(dir, st)
+}
+
+// wrapPip notes down what an environment's pip needs to know, and puts Cairn's before it.
+func (t *Tools) wrapPip(dir string, st venvState) error {
 	b, err := json.Marshal(st)
 	if err == nil {
 		err = os.WriteFile(filepath.Join(dir, stateFile), b, 0o644)
@@ -78,9 +87,9 @@ func (t *Tools) CreateVenv(ctx context.Context, py Interpreter, dir string) (Ven
 		err = writeShims(dir, st)
 	}
 	if err != nil {
-		return v, cairn.Errorf(cairn.CodeFailed, "the environment's pip cannot be written: %w", err)
+		return cairn.Errorf(cairn.CodeFailed, "the environment's pip cannot be written: %w", err)
 	}
-	return v, nil
+	return nil
 }
 
 // plainVenv uses Python's own venv.

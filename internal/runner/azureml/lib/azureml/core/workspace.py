@@ -14,6 +14,11 @@ class Workspace(Named):
         self.name = workspace_name or os.environ.get("AZUREML_ARM_WORKSPACE_NAME") or "default"
         self.location = "local"
         self._auth = auth
+        if os.environ.get("CAIRN_AZURE_NAMES"):  # cairn azure map may refuse what is named
+            given = [("--subscription", subscription_id), ("-g", resource_group), ("-n", workspace_name)]
+            words = [w for flag, value in given if value for w in (flag, value)]
+            if words:
+                _cairn.az("ml", "workspace", "show", *words)
 
     def __repr__(self):
         return "Workspace.create(name='%s', subscription_id='%s', resource_group='%s')" % (self.name, self.subscription_id, self.resource_group)
