@@ -3,7 +3,7 @@
 import os
 
 from azureml import _cairn
-from azureml._missing import Named
+from azureml._missing import Named, module_getattr
 from azureml.exceptions import UserErrorException
 
 from .conda_dependencies import CondaDependencies
@@ -142,3 +142,6 @@ def _yaml(c):
         f.close()
         atexit.register(lambda: os.path.exists(f.name) and os.remove(f.name))
         return f.name
+
+
+__getattr__ = module_getattr(__name__)

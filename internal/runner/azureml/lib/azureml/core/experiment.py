@@ -3,15 +3,19 @@
 import os
 
 from azureml import _cairn
-from azureml._missing import Named
+from azureml._missing import Named, module_getattr
 from azureml.exceptions import UserErrorException
 
 
 class Experiment(Named):
-    def __init__(self, workspace, name, _skip_name_validation=False, _id=None, **kwargs):
+    _named = None  # the one that the script last spoke of: its run is kept there
+
+    def __init__(self, workspace, name, _skip_name_validation=False, _id=None, _quiet=False, **kwargs):
         if not name:
             raise UserErrorException("Experiment: name is empty")
         self.workspace, self.name = workspace, name
+        if not _quiet:
+            Experiment._named = self
 
     def __repr__(self):
         return "Experiment(Name: %s)" % self.name
@@ -23,7 +27,7 @@ class Experiment(Named):
         import shutil
         import tempfile
 
-        from .run import Submitted
+        from ._submitted import Submitted
 
         d = tempfile.mkdtemp(prefix="azureml-job-")
         try:
@@ -33,18 +37,19 @@ class Experiment(Named):
         return Submitted(self, row["name"])
 
     def start_logging(self, outputs=None, snapshot_directory=None, display_name=None, **kwargs):
-        from .run import Run, _Logged, _Offline
+        from ._context import _Logged
+        from .run import Run
 
-        tracking = _cairn.Tracking()
+        tracking = _cairn.Tracking(ask=True)
         if not tracking:
-            return _Offline()
-        run = _Logged(tracking, self)
+            raise UserErrorException("Experiment.start_logging: the tracking server cannot be reached: is MLFLOW_TRACKING_URI an http address?")
+        run = _Logged(tracking, self, name=display_name)
         run.__dict__["_id"] = None  # a run of its own
         Run._context = run
         return run
 
     def get_runs(self, *args, **kwargs):
-        from .run import Submitted
+        from ._submitted import Submitted
 
         for row in _cairn.az("ml", "job", "list", "--max-results", 200) or []:
             if row.get("experiment_name") == self.name:
@@ -56,7 +61,10 @@ class Experiment(Named):
         for row in _cairn.az("ml", "job", "list", "--max-results", 1000) or []:
             if row.get("experiment_name") not in seen:
                 seen.append(row.get("experiment_name"))
-        return [Experiment(workspace, n) for n in seen if n]
+        return [Experiment(workspace, n, _quiet=True) for n in seen if n]
 
     def get_portal_url(self):
         return os.environ.get("CAIRN_URL", "")
+
+
+__getattr__ = module_getattr(__name__)

@@ -1,6 +1,6 @@
 """Settings of runs."""
 
-from azureml._missing import Named
+from azureml._missing import Named, module_getattr
 
 from .environment import Environment
 
@@ -24,3 +24,6 @@ class MpiConfiguration(Named):
 
 DEFAULT_CPU_IMAGE = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu20.04:latest"
 DEFAULT_GPU_IMAGE = "mcr.microsoft.com/azureml/openmpi4.1.0-cuda11.1-cudnn8-ubuntu20.04:latest"
+
+
+__getattr__ = module_getattr(__name__)

@@ -3,7 +3,7 @@
 import os
 
 from azureml import _cairn
-from azureml._missing import Named
+from azureml._missing import Named, module_getattr
 from azureml.exceptions import WebserviceException
 
 DEPLOYMENT = "default"
@@ -138,3 +138,6 @@ def deploy(workspace, name, models, inference, config, overwrite):
             json.dump(spec, f)
         _cairn.az("ml", "online-deployment", "create", "-f", path, "--all-traffic")
     return Webservice(workspace, name)
+
+
+__getattr__ = module_getattr(__name__)
