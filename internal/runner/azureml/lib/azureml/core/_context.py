@@ -123,11 +123,20 @@ class _Logged(Run):
         hook = sys.excepthook
 
         def failed(kind, value, trace):
-            self._end("FAILED")
+            self._close("FAILED")
             hook(kind, value, trace)
 
         sys.excepthook = failed
-        atexit.register(self._end, "FINISHED")
+        atexit.register(self._close, "FINISHED")
+
+    def _close(self, status):
+        """Ends the run behind the script: that this fails must not hide the script's own error."""
+        import sys
+
+        try:
+            self._end(status)
+        except UserErrorException as e:
+            sys.stderr.write("run %s stays open: %s\n" % (self.id, e))
 
     def child_run(self, name=None, run_id=None, outputs=None):
         child = _Logged(self._tracking, self.experiment, self, name)

@@ -9,6 +9,9 @@ from azureml.exceptions import DatasetValidationError, UserErrorException
 from ._gather import fetch, files_of, gather, kept_folder, sources_of
 
 
+READING = ("azureml.dataset", "azureml.separator", "azureml.encoding", "azureml.header", "azureml.format")
+
+
 class AbstractDataset(Named):
     def __init__(self, row=None, local=None, sources=None):
         self._row, self._local, self._sources = row, local, sources or []
@@ -18,7 +21,7 @@ class AbstractDataset(Named):
     version = property(lambda self: self._row and _number(self._row["version"]))
     id = property(lambda self: self._row and self._row["id"])
     description = property(lambda self: self._row and self._row.get("description"))
-    tags = property(lambda self: dict(self._row.get("tags") or {}) if self._row else {})
+    tags = property(lambda self: {k: v for k, v in (self._row.get("tags") or {}).items() if k not in READING} if self._row else {})
 
     def __repr__(self):
         return "%s(name=%r, version=%r)" % (type(self).__name__, self.name, self.version)
@@ -40,7 +43,8 @@ class AbstractDataset(Named):
             raise UserErrorException('there is already a dataset registered under name "%s": specify create_new_version=True to register it as a new version' % name)
         root = self._root()
         kind = "uri_file" if os.path.isfile(root) else "uri_folder"
-        self._row = _cairn.register("data", name, os.path.abspath(root), kind, tags, description, self._about)
+        # Data keep no properties: how a table is read is kept as tags that scripts do not see.
+        self._row = _cairn.register("data", name, os.path.abspath(root), kind, dict(tags or {}, **(self._about or {})), description)
         return self
 
     def unregister_all_versions(self):
@@ -153,12 +157,12 @@ class MountContext(Named):
 class TabularDataset(AbstractDataset):
     @property
     def _about(self):
-        """How it is read, kept as properties: a version is one of files otherwise."""
+        """How it is read, which is kept with it: a version is one of files otherwise."""
         return dict({"azureml.dataset": "tabular"}, **self.__dict__.get("_reading", {}))
 
     def _how(self):
-        props = (self._row or {}).get("properties") or {}
-        mine = {k: props[k] for k in READING if k in props}
+        kept = (self._row or {}).get("tags") or {}
+        mine = {k: kept[k] for k in READING if k in kept}
         mine.update(self.__dict__.get("_reading", {}))
         return mine
 
@@ -191,9 +195,6 @@ class TabularDataset(AbstractDataset):
         if self._how().get("azureml.separator", ",") != separator or self._how().get("azureml.format", "delimited") != "delimited":
             raise UserErrorException("TabularDataset.to_csv_files writes nothing anew here: to_pandas_dataframe().to_csv(FILE) does it")
         return FileDataset(local=self._root())
-
-
-READING = ("azureml.separator", "azureml.encoding", "azureml.header", "azureml.format")
 
 
 class DatasetConsumptionConfig(Named):
@@ -370,7 +371,7 @@ class _Lazy(FileDataset):
 def _of(row):
     if row.get("type") == "mltable":
         raise UserErrorException("dataset %s is a table of the second SDK: mltable.load reads it, az ml data download fetches it" % row["name"])
-    return TabularDataset(row=row) if (row.get("properties") or {}).get("azureml.dataset") == "tabular" else FileDataset(row=row)
+    return TabularDataset(row=row) if (row.get("tags") or {}).get("azureml.dataset") == "tabular" else FileDataset(row=row)
 
 
 __getattr__ = module_getattr(__name__)
