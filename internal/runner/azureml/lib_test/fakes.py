@@ -39,7 +39,7 @@ path = flag("f")
 body = json.load(open(path)) if path else None
 with open(os.path.join(root, "lines"), "a") as f:
     f.write(json.dumps({"args": args, "file": body}) + "\\n")
-noun, verb = args[2], args[3]
+noun, verb = ("api", args[1].rsplit("/", 1)[-1]) if args[0] == "api" else (args[2], args[3])
 answers = os.path.join(root, "answers", noun + "-" + verb)
 if os.path.exists(answers):
     text = open(answers).read()
@@ -61,7 +61,7 @@ if verb == "create":
     os.makedirs(os.path.join(folder, v))
     tags = dict(t.split("=", 1) for t in flags.get("tags", [])) or (body or {}).get("tags", {})
     r = {"name": name, "version": v, "id": "/subscriptions/s/%%s/%%s/versions/%%s" %% ({"data": "data", "model": "models"}[noun], name, v), "tags": tags,
-         "type": flag("type") or (body or {}).get("type"), "properties": (body or {}).get("properties", {}), "path": src}
+         "type": flag("type") or (body or {}).get("type"), "properties": {k: v for k, v in (body or {}).get("properties", {}).items() if k != "basename"}, "path": src}
     json.dump(r, open(os.path.join(folder, v, "row"), "w"))
     to = os.path.join(folder, v, "files", name)
     if os.path.isdir(src):
@@ -119,6 +119,9 @@ class Tracked(BaseHTTPRequestHandler):
             return self.answer({"run": {"info": {"run_id": "run%d" % s.runs}}})
         if path == "mlflow/runs/get":
             return self.answer({"run": {"info": {"run_id": body["run_id"], "status": "RUNNING", "artifact_uri": "mlflow-artifacts:/1/r"}, "data": {"metrics": [{"key": "a", "value": 1.5}]}}})
+        if path == "mlflow/runs/search":
+            rows = s.found.get(body["filter"].split("'")[1])
+            return self.answer({"runs": [{"info": {"run_id": "r"}, "data": {"metrics": rows}}]} if rows else {})
         if path == "mlflow/artifacts/list":
             at = body.get("path", "")
             here = {}
@@ -176,7 +179,7 @@ class Case(unittest.TestCase):
 
     def track(self):
         self.server = s = HTTPServer(("127.0.0.1", 0), Tracked)
-        s.asked, s.files, s.experiments, s.runs = [], {}, [], 0
+        s.asked, s.files, s.experiments, s.runs, s.found = [], {}, [], 0, {}
         threading.Thread(target=s.serve_forever, args=(0.01,), daemon=True).start()
         os.environ["MLFLOW_TRACKING_URI"] = "http://127.0.0.1:%d" % s.server_address[1]
         os.environ["MLFLOW_TRACKING_TOKEN"] = "secret"

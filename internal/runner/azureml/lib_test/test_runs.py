@@ -31,6 +31,12 @@ class Offline(Case):
         with self.assertRaisesRegex(UserErrorException, "no file"):
             Run.get_context().upload_file("b", "b.txt")
 
+    def test_known_by_its_class(self):
+        from azureml.core.run import _OfflineRun
+
+        self.assertIs(type(Run.get_context()), _OfflineRun)
+        self.assertFalse(hasattr(Run.get_context(), "experiment"))
+
     def test_refused(self):
         with self.assertRaisesRegex(UserErrorException, "not allowed"):
             Run.get_context(allow_offline=False)
@@ -145,6 +151,19 @@ class Logged(Case):
 
     def test_fails(self):
         self.assertEqual(self.script("raise SystemError"), ["FAILED"])
+
+
+class Metrics(Case):
+    def test_of_a_job_that_took_earlier_results(self):
+        s = self.track()
+        s.found = {"first": [{"key": "a", "value": 1}, {"key": "n", "value": "NaN"}]}
+        s.experiments.append("exp")
+        self.answers("job-show", {"status": "Completed", "experiment_name": "exp", "services": {"Studio": {"endpoint": "http://x/runs/8"}}})
+        self.answers("api-8", {"submitted": {"name": "again", "outputs": {"artifacts": 'data:{"ref":"artifact/5.1/main.artifacts"}'}}})
+        self.answers("api-5", {"submitted": {"name": "first", "outputs": {"artifacts": 'data:{"ref":"artifact/5.1/main.artifacts"}'}}})
+        exp = Experiment(Workspace(), "exp")
+        self.assertEqual(Run(exp, "again").get_metrics("a"), {"a": 1})
+        self.assertNotEqual(Run(exp, "first").get_metrics()["n"], Run(exp, "first").get_metrics()["n"])  # NaN
 
 
 class Submits(Case):

@@ -46,23 +46,39 @@ def az(*args, **options):
     raise UserErrorException(said or "az %s ended with exit code %d" % (" ".join(line[2:5]), p.returncode))
 
 
-def tags(values):
+def api(path):
+    """What the server's own interface answers; None where it answers with an error."""
+    import subprocess
+
+    p = subprocess.Popen([program(), "api", path], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    out = p.communicate()[0]
+    return json.loads(out.decode("utf-8", "replace")) if p.returncode == 0 else None
+
+
+def values(rows, name=None):
+    """Metrics as a dict: each is the last of its values."""
+    return {m["key"]: float(m["value"]) if isinstance(m["value"], str) else m["value"] for m in rows if name is None or m["key"] == name}
+
+
+def tags(labels):
     """Tags as arguments."""
-    if not values:
+    if not labels:
         return []
-    return ["--tags"] + ["%s=%s" % (k, v) for k, v in values.items()]
+    return ["--tags"] + ["%s=%s" % (k, v) for k, v in labels.items()]
 
 
-def register(noun, name, path, kind=None, values=None, description=None, properties=None):
+def register(noun, name, path, kind=None, labels=None, description=None, properties=None):
     """A version of data or of a model."""
     line = ["ml", noun, "create", "-n", name]
     if not properties:
         line += ["--path", path] + (["--type", kind] if kind else [])
-        return az(*(line + (["--description", description] if description else []) + tags(values)))
+        return az(*(line + (["--description", description] if description else []) + tags(labels)))
     import tempfile
 
     # Only a file says properties.
-    about = {"path": path, "properties": {k: str(v) for k, v in properties.items()}, "tags": {k: str(v) for k, v in (values or {}).items()}}
+    about = {"path": path, "properties": {k: str(v) for k, v in properties.items()}, "tags": {k: str(v) for k, v in (labels or {}).items()}}
+    if "/paths/" in path:  # as az does without a file: downloads lie below the name of what was registered
+        about["properties"]["basename"] = path.rstrip("/").rsplit("/", 1)[-1]
     if kind:
         about["type"] = kind
     if description:

@@ -1,7 +1,8 @@
-"""The run that a script runs in: what it logs goes to Cairn, or is printed."""
+"""The run that a script runs in, where Cairn keeps what it logs."""
 
 import os
 
+from azureml import _cairn
 from azureml.exceptions import UserErrorException
 
 from .run import Run
@@ -13,59 +14,6 @@ def _now():
     import time
 
     return int(time.time() * 1000)
-
-
-class _Offline(Run):
-    """Prints, as the original's does where no run is around a script."""
-
-    def __init__(self, parent=None):
-        import uuid
-
-        super(_Offline, self).__init__(None, "OfflineRun_" + str(uuid.uuid4()))
-        self._parent = parent
-
-    parent = property(lambda self: self._parent)
-
-    def _metrics(self, rows):
-        for name, value, step in rows:
-            print("Attempted to log scalar metric %s:\n%s" % (name, value))
-
-    def _text(self, key, value):
-        print("Attempted to tag the run: %s=%s" % (key, value))
-
-    def _bytes(self, name, data):
-        import shutil
-
-        to = os.path.join("outputs", *[p for p in name.split("/") if p not in ("", ".", "..", "outputs")])
-        if hasattr(data, "read") and os.path.isfile(to) and os.path.samefile(data.name, to):
-            return  # it lies there already
-        os.makedirs(os.path.dirname(to), exist_ok=True)
-        with open(to, "wb") as f:
-            if hasattr(data, "read"):
-                shutil.copyfileobj(data, f)
-            else:
-                f.write(data)
-        print("Attempted to upload %s: written to %s" % (name, to))
-
-    def child_run(self, name=None, run_id=None, outputs=None):
-        return _Offline(self)
-
-    def get_details(self):
-        return {"runId": self.id, "status": "Running"}
-
-    def get_metrics(self, *args, **kwargs):
-        return {}
-
-    def complete(self, _set_status=True):
-        pass
-
-    cancel = complete
-
-    def fail(self, error_details=None, error_code=None, _set_status=True):
-        pass
-
-    def wait_for_completion(self, *args, **kwargs):
-        return self.get_details()
 
 
 class _Logged(Run):
@@ -215,7 +163,7 @@ class _Logged(Run):
         return got["run"]
 
     def get_metrics(self, name=None, *args, **kwargs):
-        return {m["key"]: m["value"] for m in self._info()["data"].get("metrics", []) if name is None or m["key"] == name}
+        return _cairn.values(self._info()["data"].get("metrics", []), name)
 
     def get_details(self):
         words = {"RUNNING": "Running", "FINISHED": "Completed", "FAILED": "Failed", "KILLED": "Canceled"}

@@ -27,7 +27,7 @@ class Run(Named):
     @staticmethod
     def get_context(allow_offline=True, used_for_context_manager=False, **kwargs):
         if Run._context is None:
-            from ._context import _Logged, _Offline
+            from ._context import _Logged
 
             tracking = _cairn.Tracking()
             if tracking:
@@ -35,7 +35,7 @@ class Run(Named):
             elif not allow_offline:
                 raise UserErrorException("no run: MLFLOW_TRACKING_URI is not set, and offline runs are not allowed")
             else:
-                Run._context = _Offline()
+                Run._context = _OfflineRun()
         return Run._context
 
     get_submitted_run = get_context  # its name of the first years
@@ -183,6 +183,65 @@ class Run(Named):
         if not os.path.exists(path):
             raise UserErrorException("register_model: there is no file or folder %s: models lie in outputs/" % path)
         return Model.register(None, path, model_name, tags=used(tags, datasets), properties=properties, description=description, model_framework=model_framework)
+
+
+class _OfflineRun(Run):
+    """Prints, as the original's does where no run is around a script."""
+
+    def __init__(self, parent=None):
+        import uuid
+
+        super(_OfflineRun, self).__init__(None, "OfflineRun_" + str(uuid.uuid4()))
+        self._parent = parent
+        del self.experiment  # it has none, and hasattr says so
+
+    def __getattr__(self, name):
+        if name == "experiment":
+            raise AttributeError("an offline run has no experiment: Experiment(ws, NAME).start_logging() begins a run that has")
+        return super(_OfflineRun, self).__getattr__(name)
+
+    parent = property(lambda self: self._parent)
+
+    def _metrics(self, rows):
+        for name, value, step in rows:
+            print("Attempted to log scalar metric %s:\n%s" % (name, value))
+
+    def _text(self, key, value):
+        print("Attempted to tag the run: %s=%s" % (key, value))
+
+    def _bytes(self, name, data):
+        import shutil
+
+        to = os.path.join("outputs", *[p for p in name.split("/") if p not in ("", ".", "..", "outputs")])
+        if hasattr(data, "read") and os.path.isfile(to) and os.path.samefile(data.name, to):
+            return  # it lies there already
+        os.makedirs(os.path.dirname(to), exist_ok=True)
+        with open(to, "wb") as f:
+            if hasattr(data, "read"):
+                shutil.copyfileobj(data, f)
+            else:
+                f.write(data)
+        print("Attempted to upload %s: written to %s" % (name, to))
+
+    def child_run(self, name=None, run_id=None, outputs=None):
+        return _OfflineRun(self)
+
+    def get_details(self):
+        return {"runId": self.id, "status": "Running"}
+
+    def get_metrics(self, *args, **kwargs):
+        return {}
+
+    def complete(self, _set_status=True):
+        pass
+
+    cancel = complete
+
+    def fail(self, error_details=None, error_code=None, _set_status=True):
+        pass
+
+    def wait_for_completion(self, *args, **kwargs):
+        return self.get_details()
 
 
 def get_run(experiment, run_id, rehydrate=True, clean_up=True):
