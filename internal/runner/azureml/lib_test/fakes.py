@@ -71,7 +71,7 @@ if verb == "create":
         shutil.copy(src, os.path.join(to, os.path.basename(src)) if noun == "model" else to)
     print(json.dumps(r))
 elif verb == "list" and not name:
-    print(json.dumps([{"name": n} for n in sorted(os.listdir(os.path.join(root, noun)))]))
+    print(json.dumps([json.load(open(os.path.join(root, noun, n, max(os.listdir(os.path.join(root, noun, n)), key=int), "row"))) for n in sorted(os.listdir(os.path.join(root, noun)))]))
 elif verb == "list":
     print(json.dumps([row(v) for v in reversed(versions())]))
 else:

@@ -84,6 +84,8 @@ class Data(Case):
         got = Dataset.get_by_name(self.ws, "t")
         self.assertEqual(type(got).__name__, "TabularDataset")
         self.assertEqual((got._how()["azureml.separator"], got._how()["azureml.header"]), (";", "no"))
+        self.assertEqual(type(self.ws.datasets["t"]).__name__, "_LazyTable")
+        self.assertEqual(self.ws.datasets["t"].version, 1)
         with self.assertRaisesRegex(UserErrorException, "set_column_types"):
             Dataset.Tabular.from_delimited_files("t.csv", set_column_types={"x": 1})
         with self.assertRaisesRegex(UserErrorException, "head"):

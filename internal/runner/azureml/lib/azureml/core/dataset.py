@@ -344,16 +344,15 @@ class Dataset(Named):
 
     @staticmethod
     def get_all(workspace):
-        return {row["name"]: _Lazy(row["name"]) for row in _cairn.az("ml", "data", "list") or []}
+        rows = _cairn.az("ml", "data", "list") or []
+        return {row["name"]: (_LazyTable if (row.get("tags") or {}).get("azureml.dataset") == "tabular" else _LazyFiles)(row["name"]) for row in rows}
 
 
-class _Lazy(FileDataset):
+class _Lazy(object):
     """A data set of a listing: asked for when something of it is needed."""
 
     def __init__(self, name):
-        object.__setattr__(self, "_asked", name)
-        self._local = self._fetched = None
-        self._sources = []
+        self._asked, self._local, self._fetched, self._sources = name, None, None, []
 
     @property
     def _row(self):
@@ -366,6 +365,14 @@ class _Lazy(FileDataset):
     @_row.setter
     def _row(self, row):
         self.__dict__["_got"] = row
+
+
+class _LazyFiles(_Lazy, FileDataset):
+    pass
+
+
+class _LazyTable(_Lazy, TabularDataset):
+    pass
 
 
 def _of(row):

@@ -163,6 +163,8 @@ class Model(Named):
     def deploy(workspace, name, models, inference_config=None, deployment_config=None, deployment_target=None, overwrite=False, show_output=False):
         from .webservice import deploy
 
+        if deployment_target is not None:
+            raise UserErrorException("Model.deploy: deployment_target is not taken here: endpoints are served by this machine")
         return deploy(workspace, name, models, inference_config, deployment_config, overwrite)
 
     @staticmethod
@@ -196,6 +198,10 @@ def _has(row, tags):
 class InferenceConfig(Named):
     def __init__(self, entry_script, runtime=None, conda_file=None, extra_docker_file_steps=None, source_directory=None, enable_gpu=None,
                  description=None, base_image=None, base_image_registry=None, cuda_version=None, environment=None):
+        if extra_docker_file_steps or base_image_registry or cuda_version:
+            raise UserErrorException("InferenceConfig: extra_docker_file_steps, base_image_registry and cuda_version are not taken here: build an image, and name it in an Environment")
+        if conda_file and environment is not None:
+            raise UserErrorException("InferenceConfig: one of conda_file and environment is given")
         self.entry_script, self.source_directory, self.environment = entry_script, source_directory, environment
         self.conda_file, self.base_image = conda_file, base_image
 
