@@ -20,7 +20,7 @@ MODULES = [
     "azureml.core.runconfig", "azureml.core.compute", "azureml.core.model", "azureml.core.webservice", "azureml.core.image", "azureml.core.resource_configuration", "azureml.exceptions", "azureml.widgets",
 ]
 # Those of runs that each kind of run has in its own way, and which kinds have them.
-KINDS = {name: ("_Logged", "Submitted") for name in ("cancel", "download_file", "download_files", "get_details", "get_file_names", "get_metrics", "get_tags", "tags", "wait_for_completion")}
+KINDS = {name: ("_Logged", "Submitted") for name in ("cancel", "download_file", "download_files", "get_children", "get_details", "get_file_names", "get_metrics", "get_tags", "tags", "wait_for_completion")}
 KINDS.update({name: ("_Logged",) for name in ("child_run", "complete", "fail")}, get_portal_url=("Submitted",))
 INTERNAL = {"Submitted", "MountContext", "Config", "Provisioning", "Status", "DataPathComputeBinding"}
 HEAD = """# The first SDK: what scripts over `azureml.core` find

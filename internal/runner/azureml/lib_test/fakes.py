@@ -118,8 +118,14 @@ class Tracked(BaseHTTPRequestHandler):
             s.runs += 1
             return self.answer({"run": {"info": {"run_id": "run%d" % s.runs}}})
         if path == "mlflow/runs/get":
-            return self.answer({"run": {"info": {"run_id": body["run_id"], "status": "RUNNING", "artifact_uri": "mlflow-artifacts:/1/r"}, "data": {"metrics": [{"key": "a", "value": 1.5}]}}})
+            return self.answer({"run": {"info": {"run_id": body["run_id"], "experiment_id": "1", "status": "RUNNING", "artifact_uri": "mlflow-artifacts:/1/r"}, "data": {"metrics": [{"key": "a", "value": 1.5}]}}})
         if path == "mlflow/runs/search":
+            if "'" not in body.get("filter", "") or "parentRunId" in body["filter"]:
+                at = int(body.get("page_token") or 0)
+                page = {"runs": s.listed[at:at + 2]}
+                if s.listed[at + 2:]:
+                    page["next_page_token"] = str(at + 2)
+                return self.answer(page)
             rows = s.found.get(body["filter"].split("'")[1])
             return self.answer({"runs": [{"info": {"run_id": "r"}, "data": {"metrics": rows}}]} if rows else {})
         if path == "mlflow/artifacts/list":
@@ -179,7 +185,7 @@ class Case(unittest.TestCase):
 
     def track(self):
         self.server = s = HTTPServer(("127.0.0.1", 0), Tracked)
-        s.asked, s.files, s.experiments, s.runs, s.found = [], {}, [], 0, {}
+        s.asked, s.files, s.experiments, s.runs, s.found, s.listed = [], {}, [], 0, {}, []
         threading.Thread(target=s.serve_forever, args=(0.01,), daemon=True).start()
         os.environ["MLFLOW_TRACKING_URI"] = "http://127.0.0.1:%d" % s.server_address[1]
         os.environ["MLFLOW_TRACKING_TOKEN"] = "secret"

@@ -166,6 +166,33 @@ class Metrics(Case):
         self.assertNotEqual(Run(exp, "first").get_metrics()["n"], Run(exp, "first").get_metrics()["n"])  # NaN
 
 
+class Listed(Case):
+    def test_jobs_and_runs(self):
+        s = self.track()
+        s.experiments.append("exp")
+
+        def row(name, **tags):
+            return {"info": {"run_id": "id-" + name, "run_name": name}, "data": {"tags": [{"key": k.replace("_", "."), "value": v} for k, v in tags.items()]}}
+
+        s.listed = [row("own", t="1"), row("job1"), row("kid", mlflow_parentRunId="id-own")]
+        self.answers("job-list", [{"name": "waits", "experiment_name": "exp"}, {"name": "job1", "experiment_name": "exp", "tags": {"t": "1"}}, {"name": "x", "experiment_name": "other"}])
+        exp = Experiment(Workspace(), "exp")
+        self.assertEqual([r.id for r in exp.get_runs()], ["waits", "id-own", "job1"])
+        self.assertEqual([r.id for r in exp.get_runs(tags={"t": "1"})], ["id-own", "job1"])
+        self.assertEqual([r.id for r in exp.get_runs(include_children=True)], ["waits", "id-own", "job1", "id-kid"])
+        self.assertEqual(list(Experiment(Workspace(), "nobody").get_runs()), [])
+        os.environ["MLFLOW_RUN_ID"] = "given"
+        self.assertEqual(len(list(Run.get_context().get_children())), 3)
+        self.assertEqual(s.asked[-1][1]["filter"], "tags.`mlflow.parentRunId` = 'given'")
+
+    def test_by_id(self):
+        self.track()
+        self.answers("job-show", "ERROR: no", 3)
+        self.assertEqual(Run.get(Workspace(), "abc").get_metrics(), {"a": 1.5})
+        self.answers("job-show", {"status": "Completed"})
+        self.assertEqual(Run.get(Workspace(), "abc").get_status(), "Completed")
+
+
 class Submits(Case):
     def job(self, config):
         self.answers("job-create", {"name": "kind_name"})

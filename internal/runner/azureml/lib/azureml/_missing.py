@@ -42,7 +42,6 @@ HOW = {
     "azureml.core.compute.RemoteCompute": "jobs run on this machine: AmlCompute is a name for it",
     "azureml.core.keyvault": _SECRETS,
     "azureml.core.run.Run.create_children": "Run.child_run makes one after the other",
-    "azureml.core.run.Run.get_children": "mlflow.search_runs finds them by the tag mlflow.parentRunId",
     "azureml.core.run.Run.restore_snapshot": "cairn trace run/NAME leads to the commit",
     "azureml.core.run.Run.submit_child": "Experiment.submit starts a job of its own",
     "azureml.core.runconfig.DataReferenceConfiguration": "Dataset.get_by_name(…).as_mount() among the arguments",

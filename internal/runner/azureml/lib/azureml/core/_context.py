@@ -188,3 +188,50 @@ class _Logged(Run):
 
     def wait_for_completion(self, *args, **kwargs):
         return self.get_details()
+
+    def get_children(self, recursive=False, tags=None, properties=None, type=None, status=None, _rehydrate_runs=True):
+        if recursive or tags or properties or type or status:
+            raise UserErrorException("Run.get_children takes nothing here: look at what it gives")
+        for _, run in found(self.experiment, self):
+            yield run
+
+
+PAGE = 500  # runs of an answer
+
+
+def found(experiment, parent):
+    """The runs of an experiment, or those below one, with what the server says of them."""
+    if parent is not None:
+        tracking, at = parent._tracking, parent._info()["info"]["experiment_id"]
+    else:
+        tracking = _cairn.Tracking(ask=True)
+        got = tracking.send("GET", "mlflow/experiments/get-by-name", query={"experiment_name": experiment.name}) if tracking else None
+        if not got:
+            return
+        at = got["experiment"]["experiment_id"]
+    ask = {"experiment_ids": [at], "max_results": PAGE, "order_by": ["attributes.start_time DESC"]}
+    if parent is not None:
+        ask["filter"] = "tags.`mlflow.parentRunId` = '%s'" % parent.id
+    while True:
+        got = tracking.send("POST", "mlflow/runs/search", ask) or {}
+        for row in got.get("runs", []):
+            run = _Logged(tracking, experiment, parent)
+            run.id = row["info"]["run_id"]
+            yield row, run
+        if not got.get("next_page_token"):
+            return
+        ask = dict(ask, page_token=got["next_page_token"])
+
+
+def by_id(experiment, run_id):
+    """A job by its name, or a run by its id."""
+    from ._submitted import Submitted
+
+    if _cairn.az("ml", "job", "show", "-n", run_id, missing=None) is not None:
+        return Submitted(experiment, run_id)
+    tracking = _cairn.Tracking(ask=True)
+    if not tracking or tracking.send("GET", "mlflow/runs/get", query={"run_id": run_id}) is None:
+        raise UserErrorException("RunNotFound: no job and no run is called %s" % run_id)
+    run = _Logged(tracking, experiment)
+    run.id = run_id
+    return run

@@ -148,6 +148,10 @@ class Submitted(Run):
         out.id = run["info"]["run_id"]
         return out
 
+    def get_children(self, *args, **kwargs):
+        run = self._tracked()[1]
+        return self._into().get_children(*args, **kwargs) if run else iter(())
+
     def _metrics(self, rows):
         self._into()._metrics(rows)
 

@@ -48,12 +48,29 @@ class Experiment(Named):
         Run._context = run
         return run
 
-    def get_runs(self, *args, **kwargs):
+    def get_runs(self, type=None, tags=None, properties=None, include_children=False):
+        """Jobs of this experiment, and runs that scripts began themselves; the newest first."""
+        from ._context import found
         from ._submitted import Submitted
+        from .model import _has
 
-        for row in _cairn.az("ml", "job", "list", "--max-results", 200) or []:
-            if row.get("experiment_name") == self.name:
-                yield Submitted(self, row["name"])
+        if properties:
+            raise UserErrorException("Experiment.get_runs: properties are not taken here: tags are")
+        jobs = {row["name"]: row for row in _cairn.az("ml", "job", "list", "--max-results", 1000) or [] if row.get("experiment_name") == self.name}
+        logged = list(found(self, None))
+        known = set(row["info"].get("run_name") for row, _ in logged)
+        # What waits, or took earlier results before anything was logged, is newest.
+        rows = [(jobs[n], Submitted(self, n)) for n in jobs if n not in known]
+        for row, run in logged:
+            name = row["info"].get("run_name")
+            mine = {t["key"]: t["value"] for t in row["data"].get("tags", [])}
+            if name in jobs:
+                rows.append((jobs[name], Submitted(self, name)))
+            elif include_children or "mlflow.parentRunId" not in mine:
+                rows.append(({"tags": mine}, run))
+        for row, run in rows:
+            if _has(row, tags):
+                yield run
 
     @staticmethod
     def list(workspace, **kwargs):

@@ -42,9 +42,9 @@ class Run(Named):
 
     @staticmethod
     def get(workspace, run_id):
-        from ._submitted import Submitted
+        from ._context import by_id
 
-        return Submitted(None, run_id)
+        return by_id(None, run_id)
 
     run_id = property(lambda self: self.id)
     number = property(lambda self: 1)
@@ -245,9 +245,9 @@ class _OfflineRun(Run):
 
 
 def get_run(experiment, run_id, rehydrate=True, clean_up=True):
-    from ._submitted import Submitted
+    from ._context import by_id
 
-    return Submitted(experiment, run_id)
+    return by_id(experiment, run_id)
 
 
 def _inputs():
