@@ -111,7 +111,7 @@ test-python: ## interpreters, uv, Node, setup-python, setup-node and packages la
 .PHONY: test-sdk
 test-sdk: ## the package that stands in for azureml.core, on each Python that is here
 	@cd internal/runner/azureml/lib_test && for v in 6 7 8 9 10 11 12 13 14; do \
-	  python=$$(ls $${PYENV_ROOT:-$$HOME/.pyenv}/versions/3.$$v.*/bin/python 2>/dev/null | tail -n 1); [ -n "$$python" ] || python=$$(command -v python3.$$v) || continue; \
+	  python=$$(ls $${PYENV_ROOT:-$$HOME/.pyenv}/versions/3.$$v.*/bin/python 2>/dev/null | tail -n 1 || true); [ -n "$$python" ] || python=$$(command -v python3.$$v) || continue; \
 	  $$python -c '' 2>/dev/null || continue; \
 	  echo "Python 3.$$v"; PYTHONDONTWRITEBYTECODE=1 $$python -W error::DeprecationWarning -m unittest -b || exit 1; done
 	@python3 scripts/sdk-table.py
