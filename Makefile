@@ -108,6 +108,14 @@ test-python: ## interpreters, uv, Node, setup-python, setup-node and packages la
 	@CAIRN_TEST_NETWORK=1 go test -count=1 -timeout 10m ./internal/runner/python ./internal/runner/node ./internal/runner/action ./internal/oci/wheel ./internal/oci/base
 	@CAIRN_TEST_NETWORK=1 go test -count=1 -timeout 10m -run BuildPackages ./internal/server
 
+.PHONY: test-sdk
+test-sdk: ## the package that stands in for azureml.core, on each Python that is here
+	@cd internal/runner/azureml/lib_test && for v in 6 7 8 9 10 11 12 13 14; do \
+	  python=$$(ls $${PYENV_ROOT:-$$HOME/.pyenv}/versions/3.$$v.*/bin/python 2>/dev/null | tail -n 1 || true); [ -n "$$python" ] || python=$$(command -v python3.$$v) || continue; \
+	  $$python -c '' 2>/dev/null || continue; \
+	  echo "Python 3.$$v"; PYTHONDONTWRITEBYTECODE=1 $$python -W error::DeprecationWarning -m unittest -b || exit 1; done
+	@python3 scripts/sdk-table.py
+
 .PHONY: test-e2e
 test-e2e: build ## the demo twice, skipped steps, pinned versions, the plain example, bad repositories; the pipelines of the handwriting example; az and the first SDK
 	@scripts/e2e.sh

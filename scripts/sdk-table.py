@@ -17,8 +17,11 @@ sys.dont_write_bytecode = True
 MODULES = [
     "azureml.core.workspace", "azureml.core.authentication", "azureml.core.dataset", "azureml.core.datastore", "azureml.data.datapath",
     "azureml.core.experiment", "azureml.core.script_run_config", "azureml.core.run", "azureml.core.environment", "azureml.core.conda_dependencies",
-    "azureml.core.runconfig", "azureml.core.compute", "azureml.core.model", "azureml.core.webservice", "azureml.core.image", "azureml.exceptions", "azureml.widgets",
+    "azureml.core.runconfig", "azureml.core.compute", "azureml.core.model", "azureml.core.webservice", "azureml.core.image", "azureml.core.resource_configuration", "azureml.exceptions", "azureml.widgets",
 ]
+# Those of runs that each kind of run has in its own way, and which kinds have them.
+KINDS = {name: ("_Logged", "Submitted") for name in ("cancel", "download_file", "download_files", "get_children", "get_details", "get_file_names", "get_metrics", "get_tags", "tags", "wait_for_completion")}
+KINDS.update({name: ("_Logged",) for name in ("child_run", "complete", "fail")}, get_portal_url=("Submitted",))
 INTERNAL = {"Submitted", "MountContext", "Config", "Provisioning", "Status", "DataPathComputeBinding"}
 HEAD = """# The first SDK: what scripts over `azureml.core` find
 
@@ -48,7 +51,9 @@ What is not in the table raises an error that names it and says how it is done n
   they are the same elsewhere.
 - Any name of a workspace, group and subscription leads to the one workspace; `cairn azure map` refuses names
   ([command](cli.md#cairn-azure-map)).
+- A table (`Dataset.Tabular`) is kept as the files that it is read from, with how to read them; columns are pandas' to change.
 - Metrics go to the run that `MLFLOW_TRACKING_URI` leads to; without one they are printed, as by an offline run.
+  A job of a workflow has a run once something is logged: in the experiment that the script names, else in that of its workflow.
 
 | Name | There | |
 |---|---|---|
@@ -79,7 +84,7 @@ def rows():
                 text = refusal(what)
                 out.append((m, name + "." + member, "refused" if text else "yes", text))
         if m == "azureml.core.run":
-            for member in ("download_files", "download_file", "get_file_names", "get_portal_url", "get_metrics", "get_tags", "complete", "fail", "cancel"):
+            for member in KINDS:
                 out.append((m, "Run." + member, "yes", ""))
     for name in sorted(_missing.HOW):
         out.append((name, "", "refused", _missing.HOW[name]))
@@ -104,7 +109,46 @@ def text():
     return out
 
 
+def wrong():
+    """Rows of the table as it stands that are not so, and names that are asked for of kinds
+    of runs and are not there."""
+    from azureml.core._context import _Logged
+    from azureml.core._submitted import Submitted
+
+    out = []
+    for name, kinds in sorted(KINDS.items()):
+        out += ["%s has no %s" % (k.__name__, name) for k in (_Logged, Submitted) if k.__name__ in kinds and not hasattr(k, name)]
+    with open(doc) as f:
+        for line in f:
+            if not line.startswith("| `azureml"):
+                continue
+            name, there = [c.strip(" `") for c in line.split("|")[1:3]]
+            if there == "yes" and not resolves(name) and name.rsplit(".", 1)[-1] not in KINDS:
+                out.append(name + " says yes, and is not there")
+            if there == "refused" and resolves(name) and not refusal(resolves(name)):
+                out.append(name + " says refused, and is there")
+    return out
+
+
+def resolves(name):
+    """What a name leads to; None where it leads nowhere."""
+    parts = name.split(".")
+    for n in range(len(parts), 0, -1):
+        try:
+            at = importlib.import_module(".".join(parts[:n]))
+        except ImportError:
+            continue
+        if ".".join(parts[:n]) in HOLLOW:
+            return None
+        for p in parts[n:]:
+            at = getattr(at, p, None)
+        return at
+    return None
+
+
 if __name__ == "__main__":
+    from azureml._missing import HOLLOW
+
     want = text()
     if "--update" in sys.argv:
         with open(doc, "w") as f:
@@ -112,4 +156,6 @@ if __name__ == "__main__":
     with open(doc) as f:
         if f.read() != want:
             sys.exit("docs/reference/azureml-sdk-v1.md is not what the package has: scripts/sdk-table.py --update")
+    if wrong():
+        sys.exit("\n".join(wrong()))
     print("%d names: %d yes, %d refused" % (len(rows()), sum(r[2] == "yes" for r in rows()), sum(r[2] == "refused" for r in rows())))

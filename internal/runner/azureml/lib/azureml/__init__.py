@@ -15,3 +15,4 @@ for _p in _sys.path:
     if _os.path.isdir(_os.path.join(_p, "azureml", "mlflow")) and not _os.path.isdir(_os.path.join(_p, "azureml", "core")):
         __path__.append(_os.path.join(_p, "azureml"))
 __version__ = "1.60.0"
+__getattr__ = _missing.module_getattr(__name__)

@@ -1,5 +1,7 @@
 """The exceptions of the SDK."""
 
+from azureml._missing import module_getattr
+
 
 class AzureMLException(Exception):
     """What all of them are."""
@@ -18,6 +20,18 @@ class AuthenticationException(UserErrorException):
     pass
 
 
+class ProjectSystemException(UserErrorException):
+    pass
+
+
+class DatasetValidationError(UserErrorException):
+    pass
+
+
+class DatasetExecutionError(UserErrorException):
+    pass
+
+
 class ServiceException(AzureMLException):
     pass
 
@@ -30,15 +44,19 @@ class ModelNotFoundException(AzureMLException):
     pass
 
 
+class ModelPathNotFoundException(AzureMLException):
+    pass
+
+
 class ComputeTargetException(AzureMLException):
     pass
 
 
-class ProjectSystemException(UserErrorException):
+class ExperimentExecutionException(AzureMLException):
     pass
 
 
-class ExperimentExecutionException(AzureMLException):
+class ExperimentNotFoundException(AzureMLException):
     pass
 
 
@@ -50,5 +68,16 @@ class RunEnvironmentException(AzureMLException):
     pass
 
 
-class DatasetValidationError(UserErrorException):
+class SnapshotException(AzureMLException):
     pass
+
+
+class TrainingException(AzureMLException):
+    pass
+
+
+class UnexpectedError(AzureMLException):
+    pass
+
+
+__getattr__ = module_getattr(__name__)

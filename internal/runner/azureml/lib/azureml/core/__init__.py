@@ -15,3 +15,7 @@ from .webservice import Webservice  # noqa: F401
 from .workspace import Workspace  # noqa: F401
 
 from azureml import __version__ as VERSION  # noqa: F401
+
+from azureml._missing import module_getattr as _module_getattr
+
+__getattr__ = _module_getattr(__name__)

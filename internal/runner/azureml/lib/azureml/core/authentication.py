@@ -1,7 +1,7 @@
 """Who asks. A job's own token counts, or the user of this machine: what scripts give is
 checked to be there, and not sent anywhere."""
 
-from azureml._missing import Named
+from azureml._missing import Named, module_getattr
 from azureml.exceptions import AuthenticationException
 
 
@@ -44,3 +44,6 @@ class MsiAuthentication(AbstractAuthentication):
 class TokenAuthentication(AbstractAuthentication):
     def __init__(self, get_token_for_audience, cloud=None):
         pass
+
+
+__getattr__ = module_getattr(__name__)

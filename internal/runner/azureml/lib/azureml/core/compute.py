@@ -1,7 +1,7 @@
 """Compute: pools of this machine, by name."""
 
 from azureml import _cairn
-from azureml._missing import Named
+from azureml._missing import Named, module_getattr
 from azureml.exceptions import ComputeTargetException
 
 
@@ -101,3 +101,6 @@ class ComputeInstance(ComputeTarget):
     @staticmethod
     def provisioning_configuration(vm_size="", ssh_public_access=False, **kwargs):
         return Provisioning("computeinstance", vm_size)
+
+
+__getattr__ = module_getattr(__name__)

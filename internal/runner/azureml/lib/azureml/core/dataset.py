@@ -3,26 +3,25 @@
 import os
 
 from azureml import _cairn
-from azureml._missing import Named
+from azureml._missing import Named, module_getattr
 from azureml.exceptions import DatasetValidationError, UserErrorException
 
+from ._gather import fetch, files_of, gather, kept_folder, sources_of
 
-def fetch(name, version, folder):
-    """Downloads a version of data below a folder; returns where it lies."""
-    _cairn.az("ml", "data", "download", "-n", name, "-v", version, "--download-path", folder)
-    return os.path.join(folder, name)
+
+READING = ("azureml.dataset", "azureml.separator", "azureml.encoding", "azureml.header", "azureml.format")
 
 
 class AbstractDataset(Named):
-    def __init__(self, row=None, local=None, remote=None):
-        self._row, self._local, self._remote = row, local, remote
+    def __init__(self, row=None, local=None, sources=None):
+        self._row, self._local, self._sources = row, local, sources or []
         self._fetched = None
 
     name = property(lambda self: self._row and self._row["name"])
     version = property(lambda self: self._row and _number(self._row["version"]))
     id = property(lambda self: self._row and self._row["id"])
     description = property(lambda self: self._row and self._row.get("description"))
-    tags = property(lambda self: dict(self._row.get("tags") or {}) if self._row else {})
+    tags = property(lambda self: {k: v for k, v in (self._row.get("tags") or {}).items() if k not in READING} if self._row else {})
 
     def __repr__(self):
         return "%s(name=%r, version=%r)" % (type(self).__name__, self.name, self.version)
@@ -32,35 +31,20 @@ class AbstractDataset(Named):
         if self._local:
             return self._local
         if self._fetched is None:
-            import atexit
-            import shutil
-            import tempfile
-
-            d = tempfile.mkdtemp(prefix="azureml-data-")
-            atexit.register(shutil.rmtree, d, True)
-            if self._row:
-                self._fetched = fetch(self._row["name"], self._row["version"], d)
-            elif self._remote:
-                from .datastore import find
-
-                got = find(*self._remote)
-                if got is None:
-                    raise DatasetValidationError("nothing was uploaded to %s of datastore %s" % (self._remote[1], self._remote[0]))
-                root = fetch(got[0]["name"], got[0]["version"], d)
-                self._fetched = os.path.join(root, got[1]) if got[1] else root
-                if not os.path.exists(self._fetched):
-                    raise DatasetValidationError("datastore %s has nothing at %s" % self._remote)
+            d = kept_folder()
+            self._fetched = fetch(self._row["name"], self._row["version"], d) if self._row else gather(self._sources, d)
         return self._fetched
+
+    _about = None  # what is kept with it beside its bytes
 
     def register(self, workspace, name, description=None, tags=None, create_new_version=False):
         old = _cairn.az("ml", "data", "show", "-n", name, "-l", "latest", missing=None)
         if old and not create_new_version:
             raise UserErrorException('there is already a dataset registered under name "%s": specify create_new_version=True to register it as a new version' % name)
         root = self._root()
-        line = ["ml", "data", "create", "-n", name, "--path", os.path.abspath(root), "--type", "uri_file" if os.path.isfile(root) else "uri_folder"]
-        if description:
-            line += ["--description", description]
-        self._row = _cairn.az(*(line + _cairn.tags(tags)))
+        kind = "uri_file" if os.path.isfile(root) else "uri_folder"
+        # Data keep no properties: how a table is read is kept as tags that scripts do not see.
+        self._row = _cairn.register("data", name, os.path.abspath(root), kind, dict(tags or {}, **(self._about or {})), description)
         return self
 
     def unregister_all_versions(self):
@@ -91,13 +75,7 @@ def _number(v):
 
 class FileDataset(AbstractDataset):
     def _files(self):
-        root = self._root()
-        if os.path.isfile(root):
-            return [os.path.basename(root)]
-        out = []
-        for folder, _, files in os.walk(root):
-            out += [os.path.relpath(os.path.join(folder, f), root).replace(os.sep, "/") for f in files]
-        return sorted(out)
+        return files_of(self._root())
 
     def to_path(self):
         return ["/" + f for f in self._files()]
@@ -142,14 +120,12 @@ class FileDataset(AbstractDataset):
 
     def _some(self, files):
         import shutil
-        import tempfile
 
-        d = tempfile.mkdtemp(prefix="azureml-data-")
-        root = self._root()
+        d, root = kept_folder(), self._root()
         for f in files:
             to = os.path.join(d, *f.split("/"))
             os.makedirs(os.path.dirname(to), exist_ok=True)
-            shutil.copyfile(os.path.join(root, *f.split("/")), to)
+            shutil.copyfile(root if os.path.isfile(root) else os.path.join(root, *f.split("/")), to)
         return FileDataset(local=d)
 
 
@@ -179,24 +155,45 @@ class MountContext(Named):
 
 
 class TabularDataset(AbstractDataset):
+    @property
+    def _about(self):
+        """How it is read, which is kept with it: a version is one of files otherwise."""
+        return dict({"azureml.dataset": "tabular"}, **self.__dict__.get("_reading", {}))
+
+    def _how(self):
+        kept = (self._row or {}).get("tags") or {}
+        mine = {k: kept[k] for k in READING if k in kept}
+        mine.update(self.__dict__.get("_reading", {}))
+        return mine
+
     def to_pandas_dataframe(self, on_error="null", out_of_range_datetime="null"):
         try:
             import pandas
         except ImportError:
             raise UserErrorException("to_pandas_dataframe needs pandas: pip install pandas")
-        root = self._root()
-        files = [root] if os.path.isfile(root) else sorted(os.path.join(d, f) for d, _, fs in os.walk(root) for f in fs)
-        read = {".parquet": pandas.read_parquet, ".json": lambda f: pandas.read_json(f, lines=True), ".jsonl": lambda f: pandas.read_json(f, lines=True)}
-        frames = []
-        for f in files:
-            one = read.get(os.path.splitext(f)[1].lower())
-            frames.append(one(f) if one else pandas.read_csv(f, sep=self.__dict__.get("_separator", ",")))
+        how, root = self._how(), self._root()
+        files = [root] if os.path.isfile(root) else [os.path.join(root, *f.split("/")) for f in files_of(root)]
+
+        def read(f):
+            kind = how.get("azureml.format") or {".parquet": "parquet", ".json": "lines", ".jsonl": "lines"}.get(os.path.splitext(f)[1].lower())
+            if kind == "parquet":
+                return pandas.read_parquet(f)
+            if kind == "lines":
+                return pandas.read_json(f, lines=True)
+            return pandas.read_csv(f, sep=how.get("azureml.separator", ","), encoding=how.get("azureml.encoding", "utf8"),
+                                   header=None if how.get("azureml.header") == "no" else 0)
+
+        frames = [read(f) for f in files]
+        if not frames:
+            raise DatasetValidationError("the dataset has no files")
         return pandas.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
 
     def take(self, count):
-        raise UserErrorException("TabularDataset.take is not there: to_pandas_dataframe().head(%s)" % count)
+        raise UserErrorException("TabularDataset.take is not there: to_pandas_dataframe().head(COUNT) does it")
 
     def to_csv_files(self, separator=","):
+        if self._how().get("azureml.separator", ",") != separator or self._how().get("azureml.format", "delimited") != "delimited":
+            raise UserErrorException("TabularDataset.to_csv_files writes nothing anew here: to_pandas_dataframe().to_csv(FILE) does it")
         return FileDataset(local=self._root())
 
 
@@ -212,59 +209,37 @@ class DatasetConsumptionConfig(Named):
 
 
 class OutputFileDatasetConfig(Named):
+    """An output of a job, among the arguments of its script."""
+
     def __init__(self, name=None, destination=None, source=None, partition_format=None):
-        self.name = name or "output"
+        if source is not None or partition_format is not None:
+            raise UserErrorException("OutputFileDatasetConfig: source and partition_format are not taken here: write into the folder that the argument names")
+        self.name, self.destination = name or "output", destination
         self._register = None
 
     def register_on_complete(self, name, description=None, tags=None):
         self._register = name
         return self
 
-    def as_upload(self, *args, **kwargs):
+    def as_upload(self, overwrite=False, source_globs=None):
         return self
 
-    def as_mount(self, *args, **kwargs):
+    def as_mount(self, disable_metadata_cache=False):
         return self
 
-
-def _sources(path):
-    """A local path, or (datastore, path), of what from_files takes."""
-    if isinstance(path, (list, tuple)) and len(path) == 2 and hasattr(path[0], "datastore_type"):
-        return None, (path[0].name, path[1])
-    if hasattr(path, "path_on_datastore"):
-        return None, (path.datastore_name or "workspaceblobstore", path.path_on_datastore)
-    if isinstance(path, (list, tuple)):
-        if len(path) != 1:
-            raise UserErrorException("several paths are not taken here: put the files into one folder")
-        return _sources(path[0])
-    path = str(path)
-    if "://" in path:
-        return path, None
-    if not os.path.exists(path):
-        raise DatasetValidationError("there is no file or folder %s" % path)
-    return os.path.abspath(path), None
-
-
-def _fetch_url(url):
-    import atexit
-    import shutil
-    import tempfile
-    import urllib.request
-
-    d = tempfile.mkdtemp(prefix="azureml-data-")
-    atexit.register(shutil.rmtree, d, True)
-    to = os.path.join(d, os.path.basename(url.split("?")[0]) or "data")
-    urllib.request.urlretrieve(url, to)
-    return to
+    def _output(self):
+        out = {"type": "uri_folder"}
+        if self._register:
+            out["name"] = self._register
+        return out
 
 
 class FileDatasetFactory(Named):
     @staticmethod
     def from_files(path, validate=True, partition_format=None, is_file=False):
-        local, remote = _sources(path)
-        if local and "://" in local:
-            local = _fetch_url(local)
-        return FileDataset(local=local, remote=remote)
+        if partition_format is not None:
+            raise UserErrorException("from_files: partition_format is not taken here")
+        return FileDataset(sources=sources_of(path))
 
     @staticmethod
     def upload_directory(src_dir, target, pattern=None, overwrite=False, show_progress=True):
@@ -274,11 +249,13 @@ class FileDatasetFactory(Named):
 
         from .datastore import Datastore
 
-        _, remote = _sources(target)
         if not os.path.isdir(src_dir):
             raise UserErrorException("upload_directory: there is no folder %s" % src_dir)
-        if remote is None:
+        # A datastore alone is its root.
+        source = sources_of((target, "") if hasattr(target, "datastore_type") else target)
+        if len(source) != 1 or source[0][0] != "store":
             raise UserErrorException("upload_directory: target is a DataPath or (datastore, 'path')")
+        remote = source[0][1:]
         store = Datastore(None, remote[0])
         if pattern is None:
             store.upload(src_dir, remote[1], overwrite, show_progress)
@@ -290,18 +267,43 @@ class FileDatasetFactory(Named):
                         os.makedirs(os.path.dirname(to), exist_ok=True)
                         shutil.copyfile(os.path.join(folder, f), to)
                 store.upload(d, remote[1], overwrite, show_progress)
-        return FileDataset(remote=remote)
+        return FileDataset(sources=source)
 
 
 class TabularDatasetFactory(Named):
     @staticmethod
-    def from_delimited_files(path, validate=True, include_path=False, infer_column_types=True, set_column_types=None, separator=",", header=True, **kwargs):
-        local, remote = _sources(path)
-        out = TabularDataset(local=_fetch_url(local) if local and "://" in local else local, remote=remote)
-        out._separator = separator
+    def from_delimited_files(path, validate=True, include_path=False, infer_column_types=True, set_column_types=None, separator=",", header=True,
+                             partition_format=None, support_multi_line=False, empty_as_string=False, encoding="utf8"):
+        for name, given in (("include_path", include_path), ("set_column_types", set_column_types), ("partition_format", partition_format), ("empty_as_string", empty_as_string)):
+            if given:
+                raise UserErrorException("from_delimited_files: %s is not taken here: pandas does it, over to_pandas_dataframe()" % name)
+        out = TabularDataset(sources=sources_of(path))
+        out._reading = {"azureml.separator": separator, "azureml.encoding": encoding}
+        # PromoteHeadersBehavior and truth values: False and NO_HEADERS (0) mean none.
+        if not header:
+            out._reading["azureml.header"] = "no"
         return out
 
-    from_parquet_files = from_json_lines_files = staticmethod(lambda path, **kwargs: TabularDatasetFactory.from_delimited_files(path))
+    @staticmethod
+    def _whole(path, kind, options):
+        for name, given in sorted(options.items()):
+            if given and name not in ("validate", "encoding"):
+                raise UserErrorException("Dataset.Tabular: %s is not taken here: pandas does it, over to_pandas_dataframe()" % name)
+        out = TabularDataset(sources=sources_of(path))
+        out._reading = {"azureml.format": kind}
+        return out
+
+    @staticmethod
+    def from_parquet_files(path, **options):
+        return TabularDatasetFactory._whole(path, "parquet", options)
+
+    @staticmethod
+    def from_json_lines_files(path, **options):
+        return TabularDatasetFactory._whole(path, "lines", options)
+
+    @staticmethod
+    def from_sql_query(*args, **kwargs):
+        raise UserErrorException("Dataset.Tabular.from_sql_query is not there: read the rows with pandas.read_sql, and register_pandas_dataframe keeps them")
 
     @staticmethod
     def register_pandas_dataframe(dataframe, target, name, description=None, tags=None, show_progress=True, **kwargs):
@@ -312,7 +314,7 @@ class TabularDatasetFactory(Named):
         with tempfile.TemporaryDirectory() as d:
             f = os.path.join(d, "data.csv")
             dataframe.to_csv(f, index=False)
-            return TabularDataset(local=f).register(Workspace(), name, description, tags, create_new_version=True)
+            return TabularDatasetFactory.from_delimited_files(f).register(Workspace(), name, description, tags, create_new_version=True)
 
 
 class Dataset(Named):
@@ -321,6 +323,8 @@ class Dataset(Named):
 
     @staticmethod
     def get_by_name(workspace, name, version="latest"):
+        if "/data/" in name:
+            return Dataset.get_by_id(workspace, name)
         pick = ["-l", "latest"] if version in ("latest", None) else ["-v", str(version)]
         row = _cairn.az("ml", "data", "show", "-n", name, *pick, missing=None)
         if row is None:
@@ -329,22 +333,26 @@ class Dataset(Named):
 
     @staticmethod
     def get_by_id(workspace, id, **kwargs):
-        parts = id.strip("/").split("/")
-        if "versions" in parts and "data" in parts:
-            return Dataset.get_by_name(workspace, parts[parts.index("data") + 1], parts[parts.index("versions") + 1])
-        raise UserErrorException("no dataset has the id %s" % id)
+        from .model import long_id
+
+        if "/data/" in id:
+            return Dataset.get_by_name(workspace, *long_id(id, "data"))
+        name, colon, version = (id[len("azureml:"):] if id.startswith("azureml:") else id).partition(":")
+        if not colon:
+            raise UserErrorException("no dataset has the id %s: it is that of Dataset.id, or NAME:VERSION" % id)
+        return Dataset.get_by_name(workspace, name, version)
 
     @staticmethod
     def get_all(workspace):
-        return {row["name"]: _Lazy(row["name"]) for row in _cairn.az("ml", "data", "list") or []}
+        rows = _cairn.az("ml", "data", "list") or []
+        return {row["name"]: (_LazyTable if (row.get("tags") or {}).get("azureml.dataset") == "tabular" else _LazyFiles)(row["name"]) for row in rows}
 
 
-class _Lazy(FileDataset):
+class _Lazy(object):
     """A data set of a listing: asked for when something of it is needed."""
 
     def __init__(self, name):
-        object.__setattr__(self, "_asked", name)
-        self._local = self._remote = self._fetched = None
+        self._asked, self._local, self._fetched, self._sources = name, None, None, []
 
     @property
     def _row(self):
@@ -359,5 +367,18 @@ class _Lazy(FileDataset):
         self.__dict__["_got"] = row
 
 
+class _LazyFiles(_Lazy, FileDataset):
+    pass
+
+
+class _LazyTable(_Lazy, TabularDataset):
+    pass
+
+
 def _of(row):
-    return TabularDataset(row=row) if row.get("type") == "mltable" else FileDataset(row=row)
+    if row.get("type") == "mltable":
+        raise UserErrorException("dataset %s is a table of the second SDK: mltable.load reads it, az ml data download fetches it" % row["name"])
+    return TabularDataset(row=row) if (row.get("tags") or {}).get("azureml.dataset") == "tabular" else FileDataset(row=row)
+
+
+__getattr__ = module_getattr(__name__)

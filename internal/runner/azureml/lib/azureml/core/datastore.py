@@ -84,7 +84,7 @@ class Datastore(Named):
         import tempfile
 
         with tempfile.TemporaryDirectory() as d:
-            from .dataset import fetch
+            from ._gather import fetch
 
             found = find(self.name, prefix or "")
             if found is None:
@@ -96,7 +96,8 @@ class Datastore(Named):
 
 def find(store, path):
     """The data that holds a path of a datastore, and where in it; None where there is none."""
-    parts = [p for p in path.strip("/").replace("**", "").split("/") if p and "*" not in p]
+    parts = [p for p in path.strip("/").split("/") if p]
+    parts = parts[:next((i for i, p in enumerate(parts) if "*" in p), len(parts))]
     for n in range(len(parts), -1, -1):
         got = _cairn.az("ml", "data", "show", "-n", asset_name(store, "/".join(parts[:n])), "-l", "latest", missing=None)
         if got:

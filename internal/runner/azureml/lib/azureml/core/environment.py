@@ -3,12 +3,15 @@
 import os
 
 from azureml import _cairn
-from azureml._missing import Named
+from azureml._missing import Named, module_getattr
 from azureml.exceptions import UserErrorException
 
 from .conda_dependencies import CondaDependencies
 
 DEFAULT_IMAGE = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu20.04:latest"
+
+
+VARIABLES = "azureml.environment_variables"
 
 
 class PythonSection(Named):
@@ -51,6 +54,10 @@ class Environment(Named):
 
     @staticmethod
     def from_docker_image(name, image, container_registry=None, conda_specification=None, pip_requirements=None):
+        if container_registry is not None:
+            raise UserErrorException("Environment.from_docker_image: container_registry is not taken here: name the image with its registry, and log in with docker login")
+        if conda_specification and pip_requirements:
+            raise UserErrorException("Environment.from_docker_image: one of conda_specification and pip_requirements is given")
         e = Environment.from_conda_specification(name, conda_specification) if conda_specification else Environment(name)
         if pip_requirements:
             e = Environment.from_pip_requirements(name, pip_requirements)
@@ -75,12 +82,18 @@ class Environment(Named):
                 e._registered = name + "@latest"  # a curated one: known when a job asks for it
                 return e
             raise UserErrorException("no environment %s%s" % (name, ":%s" % version if version else ""))
-        e.version, e._registered = row["version"], "%s:%s" % (row["name"], row["version"])
-        return e
+        return e._kept(row, row["version"])
+
+    def _kept(self, row, version):
+        import json
+
+        self.version, self._registered = version, "%s:%s" % (row["name"], version)
+        self.environment_variables = json.loads((row.get("tags") or {}).get(VARIABLES, "{}"))
+        return self
 
     @staticmethod
     def list(workspace):
-        return {r["name"]: Environment(r["name"]) for r in _cairn.az("ml", "environment", "list") or []}
+        return {r["name"]: Environment(r["name"])._kept(r, r["latest version"]) for r in _cairn.az("ml", "environment", "list") or []}
 
     def clone(self, new_name):
         import copy
@@ -93,12 +106,21 @@ class Environment(Named):
         """It, as a job's file names it."""
         if self._registered:
             return "azureml:" + self._registered
+        self._check()
         out = {"image": self.docker.base_image or DEFAULT_IMAGE}
         if not self.python.user_managed_dependencies:
             out["conda_file"] = _yaml(self.python.conda_dependencies)
         return out
 
+    def _check(self):
+        """What is set and would be passed over."""
+        if self.docker.base_dockerfile:
+            raise UserErrorException("Environment.docker.base_dockerfile is not taken here: build: {path: FOLDER} in an environment's YAML builds a Dockerfile")
+        if self.python.conda_dependencies_file:
+            raise UserErrorException("Environment.python.conda_dependencies_file is not taken here: Environment.from_conda_specification reads one")
+
     def register(self, workspace):
+        self._check()
         import json
         import shutil
         import tempfile
@@ -109,6 +131,8 @@ class Environment(Named):
             if not self.python.user_managed_dependencies:
                 self.python.conda_dependencies.save(os.path.join(d, "conda.yml"))
                 spec["conda_file"] = "conda.yml"
+            if self.environment_variables:  # environments of the second SDK have none: they are kept beside it
+                spec["tags"] = {VARIABLES: json.dumps(self.environment_variables, sort_keys=True)}
             with open(os.path.join(d, "environment.yml"), "w") as f:
                 json.dump(spec, f)
             row = _cairn.az("ml", "environment", "create", "-f", os.path.join(d, "environment.yml"))
@@ -142,3 +166,6 @@ def _yaml(c):
         f.close()
         atexit.register(lambda: os.path.exists(f.name) and os.remove(f.name))
         return f.name
+
+
+__getattr__ = module_getattr(__name__)

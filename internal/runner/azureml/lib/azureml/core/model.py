@@ -3,7 +3,7 @@
 import os
 
 from azureml import _cairn
-from azureml._missing import Named
+from azureml._missing import Named, module_getattr
 from azureml.exceptions import ModelNotFoundException, UserErrorException, WebserviceException
 
 
@@ -16,6 +16,18 @@ def used(tags, datasets):
     return out
 
 
+def long_id(text, plural):
+    """The name and version of .../PLURAL/NAME/versions/VERSION."""
+    parts = text.rstrip("/").split("/")
+    at = parts.index(plural)
+    rest = parts[at + 1:]
+    if len(rest) == 3 and rest[1] == "versions":
+        return rest[0], rest[2]
+    if len(rest) == 1:
+        return rest[0], None
+    raise UserErrorException("%s is no id of %s" % (text, plural))
+
+
 class Model(Named):
     class Framework(object):
         SCIKITLEARN, ONNX, TENSORFLOW, PYTORCH, CUSTOM, MULTI = "ScikitLearn", "Onnx", "TensorFlow", "PyTorch", "Custom", "Multi"
@@ -26,8 +38,12 @@ class Model(Named):
             name, _, v = id.partition(":")
             version = version or v or None
             if "/models/" in id:
-                parts = id.split("/")
-                name, version = parts[parts.index("models") + 1], parts[parts.index("versions") + 1]
+                name, version = long_id(id, "models")
+        if name and "/models/" in name:  # a long id does for a name
+            name, found = long_id(name, "models")
+            version = version or found
+        if not name:
+            raise UserErrorException("Model: name or id is given")
         pick = ["-v", str(version)] if version else ["-l", "latest"]
         row = _cairn.az("ml", "model", "show", "-n", name, *pick, missing=None)
         if row is None:
@@ -60,31 +76,32 @@ class Model(Named):
 
     @staticmethod
     def register(workspace, model_path, model_name, tags=None, properties=None, description=None, datasets=None, model_framework=None,
-                 model_framework_version=None, child_paths=None, **kwargs):
+                 model_framework_version=None, child_paths=None, sample_input_dataset=None, sample_output_dataset=None, resource_configuration=None, **kwargs):
         if not os.path.exists(model_path):
             raise UserErrorException("Model.register: there is no file or folder %s" % model_path)
+        if child_paths:
+            raise UserErrorException("Model.register: child_paths is not taken here: put the files into one folder")
         print("Registering model %s" % model_name)
-        return Model._create(model_name, os.path.abspath(model_path), used(tags, datasets), description, model_framework, workspace)
+        return Model._create(model_name, os.path.abspath(model_path), used(tags, datasets), description, model_framework, workspace, properties)
 
     @staticmethod
-    def _create(name, path, tags, description=None, framework=None, workspace=None):
+    def _create(name, path, tags, description=None, framework=None, workspace=None, properties=None):
         if framework:
             tags = dict(tags, framework=framework)
-        line = ["ml", "model", "create", "-n", name, "--path", path]
-        if os.path.isfile(os.path.join(path, "MLmodel")):
-            line += ["--type", "mlflow_model"]
-        if description:
-            line += ["--description", description]
-        return Model._of(_cairn.az(*(line + _cairn.tags(tags))), workspace)
+        kind = "mlflow_model" if os.path.isfile(os.path.join(path, "MLmodel")) else None
+        return Model._of(_cairn.register("model", name, path, kind, tags, description, properties), workspace)
 
     @staticmethod
     def list(workspace, name=None, tags=None, properties=None, run_id=None, latest=False, dataset_id=None, expand=True, page_count=255, model_framework=None):
+        if run_id is not None or dataset_id is not None:
+            raise UserErrorException("Model.list: run_id and dataset_id are not taken here: cairn trace model/NAME:VERSION leads to both")
         names = [name] if name else [r["name"] for r in _cairn.az("ml", "model", "list") or []]
         out = []
         for n in names:
             rows = _cairn.az("ml", "model", "list", "-n", n) or []
-            out += [Model._of(r, workspace) for r in (rows[:1] if latest else rows) if _has(r, tags)]
-        return out
+            found = [Model._of(r, workspace) for r in rows if _has(r, tags) and _has({"tags": r.get("properties")}, properties)]
+            out += found[:1] if latest else found
+        return [m for m in out if model_framework is None or m.model_framework == model_framework]
 
     def download(self, target_dir=".", exist_ok=False, exists_ok=None):
         import shutil
@@ -121,13 +138,20 @@ class Model(Named):
         for k, v in tags.items():
             self._row = _cairn.az("ml", "model", "update", "-n", self.name, "-v", self._row["version"], "--set", "tags.%s=%s" % (k, v))
 
-    add_properties = add_tags
+    def remove_tags(self, tags):
+        for k in tags:
+            self._row = _cairn.az("ml", "model", "update", "-n", self.name, "-v", self._row["version"], "--remove", "tags.%s" % k)
+
+    def add_properties(self, properties):
+        raise UserErrorException("Model.add_properties is not there: Model.register takes properties, and add_tags adds tags")
 
     def add_dataset_references(self, datasets):
         self.add_tags(used({}, datasets))
 
-    def update(self, tags=None, description=None, **kwargs):
+    def update(self, tags=None, description=None, sample_input_dataset=None, sample_output_dataset=None, resource_configuration=None):
         self.add_tags(tags or {})
+        if description is not None:
+            self._row = _cairn.az("ml", "model", "update", "-n", self.name, "-v", self._row["version"], "--set", "description=%s" % description)
 
     def delete(self):
         _cairn.az("ml", "model", "archive", "-n", self.name, "-v", self._row["version"])
@@ -139,6 +163,8 @@ class Model(Named):
     def deploy(workspace, name, models, inference_config=None, deployment_config=None, deployment_target=None, overwrite=False, show_output=False):
         from .webservice import deploy
 
+        if deployment_target is not None:
+            raise UserErrorException("Model.deploy: deployment_target is not taken here: endpoints are served by this machine")
         return deploy(workspace, name, models, inference_config, deployment_config, overwrite)
 
     @staticmethod
@@ -172,5 +198,12 @@ def _has(row, tags):
 class InferenceConfig(Named):
     def __init__(self, entry_script, runtime=None, conda_file=None, extra_docker_file_steps=None, source_directory=None, enable_gpu=None,
                  description=None, base_image=None, base_image_registry=None, cuda_version=None, environment=None):
+        if extra_docker_file_steps or base_image_registry or cuda_version:
+            raise UserErrorException("InferenceConfig: extra_docker_file_steps, base_image_registry and cuda_version are not taken here: build an image, and name it in an Environment")
+        if conda_file and environment is not None:
+            raise UserErrorException("InferenceConfig: one of conda_file and environment is given")
         self.entry_script, self.source_directory, self.environment = entry_script, source_directory, environment
         self.conda_file, self.base_image = conda_file, base_image
+
+
+__getattr__ = module_getattr(__name__)

@@ -3,22 +3,21 @@
 import os
 
 from azureml import _cairn
-from azureml._missing import Named
-from azureml.exceptions import ActivityFailedException, UserErrorException
-
-BATCH = 1000  # metrics of a request
-
-
-def _now():
-    import time
-
-    return int(time.time() * 1000)
+from azureml._missing import Named, module_getattr
+from azureml.exceptions import UserErrorException
 
 
 class Run(Named):
     """See get_context. experiment and run_id name one that was submitted."""
 
     _context = None
+
+    def __new__(cls, experiment=None, run_id=None, *args, **kwargs):
+        if cls is Run and run_id:  # one that was submitted
+            from ._submitted import Submitted
+
+            cls = Submitted
+        return super(Run, cls).__new__(cls)
 
     def __init__(self, experiment=None, run_id=None, outputs=None, **kwargs):
         self.experiment = experiment
@@ -28,18 +27,24 @@ class Run(Named):
     @staticmethod
     def get_context(allow_offline=True, used_for_context_manager=False, **kwargs):
         if Run._context is None:
+            from ._context import _Logged
+
             tracking = _cairn.Tracking()
             if tracking:
                 Run._context = _Logged(tracking)
             elif not allow_offline:
                 raise UserErrorException("no run: MLFLOW_TRACKING_URI is not set, and offline runs are not allowed")
             else:
-                Run._context = _Offline()
+                Run._context = _OfflineRun()
         return Run._context
+
+    get_submitted_run = get_context  # its name of the first years
 
     @staticmethod
     def get(workspace, run_id):
-        return Submitted(None, run_id)
+        from ._context import by_id
+
+        return by_id(None, run_id)
 
     run_id = property(lambda self: self.id)
     number = property(lambda self: 1)
@@ -61,12 +66,16 @@ class Run(Named):
     def log(self, name, value, description="", step=None):
         if isinstance(value, str):
             return self._text(name, value)
+        if isinstance(value, (list, tuple)) or getattr(value, "ndim", 0) > 0:
+            return self.log_list(name, value, description)
         n = self._steps.get(name, 0) if step is None else step
         self._steps[name] = n + 1
         self._metrics([(name, value, n)])
 
     def log_list(self, name, value, description=""):
-        self._metrics([(name, v, i) for i, v in enumerate(value)])
+        self._metrics([(name, v, i) for i, v in enumerate(value) if not isinstance(v, str)])
+        if any(isinstance(v, str) for v in value):  # a metric is a number: words are kept as text
+            self._text(name, ", ".join(str(v) for v in value))
 
     def log_row(self, name, description=None, **kwargs):
         n = self._steps.get("row " + name, 0)
@@ -79,7 +88,12 @@ class Run(Named):
     def log_table(self, name, value, description=""):
         rows = []
         for k, v in value.items():
-            rows += [("%s.%s" % (name, k), x, i) for i, x in enumerate(v if isinstance(v, (list, tuple)) else [v])]
+            many = isinstance(v, (list, tuple)) or getattr(v, "ndim", 0) > 0
+            for i, x in enumerate(v if many else [v]):
+                if isinstance(x, str):
+                    self._text("%s.%s.%d" % (name, k, i), x)
+                else:
+                    rows.append(("%s.%s" % (name, k), x, i))
         self._metrics(rows)
 
     def log_image(self, name, path=None, plot=None, description=""):
@@ -102,8 +116,8 @@ class Run(Named):
                 value = json.loads(value)
             except ValueError as e:
                 raise UserErrorException("log_%s: %s" % (kind, e))
-        if not isinstance(value, dict) or not isinstance(value.get("data"), dict):
-            raise UserErrorException('log_%s: a dict with "schema_type", "schema_version" and "data" is asked for' % kind)
+        if not isinstance(value, dict) or not isinstance(value.get("data"), dict) or value.get("schema_type") != kind or not value.get("schema_version"):
+            raise UserErrorException('log_%s: a dict with "schema_type": "%s", "schema_version" and "data" is asked for' % (kind, kind))
         for k in keys:
             if k not in value["data"]:
                 raise UserErrorException('log_%s: "data" has no key "%s"' % (kind, k))
@@ -122,6 +136,8 @@ class Run(Named):
         self._document(name, value, "predictions", ())
 
     def upload_folder(self, name, path, datastore_name=None):
+        if not os.path.isdir(path):
+            raise UserErrorException("upload_folder: there is no folder %s" % path)
         for folder, _, files in os.walk(path):
             for f in files:
                 p = os.path.join(folder, f)
@@ -134,8 +150,10 @@ class Run(Named):
     def upload_file(self, name, path_or_stream, datastore_name=None):
         if hasattr(path_or_stream, "read"):
             return self._bytes(name, path_or_stream.read())
+        if not os.path.isfile(path_or_stream):
+            raise UserErrorException("upload_file: there is no file %s" % path_or_stream)
         with open(path_or_stream, "rb") as f:
-            return self._bytes(name, f.read())
+            return self._bytes(name, f)
 
     def tag(self, key, value=None):
         self._text(key, "" if value is None else str(value))
@@ -155,26 +173,34 @@ class Run(Named):
 
     status = property(lambda self: self.get_status())
 
-    def child_run(self, name=None, run_id=None, outputs=None):
-        return self  # its metrics are those of the run
-
     def register_model(self, model_name, model_path=None, tags=None, properties=None, model_framework=None, model_framework_version=None,
                        description=None, datasets=None, sample_input_dataset=None, sample_output_dataset=None, resource_configuration=None, **kwargs):
         from .model import Model, used
 
         path = model_path or model_name
+        if kwargs:
+            raise UserErrorException("register_model: %s is not taken here" % ", ".join(sorted(kwargs)))
         if not os.path.exists(path):
             raise UserErrorException("register_model: there is no file or folder %s: models lie in outputs/" % path)
         return Model.register(None, path, model_name, tags=used(tags, datasets), properties=properties, description=description, model_framework=model_framework)
 
 
-class _Offline(Run):
+class _OfflineRun(Run):
     """Prints, as the original's does where no run is around a script."""
 
-    def __init__(self):
+    def __init__(self, parent=None):
         import uuid
 
-        super(_Offline, self).__init__(None, "OfflineRun_" + str(uuid.uuid4()))
+        super(_OfflineRun, self).__init__(None, "OfflineRun_" + str(uuid.uuid4()))
+        self._parent = parent
+        del self.experiment  # it has none, and hasattr says so
+
+    def __getattr__(self, name):
+        if name == "experiment":
+            raise AttributeError("an offline run has no experiment: Experiment(ws, NAME).start_logging() begins a run that has")
+        return super(_OfflineRun, self).__getattr__(name)
+
+    parent = property(lambda self: self._parent)
 
     def _metrics(self, rows):
         for name, value, step in rows:
@@ -184,11 +210,21 @@ class _Offline(Run):
         print("Attempted to tag the run: %s=%s" % (key, value))
 
     def _bytes(self, name, data):
+        import shutil
+
         to = os.path.join("outputs", *[p for p in name.split("/") if p not in ("", ".", "..", "outputs")])
+        if hasattr(data, "read") and os.path.isfile(to) and os.path.samefile(data.name, to):
+            return  # it lies there already
         os.makedirs(os.path.dirname(to), exist_ok=True)
         with open(to, "wb") as f:
-            f.write(data)
+            if hasattr(data, "read"):
+                shutil.copyfileobj(data, f)
+            else:
+                f.write(data)
         print("Attempted to upload %s: written to %s" % (name, to))
+
+    def child_run(self, name=None, run_id=None, outputs=None):
+        return _OfflineRun(self)
 
     def get_details(self):
         return {"runId": self.id, "status": "Running"}
@@ -208,210 +244,10 @@ class _Offline(Run):
         return self.get_details()
 
 
-class _Logged(Run):
-    """The run of the job that a script runs in: made when something is logged, unless the
-    job has one."""
-
-    def __init__(self, tracking, experiment=None):
-        super(_Logged, self).__init__(experiment, None)
-        self._tracking, self._mine, self._root = tracking, False, None
-        self.__dict__["_id"] = os.environ.get("MLFLOW_RUN_ID")
-
-    @property
-    def id(self):
-        if not self.__dict__.get("_id"):
-            self._begin()
-        return self.__dict__["_id"]
-
-    @id.setter
-    def id(self, value):
-        if value:
-            self.__dict__["_id"] = value
-
-    @property
-    def experiment(self):
-        got = self.__dict__.get("_experiment")
-        if got is None:
-            from .experiment import Experiment
-            from .workspace import Workspace
-
-            got = Experiment(Workspace(), os.environ.get("MLFLOW_EXPERIMENT_NAME") or os.environ.get("GITHUB_WORKFLOW") or "Default")
-        return got
-
-    @experiment.setter
-    def experiment(self, value):
-        self.__dict__["_experiment"] = value
-
-    def _begin(self):
-        import atexit
-        import sys
-
-        exp = self._tracking.experiment(self.experiment.name)
-        made = self._tracking.send("POST", "mlflow/runs/create", {
-            "experiment_id": exp, "start_time": _now(), "tags": [{"key": "mlflow.source.name", "value": os.path.basename(sys.argv[0] or "python")}]})
-        self.__dict__["_id"], self._mine = made["run"]["info"]["run_id"], True
-        hook = sys.excepthook
-
-        def failed(kind, value, trace):
-            self._end("FAILED")
-            hook(kind, value, trace)
-
-        sys.excepthook = failed
-        atexit.register(self._end, "FINISHED")
-
-    def _end(self, status):
-        if self._mine:
-            self._mine = False
-            self._tracking.send("POST", "mlflow/runs/update", {"run_id": self.id, "status": status, "end_time": _now()})
-
-    def _metrics(self, rows):
-        t = _now()
-        all_rows = [{"key": n, "value": float(v), "step": s, "timestamp": t} for n, v, s in rows]
-        for i in range(0, len(all_rows), BATCH):
-            self._tracking.send("POST", "mlflow/runs/log-batch", {"run_id": self.id, "metrics": all_rows[i:i + BATCH]})
-
-    def _text(self, key, value):
-        self._tracking.send("POST", "mlflow/runs/set-tag", {"run_id": self.id, "key": key, "value": value})
-
-    def _bytes(self, name, data):
-        import urllib.parse
-
-        if self._root is None:
-            info = self._tracking.send("GET", "mlflow/runs/get", query={"run_id": self.id})["run"]["info"]
-            self._root = info["artifact_uri"].split(":", 1)[1].lstrip("/")
-        self._tracking.send("PUT", "mlflow-artifacts/artifacts/" + urllib.parse.quote(self._root.rstrip("/") + "/" + name.lstrip("/")), raw=data)
-
-    def get_metrics(self, name=None, *args, **kwargs):
-        rows = self._tracking.send("GET", "mlflow/runs/get", query={"run_id": self.id})["run"]["data"].get("metrics", [])
-        return {m["key"]: m["value"] for m in rows if name is None or m["key"] == name}
-
-    def get_details(self):
-        info = self._tracking.send("GET", "mlflow/runs/get", query={"run_id": self.id})["run"]["info"]
-        words = {"RUNNING": "Running", "FINISHED": "Completed", "FAILED": "Failed", "KILLED": "Canceled"}
-        return {"runId": self.id, "status": words.get(info["status"], info["status"])}
-
-    def get_tags(self):
-        return {t["key"]: t["value"] for t in self._tracking.send("GET", "mlflow/runs/get", query={"run_id": self.id})["run"]["data"].get("tags", [])}
-
-    tags = property(lambda self: self.get_tags())
-
-    def complete(self, _set_status=True):
-        self._end("FINISHED")
-
-    def fail(self, error_details=None, error_code=None, _set_status=True):
-        if error_details:
-            self._text("error", str(error_details))
-        self._end("FAILED")
-
-    def cancel(self):
-        self._end("KILLED")
-
-    def wait_for_completion(self, *args, **kwargs):
-        return self.get_details()
-
-
-class Submitted(Run):
-    """A job that was started by Experiment.submit."""
-
-    def get_details(self):
-        row = _cairn.az("ml", "job", "show", "-n", self.id)
-        return {"runId": self.id, "status": row["status"], "properties": row.get("properties") or {}, "endTimeUtc": None, "_job": row}
-
-    def get_portal_url(self):
-        return (self.get_details()["_job"].get("services") or {}).get("Studio", {}).get("endpoint", "")
-
-    def wait_for_completion(self, show_output=False, wait_post_processing=False, raise_on_error=True):
-        import time
-
-        if show_output:
-            try:
-                _cairn.az("ml", "job", "stream", "-n", self.id, show=True)
-            except UserErrorException:
-                pass  # it failed: said below
-        wait = 0.1
-        while True:
-            d = self.get_details()
-            if d["status"] in ("Completed", "Failed", "Canceled"):
-                break
-            time.sleep(wait)
-            wait = min(wait * 1.5, 2)
-        if d["status"] == "Failed" and raise_on_error:
-            raise ActivityFailedException("run %s failed: az ml job stream --name %s shows why" % (self.id, self.id))
-        return d
-
-    def _artifacts(self, to):
-        _cairn.az("ml", "job", "download", "-n", self.id, "-p", to)
-        root = os.path.join(to, "artifacts")
-        return root if os.path.isdir(root) else to
-
-    def _names(self, root):
-        out = []
-        for folder, _, files in os.walk(root):
-            out += [os.path.relpath(os.path.join(folder, f), root).replace(os.sep, "/") for f in files]
-        return sorted(out)
-
-    def get_file_names(self):
-        import tempfile
-
-        with tempfile.TemporaryDirectory() as d:
-            return self._names(self._artifacts(d))
-
-    def download_files(self, prefix=None, output_directory=None, output_paths=None, batch_size=100, append_prefix=True, timeout_seconds=None):
-        import shutil
-        import tempfile
-
-        with tempfile.TemporaryDirectory() as d:
-            root = self._artifacts(d)
-            for name in self._names(root):
-                if prefix and not name.startswith(prefix):
-                    continue
-                rest = name if append_prefix or not prefix else name[len(prefix):].lstrip("/") or os.path.basename(name)
-                to = os.path.join(output_directory or ".", *rest.split("/"))
-                os.makedirs(os.path.dirname(to) or ".", exist_ok=True)
-                shutil.copyfile(os.path.join(root, *name.split("/")), to)
-
-    def download_file(self, name, output_file_path=None, _validate_checksum=False):
-        import shutil
-        import tempfile
-
-        with tempfile.TemporaryDirectory() as d:
-            root = self._artifacts(d)
-            if name not in self._names(root):
-                raise UserErrorException("run %s has no file %s; it has %s" % (self.id, name, ", ".join(self._names(root)[:20])))
-            to = output_file_path or os.path.basename(name)
-            if os.path.isdir(to):
-                to = os.path.join(to, os.path.basename(name))
-            os.makedirs(os.path.dirname(to) or ".", exist_ok=True)
-            shutil.copyfile(os.path.join(root, *name.split("/")), to)
-
-    def cancel(self):
-        _cairn.az("ml", "job", "cancel", "-n", self.id)
-
-    def tag(self, key, value=None):
-        _cairn.az("ml", "job", "update", "-n", self.id, "--set", "tags.%s=%s" % (key, value))
-
-    def get_tags(self):
-        return self.get_details()["_job"].get("tags") or {}
-
-    tags = property(lambda self: self.get_tags())
-
-    def get_metrics(self, name=None, *args, **kwargs):
-        tracking = _cairn.Tracking(ask=True)
-        exp = tracking.experiment(self.get_details()["_job"]["experiment_name"])
-        got = tracking.send("POST", "mlflow/runs/search", {"experiment_ids": [exp], "filter": "tags.`mlflow.runName` = '%s'" % self.id, "max_results": 1})
-        runs = got.get("runs", [])
-        rows = runs[0]["data"].get("metrics", []) if runs else []
-        return {m["key"]: m["value"] for m in rows if name is None or m["key"] == name}
-
-    def register_model(self, model_name, model_path=None, tags=None, properties=None, description=None, datasets=None, model_framework=None, **kwargs):
-        from .model import Model, used
-
-        path = "azureml://jobs/%s/outputs/artifacts/paths/%s" % (self.id, model_path or "outputs")
-        return Model._create(model_name, path, used(tags, datasets), description, model_framework)
-
-
 def get_run(experiment, run_id, rehydrate=True, clean_up=True):
-    return Submitted(experiment, run_id)
+    from ._context import by_id
+
+    return by_id(experiment, run_id)
 
 
 def _inputs():
@@ -421,3 +257,6 @@ def _inputs():
         if k.startswith("AZURE_ML_INPUT_"):
             out[k[len("AZURE_ML_INPUT_"):]] = v
     return out
+
+
+__getattr__ = module_getattr(__name__)

@@ -23,8 +23,11 @@ class ScriptRunConfig(Named):
         self.run_config = run_config
         self.compute_target, self.environment = compute_target, environment
         self.max_run_duration_seconds = max_run_duration_seconds
-        if distributed_job_config is not None:
-            raise UserErrorException("ScriptRunConfig: distributed_job_config is not there: distribution: {type: pytorch} in a job's YAML does it")
+        self.distributed_job_config = distributed_job_config
+        if distributed_job_config is not None and not hasattr(distributed_job_config, "_distribution"):
+            raise UserErrorException("ScriptRunConfig: distributed_job_config is an MpiConfiguration, a PyTorchConfiguration or a TensorflowConfiguration here")
+        if resume_from is not None:
+            raise UserErrorException("ScriptRunConfig: resume_from is not there: download the files of that run, or make its output an input")
 
     def _write(self, folder, experiment, tags):
         """Writes the job's file (JSON is YAML) and returns its name."""
@@ -33,9 +36,13 @@ class ScriptRunConfig(Named):
         from .environment import Environment
 
         env = self.environment or getattr(self.run_config, "environment", None) or Environment("cairn-default")
-        inputs, names = {}, {}
+        inputs, outputs, names = {}, {}, {}
 
         def word(a):
+            if hasattr(a, "_output"):
+                name = a.name if a.name not in outputs else "%s%d" % (a.name, len(outputs))
+                outputs[name] = a._output()
+                return "${{outputs.%s}}" % name
             d = getattr(a, "dataset", None)
             if d is None and hasattr(a, "as_named_input"):
                 a = a.as_named_input("input%d" % len(inputs)).as_mount()
@@ -45,11 +52,13 @@ class ScriptRunConfig(Named):
             name = "".join(c if c.isalnum() else "_" for c in a.name)
             key = id(d)
             if key not in names:
+                if name in inputs:  # another data set under the same name
+                    name = "%s%d" % (name, len(inputs))
                 names[key] = name
-                inputs[name] = d._input() if hasattr(d, "_input") else _input(d, a.mode)
+                inputs[name] = _input(d, a.mode)
             return "${{inputs.%s}}" % names[key]
 
-        words = [word(a) for a in self.arguments]
+        words = [word(a) for a in self.arguments or getattr(self.run_config, "arguments", None) or []]
         if self.command is not None:
             line = self.command if isinstance(self.command, str) else " ".join(word(a) for a in self.command)
         else:
@@ -60,11 +69,17 @@ class ScriptRunConfig(Named):
             "type": "command", "command": " ".join([line] + words), "code": os.path.abspath(self.source_directory or "."), "experiment_name": experiment,
             "environment": env._spec(), "compute": "local", "environment_variables": dict(env.environment_variables or {}),
         }
-        name = getattr(self.compute_target, "name", self.compute_target)
+        name = getattr(self.compute_target, "name", self.compute_target) or getattr(self.run_config, "target", None)
         if name and name != "local":
             job["compute"] = "azureml:%s" % name
         if inputs:
             job["inputs"] = inputs
+        if outputs:
+            job["outputs"] = outputs
+        if self.distributed_job_config is not None:
+            job["distribution"], nodes = self.distributed_job_config._distribution()
+            if nodes > 1:
+                job["resources"] = {"instance_count": nodes}
         if tags:
             job["tags"] = {k: str(v) for k, v in tags.items()}
         if self.max_run_duration_seconds:

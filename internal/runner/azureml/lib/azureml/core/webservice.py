@@ -3,10 +3,28 @@
 import os
 
 from azureml import _cairn
-from azureml._missing import Named
+from azureml._missing import Named, module_getattr
 from azureml.exceptions import WebserviceException
 
 DEPLOYMENT = "default"
+
+# What a cluster would be told: this machine is as large as it is.
+IGNORED = ("cpu_cores", "memory_gb", "gpu_cores", "auth_enabled", "enable_app_insights", "collect_model_data", "autoscale_enabled", "autoscale_min_replicas",
+           "autoscale_max_replicas", "num_replicas", "cpu_cores_limit", "memory_gb_limit", "ssl_enabled")
+
+
+def _state(row):
+    """A deployment's state in the words of web services."""
+    if row is None:
+        return "Unknown"
+    return {"Succeeded": "Healthy", "Failed": "Failed"}.get(row.get("provisioning_state"), "Transitioning")
+
+
+def endpoint_name(name):
+    """A service's name as that of an endpoint, which has no underscores."""
+    import re
+
+    return re.sub(r"[^A-Za-z0-9-]+", "-", name).strip("-")
 
 
 class Config(Named):
@@ -17,7 +35,7 @@ class Config(Named):
 
 class Webservice(Named):
     def __init__(self, workspace, name):
-        row = _cairn.az("ml", "online-endpoint", "show", "-n", name, missing=None)
+        row = _cairn.az("ml", "online-endpoint", "show", "-n", endpoint_name(name), missing=None)
         if row is None:
             raise WebserviceException("WebserviceNotFound: Webservice with name %s not found in provided workspace" % name)
         self.workspace, self._row = workspace, row
@@ -31,15 +49,29 @@ class Webservice(Named):
     name = property(lambda self: self._row["name"])
     scoring_uri = property(lambda self: self._row["scoring_uri"])
     swagger_uri = property(lambda self: None)
-    state = property(lambda self: "Healthy")
     tags = property(lambda self: dict(self._row.get("tags") or {}))
     auth_enabled = property(lambda self: True)
+
+    @property
+    def state(self):
+        return _state(self._deployment())
+
+    def _deployment(self):
+        """What serves behind the endpoint; None where nothing does."""
+        rows = _cairn.az("ml", "online-deployment", "list", "-e", self.name, missing=None) or []
+        weights = self._row.get("traffic") or {}
+        return max(rows, key=lambda r: weights.get(r["name"], 0)) if rows else None
 
     @staticmethod
     def list(workspace, **kwargs):
         return [Webservice._of(workspace, r) for r in _cairn.az("ml", "online-endpoint", "list") or []]
 
     def wait_for_deployment(self, show_output=False, timeout_sec=None):
+        # az returns once it serves, or with why it does not: there is nothing left to wait for.
+        self.update_deployment_state()
+        state = self.state
+        if state != "Healthy":
+            raise WebserviceException("Webservice %s is %s: get_logs shows what it printed" % (self.name, state))
         if show_output:
             print("Succeeded\n%s" % self.scoring_uri)
 
@@ -65,17 +97,36 @@ class Webservice(Named):
         r = urllib.request.Request(self.scoring_uri, data=data, headers={"Content-Type": "application/json", "Authorization": "Bearer " + self.get_keys()[0]})
         try:
             with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(r, timeout=300) as resp:
-                return json.loads(resp.read().decode())
+                text = resp.read().decode("utf-8", "replace")
         except urllib.error.HTTPError as e:
             raise WebserviceException("the service answered %d: %s" % (e.code, e.read().decode("utf-8", "replace")))
+        except urllib.error.URLError as e:
+            raise WebserviceException("the service at %s does not answer: %s" % (self.scoring_uri, e.reason))
+        try:
+            return json.loads(text)
+        except ValueError:
+            return text
 
     def get_logs(self, num_lines=5000, init=False):
         import subprocess
 
-        return subprocess.check_output([_cairn.program(), "az", "ml", "online-deployment", "get-logs", "-e", self.name, "-n", DEPLOYMENT, "-l", str(num_lines)], universal_newlines=True)
+        d = self._deployment()
+        if d is None:
+            raise WebserviceException("Webservice %s has no deployment" % self.name)
+        line = [_cairn.program(), "az", "ml", "online-deployment", "get-logs", "-e", self.name, "-n", d["name"], "-l", str(num_lines)]
+        p = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        out, err = [t.decode("utf-8", "replace") for t in p.communicate()]
+        if p.returncode != 0:
+            raise WebserviceException(err.strip())
+        return out
 
-    def update(self, *args, **kwargs):
-        raise WebserviceException("Webservice.update is not there: Model.deploy with overwrite=True puts another version in its place")
+    def update(self, models=None, inference_config=None, tags=None, description=None, **kwargs):
+        if not models or inference_config is None:
+            raise WebserviceException("Webservice.update takes models and inference_config together here: what is served is built anew of both")
+        others = sorted(k for k, v in kwargs.items() if v is not None and k not in IGNORED)
+        if others:
+            raise WebserviceException("Webservice.update: %s is not taken here" % ", ".join(others))
+        self._row = deploy(self.workspace, self.name, models, inference_config, Config("service", tags=tags, description=description), True)._row
 
     def delete(self):
         _cairn.az("ml", "online-endpoint", "delete", "-n", self.name, "--yes")
@@ -109,14 +160,18 @@ class LocalWebservice(_Kind):
 
 def deploy(workspace, name, models, inference, config, overwrite):
     import json
-    import re
     import tempfile
 
-    name = re.sub(r"[^A-Za-z0-9-]+", "-", name).strip("-")
+    name = endpoint_name(name)
     if _cairn.az("ml", "online-endpoint", "show", "-n", name, missing=None) is not None and not overwrite:
         raise WebserviceException("a service with name %s is there: give overwrite=True to put this one in its place" % name)
     if len(models) > 1:
         raise WebserviceException("Model.deploy: several models for one service are not taken here: register one folder with all of them")
+    about = {"name": name, "auth_mode": "key"}
+    if getattr(config, "description", None):
+        about["description"] = config.description
+    if getattr(config, "tags", None):
+        about["tags"] = {k: str(v) for k, v in config.tags.items()}
     spec = {"name": DEPLOYMENT, "endpoint_name": name, "instance_type": "local", "instance_count": 1}
     if models:
         spec["model"] = "azureml:%s:%s" % (models[0].name, models[0].version)
@@ -131,10 +186,16 @@ def deploy(workspace, name, models, inference, config, overwrite):
             spec["environment"] = {"image": inference.base_image or "python:3", "conda_file": os.path.abspath(inference.conda_file)}
     # Scripts of then take requests one after the other, without a queue's end.
     spec["request_settings"] = {"request_timeout_ms": 60000, "max_queue_wait_ms": 60000}
-    _cairn.az("ml", "online-endpoint", "create", "-n", name)
     with tempfile.TemporaryDirectory() as d:
+        path = os.path.join(d, "endpoint.yml")
+        with open(path, "w") as f:
+            json.dump(about, f)
+        _cairn.az("ml", "online-endpoint", "create", "-f", path)
         path = os.path.join(d, "deployment.yml")
         with open(path, "w") as f:
             json.dump(spec, f)
         _cairn.az("ml", "online-deployment", "create", "-f", path, "--all-traffic")
     return Webservice(workspace, name)
+
+
+__getattr__ = module_getattr(__name__)

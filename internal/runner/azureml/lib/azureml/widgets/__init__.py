@@ -1,6 +1,6 @@
 """What a notebook shows: printed here."""
 
-from azureml._missing import Named
+from azureml._missing import Named, module_getattr
 
 
 class RunDetails(Named):
@@ -13,3 +13,6 @@ class RunDetails(Named):
 
     def get_widget_data(self):
         return self._run.get_details()
+
+
+__getattr__ = module_getattr(__name__)

@@ -1,0 +1,1 @@
+"""Where some scripts import exceptions from."""

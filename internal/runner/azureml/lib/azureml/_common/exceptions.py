@@ -1,0 +1,3 @@
+"""Where some scripts import it from."""
+
+from azureml.exceptions import AzureMLException  # noqa: F401
