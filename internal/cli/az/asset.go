@@ -115,11 +115,7 @@ func createAsset(ctx context.Context, c *call, kind cairn.AssetKind) (any, error
 }
 
 func listAssets(ctx context.Context, c *call, kind cairn.AssetKind) (any, error) {
-	most, err := number(c.get("max_results"), "--max-results/-r")
-	if err != nil {
-		return nil, err
-	}
-	cl, err := c.client(ctx)
+	most, cl, err := c.listing(ctx)
 	if err != nil {
 		return nil, err
 	}

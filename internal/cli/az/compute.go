@@ -209,11 +209,7 @@ func updateCompute(ctx context.Context, c *call) (any, error) {
 }
 
 func listComputes(ctx context.Context, c *call) (any, error) {
-	most, err := number(c.get("max_results"), "--max-results/-r")
-	if err != nil {
-		return nil, err
-	}
-	cl, err := c.client(ctx)
+	most, cl, err := c.listing(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/cairn-ml/cairn"
 	"github.com/cairn-ml/cairn/internal/cli/az/query"
+	"github.com/cairn-ml/cairn/internal/cli/kit"
 )
 
 // commands is the whole table.
@@ -166,6 +167,16 @@ func (c *call) workspaceObject(ctx context.Context) *query.Object {
 	id := strings.TrimSuffix(c.armID(""), "/")
 	return object("display_name", c.workspace(), "id", id, "location", c.named("location", "location", defaultLocation), "name", c.workspace(),
 		"resourceGroup", c.group(), "resource_group", c.group(), "discovery_url", url, "mlflow_tracking_uri", tracking, "tags", query.NewObject())
+}
+
+// listing is what commands that list begin with: how many are asked for at most, 0 for all,
+// and who is asked.
+func (c *call) listing(ctx context.Context) (most int, cl *kit.Client, err error) {
+	if most, err = number(c.get("max_results"), "--max-results/-r"); err != nil {
+		return 0, nil, err
+	}
+	cl, err = c.client(ctx)
+	return most, cl, err
 }
 
 // sortedKeys are the keys of a map in order.

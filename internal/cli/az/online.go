@@ -3,7 +3,6 @@ package az
 import (
 	"context"
 	"fmt"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,7 +12,6 @@ import (
 	api "github.com/cairn-ml/cairn/internal/api/client"
 	"github.com/cairn-ml/cairn/internal/cli/az/query"
 	"github.com/cairn-ml/cairn/internal/cli/kit"
-	"github.com/cairn-ml/cairn/internal/cli/source"
 	"github.com/cairn-ml/cairn/internal/pipeline"
 )
 
@@ -98,11 +96,6 @@ func onlineCommands() []command {
 	}
 }
 
-// deploymentWeb is --web without -e, which names the endpoint.
-func deploymentWeb() arg {
-	return arg{flags: []string{"--web"}, dest: "web", kind: bare, help: "Says nothing here."}
-}
-
 // sure asks before something is deleted, on a terminal and without --yes.
 func (c *call) sure(what string) error {
 	if c.on("yes") {
@@ -126,71 +119,6 @@ func (c *call) endpoint(ctx context.Context, dest string) (*cairn.Endpoint, *kit
 	}
 	e, err := cl.Endpoint(ctx, c.get(dest))
 	return e, cl, err
-}
-
-func (c *call) deployment(ctx context.Context) (*cairn.Endpoint, *cairn.EndpointDeployment, error) {
-	e, _, err := c.endpoint(ctx, "endpoint_name")
-	if err != nil {
-		return nil, nil, err
-	}
-	d := e.Find(c.get("name"))
-	if d == nil {
-		return nil, nil, cairn.Errorf(cairn.CodeNotFound, "endpoint %s has no deployment %s", e.Name, c.get("name"))
-	}
-	return e, d, nil
-}
-
-// load reads and checks a file with what flags say.
-func (c *call) load(kind pipeline.Kind, values ...pipeline.NamedValue) (*source.Folder, *pipeline.Document, error) {
-	folder, name, err := source.Open(c.k, c.get("file"))
-	if err != nil {
-		return nil, nil, err
-	}
-	o := pipeline.Options{Kind: kind, Set: slices.Concat(c.list("set"), c.list("add"))}
-	for _, v := range values {
-		if v.Value != "" {
-			o.Values = append(o.Values, v)
-		}
-	}
-	doc, ps := folder.Load(name, o)
-	if doc == nil || cairn.HasErrors(ps) {
-		return nil, nil, &cairn.Error{Code: cairn.CodeInvalid, Message: c.get("file") + " cannot be used", Problems: ps}
-	}
-	if doc.Kind != kind {
-		return nil, nil, cairn.Errorf(cairn.CodeInvalid, "%s describes a %s, not a %s", c.get("file"), doc.Kind, kind)
-	}
-	return folder, doc, nil
-}
-
-// textOf is the text at a path of keys; "" where there is none.
-func textOf(v pipeline.Value, keys ...string) string {
-	for _, k := range keys {
-		var ok bool
-		if v, ok = v.Field(k); !ok {
-			return ""
-		}
-	}
-	return v.Text
-}
-
-func intOf(v pipeline.Value, keys ...string) int {
-	n, err := strconv.Atoi(textOf(v, keys...))
-	if err != nil {
-		return 0 // the file was checked: it is not there
-	}
-	return n
-}
-
-func textsOf(v pipeline.Value, key string) map[string]string {
-	f, _ := v.Field(key)
-	if len(f.Pairs) == 0 {
-		return nil
-	}
-	out := map[string]string{}
-	for _, p := range f.Pairs {
-		out[p.Key.Value] = p.Value.Text
-	}
-	return out
 }
 
 // weights reads NAME=PERCENT.
@@ -388,30 +316,6 @@ func invokeEndpoint(ctx context.Context, c *call) (any, error) {
 	return string(answer), nil
 }
 
-func deploymentLogs(ctx context.Context, c *call) (any, error) {
-	lines, err := number(c.get("lines"), "--lines/-l")
-	if err != nil {
-		return nil, err
-	}
-	_, d, err := c.deployment(ctx)
-	if err != nil {
-		return nil, err
-	}
-	cl, err := c.client(ctx)
-	if err != nil {
-		return nil, err
-	}
-	r, err := cl.StageLog(ctx, api.StageLogRequest{Repository: d.Repository, Stage: d.Stage, Lines: lines})
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	if _, err := io.Copy(c.k.Term.Out, r); err != nil { // lines as they are, whatever -o says
-		return nil, cairn.Errorf(cairn.CodeUnavailable, "the log broke off: %w", err)
-	}
-	return nil, nil
-}
-
 // endpointObject is an endpoint as the original answers it.
 func endpointObject(c *call, e *cairn.Endpoint) *query.Object {
 	return object("auth_mode", e.Auth, "creation_context", created(e.By, e.CreatedAt), "description", text(e.Description), "id", c.armID("onlineEndpoints/"+e.Name),
@@ -426,24 +330,4 @@ func numbers(m map[string]int) *query.Object {
 		out.Set(k, m[k])
 	}
 	return out
-}
-
-// deploymentObject is a deployment as the original answers it.
-func deploymentObject(c *call, e *cairn.Endpoint, d *cairn.EndpointDeployment) *query.Object {
-	x := &d.Spec
-	vars := query.NewObject()
-	for _, v := range x.Variables {
-		vars.Set(v.Name, v.Value)
-	}
-	o := object("name", d.Name, "endpoint_name", e.Name, "type", "managed", "description", text(x.Description), "creation_context", created(d.By, d.At),
-		"environment", text(x.Environment), "environment_variables", vars, "id", c.armID("onlineEndpoints/"+e.Name+"/deployments/"+d.Name),
-		"instance_count", x.Instances, "instance_type", text(x.InstanceType), "provisioning_state", "Succeeded", "resourceGroup", c.group(),
-		"request_settings", object("max_concurrent_requests_per_instance", x.Concurrent, "max_queue_wait_ms", int(x.Wait), "request_timeout_ms", int(x.Timeout)),
-		"scale_settings", object("type", "default"), "tags", texts(x.Tags),
-		"properties", object("cairn.deployment", int(d.Deployment), "cairn.image", string(d.Image), "cairn.stage", d.Stage))
-	if d.Model != "" {
-		name, version := d.Model.NameVersion()
-		o.Set("model", "azureml:"+c.armID("models/"+name+"/versions/"+version))
-	}
-	return o
 }

@@ -84,11 +84,7 @@ func changeSchedule(ctx context.Context, c *call, u api.ScheduleUpdate) (any, er
 }
 
 func listSchedules(ctx context.Context, c *call) (any, error) {
-	most, err := number(c.get("max_results"), "--max-results/-r")
-	if err != nil {
-		return nil, err
-	}
-	cl, err := c.client(ctx)
+	most, cl, err := c.listing(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -75,11 +75,11 @@ func Satisfy(dir string, requirements, constraints []string) ([]Satisfied, error
 	if err != nil {
 		return nil, err
 	}
-	mods, err := modules()
+	mods, err := read()
 	if err != nil {
 		return nil, err
 	}
-	return wheels(filepath.Join(dir, wheelsFolder+digest(mods).Short()), wanted, mods)
+	return wheels(filepath.Join(dir, wheelsFolder+mods.Digest().Short()), wanted, mods)
 }
 
 // Wheels writes the wheels of all distributions into a folder, those that the SDK numbers
@@ -97,7 +97,7 @@ func Wheels(dir, version string) ([]Satisfied, error) {
 	if err != nil {
 		return nil, cairn.Errorf(cairn.CodeInvalid, "%q is no version", version).WithHint("such as 1.36.0")
 	}
-	mods, err := modules()
+	mods, err := read()
 	if err != nil {
 		return nil, err
 	}
