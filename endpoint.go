@@ -28,11 +28,20 @@ type Endpoint struct {
 	Tags        map[string]string    `json:"tags,omitempty"`
 	Properties  map[string]string    `json:"properties,omitempty"`
 	Deployments []EndpointDeployment `json:"deployments,omitempty"` // by name
+	// Coming are stages that something is being put on: written before it is, so that what
+	// an interrupted deployment leaves is known.
+	Coming []EndpointStage `json:"coming,omitempty"`
 	// Generations of the primary and the secondary key; a key is made from its number.
 	Generations [2]int    `json:"generations"`
 	By          string    `json:"by"`
 	CreatedAt   time.Time `json:"created_at"`
 	ChangedAt   time.Time `json:"changed_at"`
+}
+
+// EndpointStage names a stage of an endpoint.
+type EndpointStage struct {
+	Repository string `json:"repository"`
+	Stage      string `json:"stage"`
 }
 
 // EndpointDeployment is one model with its code behind an endpoint.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/cairn-ml/cairn"
@@ -57,6 +58,19 @@ func fill(x *cairn.EndpointSpec) error {
 	return nil
 }
 
+// stageName is where a deployment runs; no name of an endpoint holds a point.
+func stageName(endpoint, deployment string) string { return endpoint + "." + deployment }
+
+// turn is held while something is put on a stage.
+func (s *Service) turn(stage string) *sync.Mutex {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.turns[stage] == nil {
+		s.turns[stage] = &sync.Mutex{}
+	}
+	return s.turns[stage]
+}
+
 // Deploy puts a deployment behind an endpoint, or a new image in the place of one, and
 // answers when it is ready. Requests go on to what was there until then.
 func (s *Service) Deploy(ctx context.Context, r Deploy, actor cairn.Principal) (*cairn.EndpointDeployment, error) {
@@ -70,12 +84,22 @@ func (s *Service) Deploy(ctx context.Context, r Deploy, actor cairn.Principal) (
 	if err := fill(&r.Spec); err != nil {
 		return nil, err
 	}
-	stage := e.Name + "." + r.Name
+	stage := stageName(e.Name, r.Name)
+	// Of two for the same name the row has to tell of the one that is live: one at a time.
+	turn := s.turn(stage)
+	turn.Lock()
+	defer turn.Unlock()
 	c := s.o.Default(stage)
 	c.Service, c.Variables, c.Port, c.Health, c.Start = e.Name, r.Spec.Variables, r.Spec.Port, r.Spec.Health, r.Spec.Start
 	repository := r.Repository
 	if old := e.Find(r.Name); old != nil && repository == "" {
 		repository = old.Repository
+	}
+	if repository, err = s.o.Stages.Repository(ctx, repository, actor); err != nil {
+		return nil, err
+	}
+	if err := s.expect(ctx, e.Name, cairn.EndpointStage{Repository: repository, Stage: stage}, actor); err != nil {
+		return nil, err
 	}
 	live, err := s.o.Stages.Put(ctx, StageRequest{Repository: repository, Service: e.Name, Image: r.Image, Config: c,
 		Comment: fmt.Sprintf("deployment %s of endpoint %s", r.Name, e.Name)}, actor)
@@ -87,6 +111,7 @@ func (s *Service) Deploy(ctx context.Context, r Deploy, actor cairn.Principal) (
 	if e, err = s.Get(ctx, r.Endpoint); err != nil { // deleted meanwhile
 		return nil, errors.Join(err, s.o.Stages.Stop(ctx, live.Repository, stage, actor))
 	}
+	e.Coming = slices.DeleteFunc(e.Coming, func(c cairn.EndpointStage) bool { return c.Stage == stage })
 	d := cairn.EndpointDeployment{Name: r.Name, Repository: live.Repository, Stage: stage, Deployment: live.Deployment, Port: live.Port,
 		Image: r.Image, Model: r.Model, Spec: r.Spec, By: actor.Name, At: s.o.Now().UTC()}
 	if old := e.Find(r.Name); old != nil {
@@ -104,6 +129,20 @@ func (s *Service) Deploy(ctx context.Context, r Deploy, actor cairn.Principal) (
 	}
 	_, err = s.put(ctx, *e, actor, links...)
 	return &d, err
+}
+
+// expect writes down that something is put on a stage. It is there until that is live: what
+// did not come up, or was cut short, is taken down with the endpoint.
+func (s *Service) expect(ctx context.Context, endpoint string, st cairn.EndpointStage, actor cairn.Principal) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, err := s.Get(ctx, endpoint)
+	if err != nil || slices.Contains(e.Coming, st) {
+		return err
+	}
+	e.Coming = append(e.Coming, st)
+	_, err = s.put(ctx, *e, actor)
+	return err
 }
 
 // Remove takes a deployment from behind its endpoint. One with traffic stays.

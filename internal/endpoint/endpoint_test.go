@@ -74,6 +74,8 @@ type models struct {
 	servers map[cairn.Digest]*httptest.Server
 	mu      sync.Mutex
 	stopped []string
+	put     []string // images by the order in which they went live
+	there   map[string]bool
 }
 
 func (m *models) Put(_ context.Context, r StageRequest, _ cairn.Principal) (*Live, error) {
@@ -83,13 +85,25 @@ func (m *models) Put(_ context.Context, r StageRequest, _ cairn.Principal) (*Liv
 	}
 	_, port, _ := net.SplitHostPort(strings.TrimPrefix(s.URL, "http://"))
 	n, _ := strconv.Atoi(port)
-	return &Live{Repository: "a/b", Deployment: 7, Port: n}, nil
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.put = append(m.put, string(r.Image))
+	if m.there == nil {
+		m.there = map[string]bool{}
+	}
+	m.there[r.Config.Name] = true
+	return &Live{Repository: "a/b", Deployment: cairn.DeploymentID(len(m.put)), Port: n}, nil
+}
+
+func (m *models) Repository(context.Context, string, cairn.Principal) (string, error) {
+	return "a/b", nil
 }
 
 func (m *models) Stop(_ context.Context, _, stage string, _ cairn.Principal) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.stopped = append(m.stopped, stage)
+	delete(m.there, stage)
 	return nil
 }
 
@@ -229,11 +243,48 @@ func TestTraffic(t *testing.T) {
 	}
 	w.must(w.Remove(ctx, "digits", "black-1", me))
 	w.must(w.Delete(ctx, "digits", me))
-	if len(w.models.stopped) != 3 {
+	if len(w.models.there) != 0 {
 		t.Errorf("stopped %v", w.models.stopped)
 	}
 	if _, err := net.DialTimeout("tcp", "127.0.0.1:"+strconv.Itoa(e.Port), time.Second); err == nil {
 		t.Error("its port is still answered")
+	}
+}
+
+// TestSameDeploymentAtOnce holds that the row tells of what went live last, and that
+// deleting an endpoint takes down what a deployment that was cut short left.
+func TestSameDeploymentAtOnce(t *testing.T) {
+	t.Parallel()
+	w := open(t, map[cairn.Digest]http.HandlerFunc{"a": says("a"), "b": says("b"), "c": says("c")})
+	ctx := t.Context()
+	e, err := w.Create(ctx, cairn.Endpoint{Name: "one"}, me)
+	w.must(err)
+	var all sync.WaitGroup
+	for range 20 {
+		for _, image := range []cairn.Digest{"a", "b", "c"} {
+			all.Go(func() {
+				if _, err := w.Deploy(ctx, Deploy{Endpoint: e.Name, Name: "blue", Image: image}, me); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+	all.Wait()
+	if e, err = w.Get(ctx, e.Name); err != nil || len(e.Deployments) != 1 {
+		t.Fatalf("%+v %v", e, err)
+	}
+	if d := e.Deployments[0]; string(d.Image) != w.models.put[len(w.models.put)-1] || int(d.Deployment) != len(w.models.put) {
+		t.Errorf("the row tells of %s (%d); live is %s (%d)", d.Image, d.Deployment, w.models.put[len(w.models.put)-1], len(w.models.put))
+	}
+	// The owner ends between the two writes: the stage comes up all the same. Another's of a
+	// like name stays.
+	w.must(w.expect(ctx, e.Name, cairn.EndpointStage{Repository: "a/b", Stage: "one.green"}, me))
+	w.models.mu.Lock()
+	w.models.there["one.green"], w.models.there["one.mine"] = true, true
+	w.models.mu.Unlock()
+	w.must(w.Delete(ctx, e.Name, me))
+	if len(w.models.there) != 1 || !w.models.there["one.mine"] {
+		t.Errorf("left are %v", w.models.there)
 	}
 }
 

@@ -27,6 +27,9 @@ type Stages interface {
 	Put(ctx context.Context, r StageRequest, actor cairn.Principal) (*Live, error)
 	// Stop ends what runs on a stage; one on which nothing runs is no error.
 	Stop(ctx context.Context, repository, stage string, actor cairn.Principal) error
+	// Repository is the one whose stage is meant where asked is named, or none: in a job
+	// its own.
+	Repository(ctx context.Context, asked string, actor cairn.Principal) (string, error)
 }
 
 // StageRequest is a deployment for the room of stages.
@@ -62,7 +65,8 @@ type Options struct {
 type Service struct {
 	o Options
 
-	mu     sync.Mutex // of changes: one at a time
+	mu     sync.Mutex             // of changes: one at a time
+	turns  map[string]*sync.Mutex // of deployments, by stage
 	fronts map[string]*listening
 	run    context.Context // nil: not running
 	// fresh are listeners of endpoints that are being made: nobody takes their port in
@@ -81,7 +85,7 @@ func New(o Options) *Service {
 	if o.FirstPort == 0 {
 		o.FirstPort = 7080
 	}
-	return &Service{o: o, fronts: map[string]*listening{}, fresh: map[string]net.Listener{}}
+	return &Service{o: o, fronts: map[string]*listening{}, fresh: map[string]net.Listener{}, turns: map[string]*sync.Mutex{}}
 }
 
 // Names of the original (azure-ai-ml 1.35.2, EndpointSchema): 3 to 32 letters, digits and -.
@@ -139,7 +143,7 @@ func (s *Service) Create(ctx context.Context, e cairn.Endpoint, actor cairn.Prin
 	now := s.o.Now().UTC()
 	switch {
 	case err == nil:
-		e.Port, e.URL, e.Deployments, e.Generations, e.By, e.CreatedAt = old.Port, old.URL, old.Deployments, old.Generations, old.By, old.CreatedAt
+		e.Port, e.URL, e.Deployments, e.Coming, e.Generations, e.By, e.CreatedAt = old.Port, old.URL, old.Deployments, old.Coming, old.Generations, old.By, old.CreatedAt
 		if e.Traffic == nil {
 			e.Traffic = old.Traffic
 		}
@@ -244,19 +248,27 @@ func (s *Service) Update(ctx context.Context, name string, u Update, actor cairn
 // Delete ends an endpoint with its deployments.
 func (s *Service) Delete(ctx context.Context, name string, actor cairn.Principal) error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	e, err := s.Get(ctx, name)
-	if err != nil {
-		return err
-	}
-	if l := s.fronts[name]; l != nil {
+	if l := s.fronts[name]; l != nil && err == nil {
 		l.http.Close()
 		delete(s.fronts, name)
 	}
+	s.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	// Without the lock, since what is coming up is waited for. The row goes last: whoever is
+	// interrupted here can ask again.
+	left := slices.Clone(e.Coming) // what was cut short may have come up since
 	for _, d := range e.Deployments {
-		if err := s.o.Stages.Stop(ctx, d.Repository, d.Stage, actor); err != nil {
+		left = append(left, cairn.EndpointStage{Repository: d.Repository, Stage: d.Stage})
+	}
+	for _, st := range left {
+		if err := s.o.Stages.Stop(ctx, st.Repository, st.Stage, actor); err != nil {
 			return err
 		}
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return s.o.Store.DeleteEndpoint(ctx, s.o.Workspace, name, change(e, actor))
 }

@@ -42,13 +42,21 @@ func below(n int) int {
 // endpointStages puts deployments of endpoints on stages.
 type endpointStages struct{ s *Server }
 
+// Repository is that of a job's run, else the one that is named.
+func (e *endpointStages) Repository(ctx context.Context, asked string, actor cairn.Principal) (string, error) {
+	if actor.Job == 0 {
+		return cmpOr(asked, endpointRepository), nil
+	}
+	j, err := e.s.store.Job(ctx, actor.Job)
+	if err != nil {
+		return "", err
+	}
+	r, err := e.s.store.Run(ctx, j.Run)
+	return r.Repository, err
+}
+
 // Put answers when the image is live.
 func (e *endpointStages) Put(ctx context.Context, r endpoint.StageRequest, actor cairn.Principal) (*endpoint.Live, error) {
-	if actor.Job != 0 {
-		r.Repository = "" // its own
-	} else if r.Repository == "" {
-		r.Repository = endpointRepository
-	}
 	d, err := e.s.deploys.Deploy(ctx, deploy.Request{Repository: r.Repository, Stage: r.Config.Name, Image: string(r.Image), Comment: r.Comment,
 		Service: r.Service, Config: &r.Config}, actor)
 	if err != nil {
@@ -68,11 +76,29 @@ func (e *endpointStages) Put(ctx context.Context, r endpoint.StageRequest, actor
 	return &endpoint.Live{Repository: d.Repository, Deployment: d.ID, Port: st.Port}, nil
 }
 
-// Stop ends what runs on a stage.
+// Stop ends what runs on a stage, after what is coming up there.
 func (e *endpointStages) Stop(ctx context.Context, repository, stage string, actor cairn.Principal) error {
-	_, err := e.s.deploys.Stop(ctx, repository, stage, actor)
-	if c := cairn.CodeOf(err); c == cairn.CodeConflict || c == cairn.CodeNotFound {
-		return nil // nothing is live there
+	st, err := e.s.store.StageByName(ctx, Workspace, repository, stage)
+	if cairn.CodeOf(err) == cairn.CodeNotFound {
+		return nil // nothing was ever put there
+	} else if err != nil {
+		return err
 	}
+	open, err := e.s.store.Deployments(ctx, cairn.DeploymentFilter{StageID: st.ID, Open: true})
+	if err != nil {
+		return err
+	}
+	for i := range open {
+		if open[i].Status != cairn.DeployStarting {
+			continue // it waits for somebody's approval: nobody gives it one any more
+		}
+		if _, err := e.s.deploys.Await(ctx, open[i].ID); err != nil {
+			return err
+		}
+	}
+	if st, err = e.s.store.Stage(ctx, st.ID); err != nil || st.Live == 0 {
+		return err
+	}
+	_, err = e.s.deploys.Stop(ctx, repository, stage, actor)
 	return err
 }

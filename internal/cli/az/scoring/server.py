@@ -178,17 +178,21 @@ class Handler(BaseHTTPRequestHandler):
 
     def body(self):
         if "chunked" in self.headers.get("Transfer-Encoding", ""):
-            out = b""
+            parts, total = [], 0
             while True:
-                line = self.rfile.readline(100).split(b";")[0].strip()
-                n = int(line or b"0", 16)
-                if len(out) + n > MOST:
+                try:
+                    n = int(self.rfile.readline(100).split(b";")[0].strip() or b"0", 16)
+                except ValueError:
+                    self.close_connection = True
+                    return self.say(400, b'{"message": "the length of a chunk is no number"}')
+                total += n
+                if n < 0 or total > MOST:
                     self.close_connection = True
                     return self.say(413, b'{"message": "too large"}')
-                out += self.rfile.read(n)
+                parts.append(self.rfile.read(n))
                 self.rfile.readline(100)
                 if n == 0:
-                    return out
+                    return b"".join(parts)
         n = int(self.headers.get("Content-Length") or 0)
         if n > MOST:
             self.close_connection = True
